@@ -1,0 +1,55 @@
+# Every target makes what it needs: a virtual environment with the versions of constraints.txt.
+#   make demo       the main job on real input
+#   make test       lint, types, import rules, tests
+#   make test-all   the tests on Python 3.11, 3.12 and 3.13
+#   make bench      rates of our primitives as ratios to raw Trio
+#   make docs       the documentation as a site in ./site
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+DEMO_LOG ?= examples/logwatch/data/access.log
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint unit test-all bench docs clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("trio-actors needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/trio-actors run examples/logwatch -x logwatch:report -- $(DEMO_LOG) --chaos
+
+test: lint unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8 --isolated --select ASYNC --disable-noqa --extend-exclude '.venv*,build' trio_actors supervision lua_bridge registry
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+test-all:
+	@set -e; for v in 3.11 3.12 3.13; do \
+	  python=$$(PYTHON_VERSION=$$v sh .ci/find-python); \
+	  echo "== Python $$v =="; \
+	  $(MAKE) --no-print-directory unit PYTHON=$$python VENV=.venv-$$v; \
+	done
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	touch $@
+
+clean:
+	rm -rf .venv* build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
