@@ -1,0 +1,3 @@
+"""Lua as a second, sandboxed language for processes and functions."""
+
+__distribution__ = "trio-actors"

@@ -1,0 +1,3 @@
+"""Applications described in YAML: entries, kinds, loading, the running application."""
+
+__distribution__ = "trio-actors"

@@ -1,0 +1,3 @@
+"""Restart types, services and supervision trees."""
+
+__distribution__ = "trio-actors"
