@@ -78,7 +78,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-Scalar: TypeAlias = None | bool | int | float | str | bytes
+Scalar: TypeAlias = bool | int | float | str | bytes | None
 Functions: TypeAlias = Mapping[str, Callable[..., Any]]
 
 
