@@ -109,14 +109,13 @@ class LuaModule:
     always: bool = False
 
 
-@attrs.frozen
-class Values:
+class Values(tuple[Any, ...]):
     """Several results of an operation."""
 
-    items: tuple[Any, ...]
+    __slots__ = ()
 
-    def __init__(self, *items: Any) -> None:
-        self.__attrs_init__(items)
+    def __new__(cls, *items: Any) -> "Values":
+        return super().__new__(cls, items)
 
 
 MODULES: dict[str, LuaModule] = {}
