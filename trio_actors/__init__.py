@@ -1,0 +1,104 @@
+"""Actors for Trio: processes with an address and a mailbox, links, monitors, supervision.
+
+The map, in the order in which to read:
+
+    _core/node.py        PIDs, names, links, hosts; the one exit of everything delivered
+    _core/process.py     what a process is, whatever runs it
+    _core/task.py        processes that are a Trio task each; what their end means
+    _core/context.py     what a process sees: `ProcessContext`
+    _core/mailbox.py     mailboxes and the channels they are read through
+    _core/topology.py    links and monitors as pure data
+    _core/scopes.py      the one place that opens nurseries
+
+The vocabulary: a *node* is everything the processes of one program share; a *host* is a nursery
+where processes run; a *process* has a *PID* and a *mailbox*; a *message* has a *topic*; a *link*
+ties two processes' failures together; a *monitor* tells of an end; an *exit* is how a process
+ended, as a value; *cancel* asks, *terminate* forces; an *upgrade* replaces code and keeps the PID.
+
+`supervision` (trees), `lua_bridge` (Lua) and `registry` (YAML, command line) build on this package.
+"""
+
+from trio_actors._core.code import Body, CodeSource, Drive, Target, TaskBody
+from trio_actors._core.context import Options, ProcessContext
+from trio_actors._core.current import current
+from trio_actors._core.duration import duration_seconds, format_duration, parse_duration
+from trio_actors._core.errors import (
+    ErrorKind,
+    ProcessAlreadyExists,
+    ProcessCanceled,
+    ProcessConflict,
+    ProcessError,
+    ProcessInternal,
+    ProcessInvalid,
+    ProcessNotFound,
+    ProcessPermissionDenied,
+    ProcessRateLimited,
+    ProcessTimeout,
+    ProcessUnavailable,
+    Shutdown,
+    as_process_error,
+    fresh,
+    make_error,
+)
+from trio_actors._core.exit import Cause, CauseKind, Exit
+from trio_actors._core.host import Host, HostStatistics
+from trio_actors._core.inherited import Guard, Inherited
+from trio_actors._core.mailbox import Mailbox, Subscription
+from trio_actors._core.message import Event, EventKind, Message, Result
+from trio_actors._core.node import Gate, Node, NodeStatistics
+from trio_actors._core.pid import Pid, is_pid
+from trio_actors._core.process import Process
+from trio_actors._core.scopes import open_node
+from trio_actors._siblings import check_siblings
+
+__all__ = [
+    "Body",
+    "Cause",
+    "CauseKind",
+    "CodeSource",
+    "Drive",
+    "ErrorKind",
+    "Event",
+    "EventKind",
+    "Exit",
+    "Gate",
+    "Guard",
+    "Host",
+    "HostStatistics",
+    "Inherited",
+    "Mailbox",
+    "Message",
+    "Node",
+    "NodeStatistics",
+    "Options",
+    "Pid",
+    "Process",
+    "ProcessAlreadyExists",
+    "ProcessCanceled",
+    "ProcessConflict",
+    "ProcessContext",
+    "ProcessError",
+    "ProcessInternal",
+    "ProcessInvalid",
+    "ProcessNotFound",
+    "ProcessPermissionDenied",
+    "ProcessRateLimited",
+    "ProcessTimeout",
+    "ProcessUnavailable",
+    "Result",
+    "Shutdown",
+    "Subscription",
+    "Target",
+    "TaskBody",
+    "as_process_error",
+    "current",
+    "duration_seconds",
+    "format_duration",
+    "fresh",
+    "is_pid",
+    "make_error",
+    "open_node",
+    "parse_duration",
+]
+
+check_siblings()

@@ -1,0 +1,174 @@
+"""From a target to code: what can be spawned, and how its body is driven.
+
+A *target* is a coroutine function, a class that makes its own body (a `Server`), or a registry id
+that one of the node's code sources knows. A *body* is the code of one process. A *drive* runs one
+body: as a Trio task of its own, or stepped by the host's dispatcher; what a process is does not
+depend on it (design.md §5).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import attrs
+
+from trio_actors._core.mailbox import Mailbox, PythonMailbox
+
+if TYPE_CHECKING:
+    from trio_actors._core.context import ProcessContext
+    from trio_actors._core.host import Host
+    from trio_actors._core.process import Process
+
+ProcessFunction = Callable[..., Awaitable[Any]]
+
+
+class Drive(Protocol):
+    """What runs a body."""
+
+    def start(self) -> None:
+        """The process exists with links, names and first messages: its code may begin."""
+        ...
+
+    def interrupt(self) -> None:
+        """A forced end or an upgrade was decided: stop the code and report its end."""
+        ...
+
+    def limit(self, deadline: float) -> None:
+        """Nothing may run beyond this time of Trio's clock (K6)."""
+        ...
+
+    def doing(self) -> str:
+        """What the code is doing now, in a few words for people."""
+        ...
+
+
+class Body(Protocol):
+    """The code of one process, bound to its arguments."""
+
+    def make_mailbox(self, process: Process) -> Mailbox:
+        """The mailbox that this code reads from."""
+        ...
+
+    def attach(self, process: Process) -> Drive:
+        """The drive that will run this code; nothing runs before its `start`."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """A definition that processes can be started from."""
+
+    @property
+    def id(self) -> str:
+        """Registry id; also the resource of permission checks."""
+        ...
+
+    def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
+        """A body for these arguments; runs inside spawn and never awaits (E5).
+
+        Raises:
+            ProcessError: the spawn fails with it and no PID comes into being (E6).
+        """
+        ...
+
+
+class CodeSource(Protocol):
+    """Knows definitions by registry id."""
+
+    def find(self, id: str) -> Target | None:
+        """The definition of this id, or None."""
+        ...
+
+
+class TaskBody:
+    """Base of bodies that run as a Trio task: `run(ctx)` is awaited, its end is the exit."""
+
+    __slots__ = ()
+
+    def make_mailbox(self, process: Process) -> Mailbox:
+        """The ordinary mailbox of Python code."""
+        return PythonMailbox()
+
+    def attach(self, process: Process) -> Drive:
+        """A task of the host's nursery."""
+        from trio_actors._core.task import TaskDrive
+
+        return TaskDrive(process, self)
+
+    def run(self, ctx: ProcessContext) -> Awaitable[Any]:
+        """The code itself; what it returns or raises is the exit result (§1.5)."""
+        raise TypeError(f"{type(self).__name__} has no run method")
+
+
+@attrs.frozen(slots=True)
+class FunctionTarget:
+    """A coroutine function as a definition; its id is `module:qualname` (P7)."""
+
+    function: ProcessFunction
+    id: str
+    required: int
+    most: int | None
+
+    def prepare(self, host: Host, args: tuple[Any, ...]) -> FunctionBody:
+        """Missing arguments become None, surplus ones are dropped (E7)."""
+        if len(args) < self.required:
+            args += (None,) * (self.required - len(args))
+        elif self.most is not None and len(args) > self.most:
+            args = args[: self.most]
+        return FunctionBody(self.function, args)
+
+
+class FunctionBody(TaskBody):
+    """A call of a coroutine function."""
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: ProcessFunction, args: tuple[Any, ...]) -> None:
+        self.function = function
+        self.args = args
+
+    def run(self, ctx: ProcessContext) -> Awaitable[Any]:
+        """Awaits `function(ctx, *args)`."""
+        return self.function(ctx, *self.args)
+
+
+@functools.lru_cache(maxsize=1024)
+def function_target(function: ProcessFunction, *, id: str | None = None) -> FunctionTarget:
+    """The definition of a coroutine function `async def f(ctx, *args)`.
+
+    Raises:
+        TypeError: not a coroutine function, or one that cannot take the context and positions.
+    """
+    if not inspect.iscoroutinefunction(_unwrapped(function)):
+        raise TypeError(f"a process is an async function taking ctx first, not {function!r}")
+    kinds = inspect.Parameter
+    positional = []
+    most: int | None = 0
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is kinds.VAR_POSITIONAL:
+            most = None
+        elif parameter.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD):
+            positional.append(parameter)
+        elif parameter.kind is kinds.KEYWORD_ONLY and parameter.default is kinds.empty:
+            raise TypeError(f"{function!r} needs the keyword {parameter.name}; spawn gives none")
+    if not positional and most == 0:
+        raise TypeError(f"{function!r} must take the process context as its first argument")
+    required = sum(1 for p in positional if p.default is kinds.empty)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return FunctionTarget(
+        function,
+        id or f"{function.__module__}:{name}",
+        max(0, required - 1),
+        None if most is None else max(0, len(positional) - 1),
+    )
+
+
+def _unwrapped(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isfunction(function) or inspect.ismethod(function):
+        return function
+    return getattr(function, "__call__", function)  # noqa: B004  an object with async __call__

@@ -1,0 +1,346 @@
+"""`ProcessContext`: what a process sees of the world (processes.md §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Never
+
+import trio
+
+from trio_actors._core import operations
+from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.inherited import extend
+from trio_actors._core.mailbox import PythonMailbox, Subscription
+from trio_actors._core.message import Message, payload_of, vet_topic
+from trio_actors._core.pid import Pid
+
+if TYPE_CHECKING:
+    from trio_actors._core.code import Target
+    from trio_actors._core.host import Host
+    from trio_actors._core.node import Node
+    from trio_actors._core.process import Process
+    from trio_actors._core.spawn import SpawnTarget
+
+
+class Options:
+    """A process's options as attributes (O1-O3): `trap_links`, false unless set."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: ProcessContext) -> None:
+        self._context = context
+
+    @property
+    def trap_links(self) -> bool:
+        """Whether LINK_DOWN arrives as an event instead of ending the process (K14, K15)."""
+        return self._context.process.trap_links
+
+    @trap_links.setter
+    def trap_links(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise make_error(ErrorKind.INVALID, "trap_links must be a boolean")
+        self._context.process.trap_links = value
+
+
+class ProcessContext:
+    """The one object a process gets; after its end every method raises ProcessInvalid (PY14).
+
+    Sync methods take effect before they return and are never checkpoints; async methods always
+    are (PY1), save that receiving from a full channel is one at least every 32 messages or 1 ms.
+    """
+
+    __slots__ = ("_guarded", "_node", "_process", "_processes", "pid")
+
+    def __init__(self, process: Process) -> None:
+        self._process: Process | None = process
+        self.pid: Pid = process.pid  # never changes (P5)
+        self._node = process.node
+        self._processes = process.node.processes
+        self._guarded = process.inherited.guarded or process.node.strict
+
+    def __repr__(self) -> str:
+        return f"<ProcessContext {self.pid}>"
+
+    # -- identity
+
+    @property
+    def process(self) -> Process:
+        """The kernel's record; for code that extends the framework."""
+        if self._process is None:
+            raise make_error(ErrorKind.INVALID, "no process context")
+        return self._process
+
+    def detach(self) -> None:
+        """Called by the kernel when the process has ended (PY14)."""
+        self._process = None
+
+    @property
+    def id(self) -> str:
+        """Registry id of the running code (P5)."""
+        return self.process.id
+
+    @property
+    def node(self) -> Node:
+        """The node this process lives on."""
+        return self.process.node
+
+    @property
+    def host(self) -> Host:
+        """The host this process runs on."""
+        return self.process.host
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """Inherited context values, read-only (W5)."""
+        return self.process.inherited.values
+
+    @property
+    def actor(self) -> Any:
+        """The security actor, or None."""
+        return self.process.inherited.actor
+
+    @property
+    def scope(self) -> Any:
+        """The security scope, or None."""
+        return self.process.inherited.scope
+
+    @property
+    def options(self) -> Options:
+        """Options of this process."""
+        return Options(self)
+
+    # -- messages
+
+    def send(self, dest: str, topic: str, *payload: Any) -> None:
+        """Puts one message into the mailbox of a PID or name; never waits (M1).
+
+        Order: messages to one receiver's channel arrive in sending order (M12).
+        Raises: ProcessInvalid (reserved topic), ProcessNotFound, ProcessPermissionDenied, each
+            with the message in `undelivered`.
+        """
+        process = self.process
+        node = self._node
+        target = self._processes.get(Pid(dest))
+        value = payload[0] if len(payload) == 1 else payload_of(payload)
+        if target is None or self._guarded or node.gate is not None:
+            operations.send(node, process, dest, topic, value)
+            return
+        vet_topic(topic)
+        node.delivered += 1
+        target.mailbox.put(Message(topic, self.pid, value))
+
+    @property
+    def _mailbox(self) -> PythonMailbox:
+        mailbox = self.process.mailbox
+        if not isinstance(mailbox, PythonMailbox):
+            raise make_error(ErrorKind.INVALID, f"{self.id} does not read its mailbox in Python")
+        return mailbox
+
+    @property
+    def inbox(self) -> Subscription:
+        """Messages of all topics without a channel of their own; opened by the first access."""
+        return self._mailbox.inbox()
+
+    @property
+    def events(self) -> Subscription:
+        """Control events; opened by the first access, nothing sent before is lost."""
+        return self._mailbox.events()
+
+    def listen(self, topic: str, *, message: bool = False) -> Subscription:
+        """The channel of one topic: payloads, or Message objects (L7, L8)."""
+        if not isinstance(topic, str):
+            raise TypeError(f"topic must be a str, not {type(topic).__name__}")
+        if topic.startswith("@"):
+            raise make_error(ErrorKind.INVALID, "cannot listen to @ topics")
+        if not topic:
+            raise make_error(ErrorKind.INVALID, "topic cannot be empty")
+        return self._mailbox.listen(topic, message is True)
+
+    async def receive(
+        self,
+        wanted: str | type | Callable[[Message], bool] | None = None,
+        *,
+        timeout: float | str | None = None,
+    ) -> Message:
+        """The next message of the inbox, or the first of a topic, payload type or condition.
+
+        Messages that are passed over stay in order.
+
+        Raises:
+            ProcessTimeout: none came within `timeout` (seconds or text).
+            trio.EndOfChannel: the inbox was closed.
+        """
+        inbox = self.inbox
+        if timeout is None:
+            return await _receive(inbox, wanted)
+        from trio_actors._core.duration import duration_seconds
+
+        seconds = duration_seconds(timeout)
+        with trio.move_on_after(seconds):
+            return await _receive(inbox, wanted)
+        raise make_error(ErrorKind.TIMEOUT, f"no message within {timeout}", retryable=None)
+
+    # -- other processes
+
+    async def spawn(
+        self,
+        target: SpawnTarget,
+        *args: Any,
+        host: Host | str | None = None,
+        monitor: bool = False,
+        link: bool = False,
+        name: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        actor: Any = None,
+        scope: Any = None,
+        messages: Sequence[tuple[Any, ...]] = (),
+        ready: bool = False,
+        mailbox: Any = None,
+    ) -> Pid:
+        """Starts a process with this one's context, actor and scope (§4, W5); returns its PID.
+
+        Host: the caller's unless given. Monitor and link exist before its first step (E11).
+        Checkpoint: always; a cancelled spawn has started nothing (PY7).
+        """
+        from trio_actors._core.spawn import spawn
+
+        process = self.process
+        inherited = self._inherit(context, actor, scope)
+        host = process.host if host is None else host
+        if self._guarded:
+            self._require_spawn(target, host, monitor=monitor, link=link)
+        return await spawn(
+            process.node,
+            target,
+            args,
+            host=host,
+            parent=process,
+            monitor=monitor,
+            link=link,
+            name=name,
+            inherited=inherited,
+            messages=messages,
+            ready=ready,
+            mailbox=mailbox,
+        )
+
+    async def call(
+        self,
+        target: SpawnTarget,
+        *args: Any,
+        host: Host | str | None = None,
+        context: Mapping[str, Any] | None = None,
+        actor: Any = None,
+        scope: Any = None,
+    ) -> Any:
+        """Spawns a process and waits for its end: its value, or its error raised (C1-C7).
+
+        Checkpoint: always; a cancelled call leaves the process running (PY7).
+        """
+        from trio_actors._core.spawn import call
+
+        process = self.process
+        inherited = self._inherit(context, actor, scope)
+        host = process.host if host is None else host
+        if self._guarded:
+            id = _id_of(process.node, target)
+            operations.require(process.node, process, "process.call", id, id)
+            place = host if isinstance(host, str) else host.id
+            operations.require(process.node, process, "process.host", place, place)
+        return await call(process.node, target, args, host=host, inherited=inherited)
+
+    def _inherit(self, context: Mapping[str, Any] | None, actor: Any, scope: Any) -> Any:
+        process = self.process
+        if context is None and actor is None and scope is None:
+            return process.inherited
+        if context is not None:  # PY6
+            operations.require(process.node, process, "process.context", "context", "context")
+        if actor is not None or scope is not None:
+            operations.require(process.node, process, "process.security", "security", "security")
+        return extend(process.inherited, values=context, actor=actor, scope=scope)
+
+    def _require_spawn(
+        self, target: SpawnTarget, host: Host | str, *, monitor: bool, link: bool
+    ) -> None:
+        process = self.process
+        id = _id_of(process.node, target)
+        place = host if isinstance(host, str) else host.id
+        operations.require_spawn(process.node, process, id, place, monitor=monitor, link=link)
+
+    def terminate(self, dest: str) -> None:
+        """Ends a process by force, at once (T1-T4); of oneself: at the next checkpoint (PY9)."""
+        operations.terminate(self._node, self.process, dest)
+
+    def cancel(self, dest: str, deadline: float | str | None = None) -> None:
+        """Asks a process to end; the deadline is enforced (K1-K7). Units: seconds from now."""
+        operations.cancel(self._node, self.process, dest, deadline)
+
+    def monitor(self, dest: str) -> None:
+        """One EXIT event will come when `dest` ends (N1)."""
+        operations.monitor(self._node, self.process, dest)
+
+    def unmonitor(self, dest: str) -> None:
+        """Takes a monitor back (N4)."""
+        operations.unmonitor(self._node, self.process, dest)
+
+    def link(self, dest: str) -> None:
+        """Ties this process and `dest`: the failure of one reaches the other (K10-K15)."""
+        operations.link(self._node, self.process, dest)
+
+    def unlink(self, dest: str) -> None:
+        """Unties both (K11)."""
+        operations.unlink(self._node, self.process, dest)
+
+    # -- names
+
+    def register(self, name: str, pid: str | None = None) -> None:
+        """Gives a name to a process, by default this one (R1)."""
+        operations.register(self._node, self.process, name, pid)
+
+    def unregister(self, name: str) -> bool:
+        """Takes a name away; False if nobody held it (R6)."""
+        return operations.unregister(self._node, self.process, name)
+
+    def lookup(self, name: str) -> Pid:
+        """Who holds a name (R5)."""
+        return self.process.node.names.lookup(name)
+
+    # -- itself
+
+    def started(self, value: object = None) -> None:
+        """Signals readiness to whoever spawned with `ready=True` (PH5); repeatable."""
+        readiness = self.process.readiness
+        if readiness is not None:
+            readiness(value)
+
+    async def upgrade(self, target: Target | str | SpawnTarget | None, *state: Any) -> Never:
+        """Replaces this process's code, keeping PID, names, links and unread messages (U1-U6).
+
+        `None` runs the same definition again with new state. Never returns: the old code is
+        unwound first (PY11).
+        """
+        process = self.process
+        process.upgrade = (target, state)
+        process.drive.interrupt()
+        while True:
+            await trio.sleep_forever()
+
+
+async def _receive(inbox: Subscription, wanted: Any) -> Message:
+    if wanted is None:
+        message: Message = await inbox.receive()
+    elif isinstance(wanted, str):
+        message = await inbox.receive_where(lambda m: bool(m.topic == wanted))
+    elif isinstance(wanted, type):
+        message = await inbox.receive_where(lambda m: isinstance(m.payload, wanted))
+    else:
+        message = await inbox.receive_where(wanted)
+    return message
+
+
+def _id_of(node: Node, target: SpawnTarget) -> str:
+    if isinstance(target, str):
+        return target
+    from trio_actors._core.spawn import find_target
+
+    return find_target(node, target).id

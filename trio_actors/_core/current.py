@@ -1,0 +1,25 @@
+"""Which frame is running: the process or function call that the current task belongs to."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from trio_actors._core.errors import ErrorKind, make_error
+
+if TYPE_CHECKING:
+    from trio_actors._core.context import ProcessContext
+
+running: ContextVar[ProcessContext] = ContextVar("trio_actors.running")
+
+
+def current() -> ProcessContext:
+    """The context of the running process or function call, in any task that it started (DE12).
+
+    Raises:
+        ProcessInvalid: `no process context`, outside every process and function call.
+    """
+    context = running.get(None)
+    if context is None:
+        raise make_error(ErrorKind.INVALID, "no process context")
+    return context

@@ -1,0 +1,234 @@
+"""A host: where processes run (P8, §12). The nursery itself is opened in `scopes`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.exit import terminated
+from trio_actors._core.inherited import NOTHING_INHERITED, extend
+from trio_actors._core.lifecycle import HOST_LIFE, HostState, HostStep, advance
+from trio_actors._core.pid import Pid
+
+if TYPE_CHECKING:
+    from trio_actors._core.node import Node
+    from trio_actors._core.process import Process
+    from trio_actors._core.spawn import SpawnTarget
+
+
+@attrs.frozen(slots=True)
+class HostStatistics:
+    """What a host holds at one moment (PH8); `oldest_unread` in seconds."""
+
+    id: str
+    state: str
+    processes: int
+    by_state: Mapping[str, int]
+    unread: int
+    longest_mailbox: int
+
+
+class Host:
+    """Runs processes in one Trio nursery; made by `Node.open_host`.
+
+    Attributes:
+        id: registry id, for example `app:workers`.
+        max_processes: alive at one time; 0 = unlimited (Z5).
+        workers: threads that run Lua in parallel; 1 = on the Trio thread (Z1).
+        copy_messages: copy Python messages in depth, to find shared state in tests (M26).
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        id: str,
+        *,
+        max_processes: int = 0,
+        workers: int = 1,
+        drain: float = 10.0,
+        copy_messages: bool = False,
+    ) -> None:
+        if workers < 1:
+            raise make_error(ErrorKind.INVALID, "workers must be greater than 0")
+        if max_processes < 0:
+            raise make_error(ErrorKind.INVALID, "max_processes must not be negative")
+        self.node = node
+        self.id = id
+        self.max_processes = max_processes
+        self.workers = workers
+        self.drain = drain
+        self.copy_messages = copy_messages
+        self.state = HostState.NEW
+        self.alive = 0
+        self.extensions: dict[str, Any] = {}  # what runs bodies keeps its own things here
+        self._nursery: trio.Nursery | None = None
+        self._stop_requested = trio.Event()
+        self._closed = trio.Event()
+        self._empty: trio.Event | None = None
+
+    # -- used by the kernel
+
+    def opened(self, nursery: trio.Nursery) -> None:
+        """The nursery is there: spawns are accepted."""
+        self.state = advance(HOST_LIFE, self.state, HostStep.OPEN)
+        self._nursery = nursery
+
+    def closed(self) -> None:
+        """Nothing of the host is left."""
+        self.state = advance(HOST_LIFE, self.state, HostStep.CLOSE)
+        self._nursery = None
+        self._closed.set()
+
+    def admit(self) -> None:
+        """Refuses a spawn that cannot be (Z2, W8); changes nothing."""
+        if self.state is not HostState.OPEN:
+            stopping = self.state is HostState.STOPPING
+            text = "host is shutting down" if stopping else "host is not running"
+            raise make_error(ErrorKind.UNAVAILABLE, text)
+        if self.max_processes and self.alive >= self.max_processes:
+            limit = self.max_processes
+            text = f"host is full (max_processes={limit})"
+            raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+
+    def gone(self) -> None:
+        """One process less; step 1 of V20."""
+        self.alive -= 1
+        if self.alive == 0 and self._empty is not None:
+            self._empty.set()
+            self._empty = None
+
+    def start_soon(self, function: Callable[[], Awaitable[object]], name: str) -> None:
+        """Starts a process's task in the nursery."""
+        assert self._nursery is not None
+        self._nursery.start_soon(function, name=name)
+
+    def start_system_task(
+        self, function: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
+    ) -> None:
+        """A task that serves the host's processes; it is cancelled when the last one is gone."""
+        assert self._nursery is not None
+        self._nursery.start_soon(function, *args, name=name or f"{self.id} {function}")
+
+    def processes(self) -> list[Process]:
+        """The processes alive, oldest first."""
+        return [p for p in self.node.processes.values() if p.host is self]
+
+    async def wait_stop_requested(self) -> None:
+        """Returns when somebody wants the host to stop."""
+        await self._stop_requested.wait()
+
+    def request_stop(self, drain: float | None = None) -> None:
+        """Refuses spawns from now on and asks every process to end (Z3); repeatable."""
+        if self.state is not HostState.OPEN:
+            return
+        if drain is not None:
+            self.drain = drain
+        self.state = advance(HOST_LIFE, self.state, HostStep.STOP)
+        control = self.node.control
+        deadline = trio.current_time() + self.drain
+        for process in self.processes():
+            if self.drain <= 0:
+                process.force(terminated(control))
+            else:
+                self.node.request_cancel(process, control, deadline)
+        self._stop_requested.set()
+
+    def abort(self) -> None:
+        """Cancels everything at once, without asking (I11, the second signal)."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    # -- for users
+
+    async def spawn(
+        self,
+        target: SpawnTarget,
+        *args: Any,
+        name: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        actor: Any = None,
+        scope: Any = None,
+        messages: Sequence[tuple[Any, ...]] = (),
+        ready: bool = False,
+        mailbox: Any = None,
+    ) -> Pid:
+        """Starts a process here and returns its PID (PH5); not checked for permissions (A10).
+
+        With `ready=True` it returns when the process called `ctx.started(...)`, and raises the
+        process's error if its end comes first; a cancelled spawn leaves nothing behind.
+
+        Checkpoint: always. Raises: as `ProcessContext.spawn`, without permission errors.
+        """
+        from trio_actors._core.spawn import spawn
+
+        return await spawn(
+            self.node,
+            target,
+            args,
+            host=self,
+            name=name,
+            inherited=extend(NOTHING_INHERITED, values=context, actor=actor, scope=scope),
+            messages=messages,
+            ready=ready,
+            mailbox=mailbox,
+        )
+
+    def spawn_soon(
+        self,
+        target: SpawnTarget,
+        *args: Any,
+        name: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        actor: Any = None,
+        scope: Any = None,
+        messages: Sequence[tuple[Any, ...]] = (),
+        mailbox: Any = None,
+    ) -> Pid:
+        """As `spawn` without readiness, and without a checkpoint."""
+        from trio_actors._core.spawn import launch
+
+        inherited = NOTHING_INHERITED
+        if context is not None or actor is not None or scope is not None:
+            inherited = extend(inherited, values=context, actor=actor, scope=scope)
+        return launch(
+            self.node,
+            target,
+            args,
+            host=self,
+            name=name,
+            inherited=inherited,
+            messages=messages,
+            mailbox=mailbox,
+        ).pid
+
+    async def join(self) -> None:
+        """Returns when all processes have ended by themselves (PH3). Checkpoint: always."""
+        await trio.lowlevel.checkpoint()
+        while self.alive:
+            if self._empty is None:
+                self._empty = trio.Event()
+            await self._empty.wait()
+
+    async def stop(self, drain: float | None = None) -> None:
+        """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always."""
+        self.request_stop(drain)
+        await self._closed.wait()
+
+    def statistics(self) -> HostStatistics:
+        """A snapshot (PH8)."""
+        by_state: dict[str, int] = {}
+        unread = longest = 0
+        for process in self.processes():
+            doing = process.doing()
+            by_state[doing] = by_state.get(doing, 0) + 1
+            depth = process.mailbox.depth()
+            unread += depth
+            longest = max(longest, depth)
+        return HostStatistics(self.id, self.state.value, self.alive, by_state, unread, longest)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.id} {self.state.value}, {self.alive} processes>"

@@ -1,0 +1,129 @@
+"""What travels: messages of user topics, and control events.
+
+These are the objects that exist once per message, so they are plain slotted classes: a frozen
+attrs object costs three times as much to make.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.pid import Pid
+
+RESERVED = "@"  # topics that begin so belong to the framework (L1)
+
+
+class Message:
+    """One message: `topic`, `sender` (a PID, or None when unknown) and `payload` (L15).
+
+    `payload` is None for no value, the value for one, a list for several (M30-M32).
+    """
+
+    __slots__ = ("payload", "sender", "topic")
+
+    def __init__(self, topic: str, sender: Pid | None, payload: Any) -> None:
+        self.topic = topic
+        self.sender = sender
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"process.Message{{topic={self.topic!r}, from={self.sender}}}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return (self.topic, self.sender, self.payload) == (
+            other.topic,
+            other.sender,
+            other.payload,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # payloads need not be hashable
+
+
+def payload_of(values: tuple[Any, ...]) -> Any:
+    """One message has one payload: nothing is None, one value itself, several a list (M30-M33)."""
+    if len(values) == 1:
+        return values[0]
+    return list(values) if values else None
+
+
+_vetted: set[str] = set()  # topics that have passed; programs use few, so the set stays small
+
+
+def vet_topic(topic: str) -> None:
+    """Refuses a topic that user code may not send to (M3, M9).
+
+    Raises:
+        ProcessInvalid: the topic begins with `@`.
+        TypeError: not a text.
+    """
+    if topic in _vetted:
+        return
+    if not isinstance(topic, str):
+        raise TypeError(f"topic must be a str, not {type(topic).__name__}")
+    if topic.startswith(RESERVED):
+        raise make_error(ErrorKind.INVALID, "cannot send to @ topics")
+    if len(_vetted) >= 4096:
+        _vetted.clear()
+    _vetted.add(topic)
+
+
+class EventKind(StrEnum):
+    """Control events (§5.5); the text is what programs in Lua see."""
+
+    CANCEL = "pid.cancel"
+    EXIT = "pid.exit"
+    LINK_DOWN = "pid.link.down"
+    OUTDATED = "pid.outdated"  # a newer definition of this process's code is there
+
+
+class Result:
+    """How a process ended: `value`, or `error` as a fresh exception (V1, PY12)."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any = None, error: ProcessError | None = None) -> None:
+        self.value = value
+        self.error = error
+
+    def __repr__(self) -> str:
+        return f"Result(error={self.error!r})" if self.error else f"Result(value={self.value!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Result):
+            return NotImplemented
+        return self.value == other.value and repr(self.error) == repr(other.error)
+
+    __hash__ = None  # type: ignore[assignment]  # values need not be hashable
+
+
+class Event:
+    """A control event: `kind`, `sender`, `at` (unix seconds), and by kind `deadline`, `result`.
+
+    `deadline` is an RFC 3339 text, only in a CANCEL that has one (K3).
+    """
+
+    __slots__ = ("at", "deadline", "kind", "result", "sender")
+
+    def __init__(
+        self,
+        kind: EventKind,
+        sender: Pid,
+        at: float,
+        *,
+        deadline: str | None = None,
+        result: Result | None = None,
+    ) -> None:
+        self.kind = kind
+        self.sender = sender
+        self.at = at
+        self.deadline = deadline
+        self.result = result
+
+    def __repr__(self) -> str:
+        extra = f", result={self.result!r}" if self.result is not None else ""
+        extra += f", deadline={self.deadline}" if self.deadline is not None else ""
+        return f"Event({self.kind.value}, from={self.sender}{extra})"

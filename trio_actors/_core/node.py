@@ -1,0 +1,272 @@
+"""The node: PIDs, names, topology, hosts, and the one exit of everything that is delivered."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import trio
+
+from trio_actors._core import operations
+from trio_actors._core.clock import Clock
+from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.exit import Exit
+from trio_actors._core.exits import ExitMemory
+from trio_actors._core.inherited import DenyAll, Guard
+from trio_actors._core.lifecycle import Step
+from trio_actors._core.message import Event, EventKind, payload_of
+from trio_actors._core.names import Names
+from trio_actors._core.pid import CONTROL_HOST, Pid, format_pid
+from trio_actors._core.process import Cancel, Item, Process
+from trio_actors._core.topology import Topology
+
+if TYPE_CHECKING:
+    from trio_actors._core.code import CodeSource, Target
+    from trio_actors._core.host import Host, HostStatistics
+    from trio_actors._core.spawn import SpawnTarget
+
+
+class Gate(Protocol):
+    """Takes over delivery: what the test harness puts between `post` and the receivers (TS1)."""
+
+    def post(self, source: Pid | None, target: Process, item: Item) -> None:
+        """Keeps the item and calls `target.deliver(item)` when its time has come."""
+        ...
+
+
+@attrs.frozen(slots=True)
+class NodeStatistics:
+    """What a node holds at one moment (PH8)."""
+
+    name: str
+    hosts: tuple[HostStatistics, ...]
+    processes: int
+    delivered: int
+    exits: int
+    dead_letters: int
+
+
+class Node:
+    """Owns PIDs, names, links, hosts of one program; made by `open_node` (PH1).
+
+    Its methods serve code outside every process and are not checked for permissions (A10).
+    """
+
+    def __init__(self, name: str = "local", *, strict: bool = False) -> None:
+        self.name = name
+        self.strict = strict  # A7
+        self.guard: Guard = DenyAll()
+        self.gate: Gate | None = None
+        self.processes: dict[Pid, Process] = {}
+        self.names = Names()
+        self.topology = Topology()
+        self.exits = ExitMemory()
+        self.hosts: dict[str, Host] = {}
+        self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
+        self.delivered = 0
+        self.dead_letters = 0
+        self.rng = random.Random()
+        self.now: Callable[[], float] = trio.current_time
+        self.wall_time: Callable[[], float] = time.time
+        self.clock = Clock(self._start_clock)
+        self._sources: list[CodeSource] = []
+        self._count = 0
+        self._control: Pid | None = None
+        self._nursery: trio.Nursery | None = None
+
+    # -- used by the kernel
+
+    def opened(self, nursery: trio.Nursery) -> None:
+        """The nursery of the node's own tasks is there."""
+        self._nursery = nursery
+
+    def _start_clock(self, run: Callable[[], Any]) -> None:
+        self.start_system_task(run)
+
+    def start_system_task(self, function: Callable[..., Any], *args: Any) -> None:
+        """A task of the node itself, cancelled when the node closes."""
+        if self._nursery is None:
+            raise make_error(ErrorKind.UNAVAILABLE, "node is not running")
+        self._nursery.start_soon(function, *args)
+
+    def new_pid(self, host: str) -> Pid:
+        """The next PID (P2, TS4)."""
+        self._count += 1
+        return format_pid(self.name, host, self._count)
+
+    def new_control_pid(self) -> Pid:
+        """A PID of its own for a system sender or watcher (P4)."""
+        return self.new_pid(CONTROL_HOST)
+
+    @property
+    def control(self) -> Pid:
+        """The PID that the node itself acts under (P4)."""
+        if self._control is None:
+            self._control = self.new_control_pid()
+        return self._control
+
+    def uuid(self) -> str:
+        """A unique id from the node's random source (TS3)."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def post(self, source: Pid | None, target: Process, item: Item) -> None:
+        """The single exit of messages, events, cancels and starts (TS1)."""
+        gate = self.gate
+        if gate is None:
+            target.deliver(item)
+        else:
+            gate.post(source, target, item)
+
+    def request_cancel(self, process: Process, sender: Pid, deadline: float) -> None:
+        """Sends CANCEL; `deadline` on Trio's clock, infinity for none (K3, K5)."""
+        at = self.wall_time()
+        text = None
+        if deadline != inf:
+            text = operations.rfc3339(at + deadline - self.now())
+        event = Event(EventKind.CANCEL, sender, at, deadline=text)
+        self.post(sender, process, Cancel(event, deadline))
+
+    def end(self, process: Process, exit: Exit) -> None:
+        """The order of effects at exit, in one piece (V20)."""
+        pid = process.pid
+        process.step(Step.END)
+        del self.processes[pid]  # 1
+        process.host.gone()
+        self.names.release(pid)  # 2
+        watchers, peers = self.topology.remove(pid)  # 3
+        self.exits.add(pid, process.id, exit, self.now())
+        process.mailbox.close()
+        if watchers or peers:
+            self._tell(pid, exit, watchers, peers)
+        if process.context is not None:
+            process.context.detach()
+        for watcher in process.take_watchers():
+            watcher(exit)
+
+    def _tell(self, pid: Pid, exit: Exit, watchers: list[Pid], peers: list[Pid]) -> None:
+        at = self.wall_time()
+        for watcher in watchers:  # 4
+            process = self.processes.get(watcher)
+            if process is not None:
+                event = Event(EventKind.EXIT, pid, at, result=exit.result())
+                self.post(pid, process, event)
+        if exit.abnormal:
+            for peer in peers:  # 5
+                process = self.processes.get(peer)
+                if process is not None:
+                    event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
+                    self.post(pid, process, event)
+
+    # -- code by registry id
+
+    def add_source(self, source: CodeSource) -> None:
+        """Asks `source` too when a registry id is spawned; the first that knows it wins."""
+        self._sources.append(source)
+
+    def find_code(self, id: str) -> Target | None:
+        """The definition of a registry id, or None."""
+        for source in self._sources:
+            target = source.find(id)
+            if target is not None:
+                return target
+        return None
+
+    def resolve_target(self, target: Any) -> Target:
+        """The definition meant by a coroutine function, a Target or a registry id."""
+        from trio_actors._core.spawn import find_target
+
+        return find_target(self, target)
+
+    # -- for users
+
+    def open_host(
+        self,
+        id: str,
+        *,
+        max_processes: int = 0,
+        workers: int = 1,
+        drain: float = 10.0,
+        copy_messages: bool = False,
+    ) -> AbstractAsyncContextManager[Host]:
+        """`async with node.open_host(id) as host`: a place for processes, a nursery (PH2-PH4).
+
+        Leaving the block stops the host in order: no more spawns, CANCEL to everybody with
+        `drain` seconds, then the end by force (0 = at once). Raises ProcessAlreadyExists.
+        """
+        from trio_actors._core.scopes import open_host
+
+        return open_host(
+            self,
+            id,
+            max_processes=max_processes,
+            workers=workers,
+            drain=drain,
+            copy_messages=copy_messages,
+        )
+
+    def send(self, dest: str, topic: str, *payload: Any) -> None:
+        """As `ProcessContext.send`, without a sender."""
+        operations.send(self, None, dest, topic, payload_of(payload))
+
+    async def call(
+        self,
+        target: SpawnTarget,
+        *args: Any,
+        host: Host | str,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Spawns on `host`, waits for the end, returns the value or raises the error (C1)."""
+        from trio_actors._core.inherited import NOTHING_INHERITED, extend
+        from trio_actors._core.spawn import call
+
+        inherited = extend(NOTHING_INHERITED, values=context)
+        return await call(self, target, args, host=host, inherited=inherited)
+
+    def terminate(self, dest: str) -> None:
+        """Ends a process by force (T1)."""
+        operations.terminate(self, None, dest)
+
+    def cancel(self, dest: str, deadline: float | str | None = None) -> None:
+        """Asks a process to end, within `deadline` seconds or text (K1)."""
+        operations.cancel(self, None, dest, deadline)
+
+    def lookup(self, name: str) -> Pid:
+        """Who holds a name (R5)."""
+        return self.names.lookup(name)
+
+    async def wait(self, pid: str) -> Exit:
+        """The exit of a process, also if it has ended already (PH6). Checkpoint: always.
+
+        Raises:
+            ProcessNotFound: not alive, and not among the last 10,000 exits.
+        """
+        from trio_actors._core.spawn import wait_for_end
+
+        process = self.processes.get(Pid(pid))
+        if process is not None:
+            return await wait_for_end(process)
+        await trio.lowlevel.checkpoint()
+        record = self.exits.get(pid)
+        if record is None:
+            raise make_error(ErrorKind.NOT_FOUND, "process not found")
+        return record.exit
+
+    def statistics(self) -> NodeStatistics:
+        """A snapshot (PH8)."""
+        return NodeStatistics(
+            self.name,
+            tuple(host.statistics() for host in self.hosts.values()),
+            len(self.processes),
+            self.delivered,
+            self.exits.total,
+            self.dead_letters,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}, {len(self.processes)} processes on {len(self.hosts)} hosts>"

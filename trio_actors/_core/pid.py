@@ -1,0 +1,42 @@
+"""Process ids: text of the form `{host|uniq}` or `{node@host|uniq}` (P1-P4).
+
+A PID is plain text, so that both languages, logs and YAML share it, and so that finding a process
+is one dictionary look-up. Rejected: a PID object holding its process (one attribute less to look
+up, but it keeps ended processes alive and does not survive a trip through Lua).
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+Pid = NewType("Pid", str)
+
+CONTROL_HOST = "node:control"  # pseudo-host of system senders and watchers (P4)
+CLOCK = Pid("clock")  # pseudo-sender of timer messages (TS2); deliberately no PID
+
+_WIDTHS = (5, 6, 8, 16)  # hex digits; a counter that outgrows one takes the next (P2)
+
+
+def format_pid(node: str, host: str, count: int) -> Pid:
+    """The printed form of process number `count` on `host`; node "local" is not printed (P1)."""
+    digits = f"{count:x}"
+    width = 5
+    if len(digits) > 5:
+        width = next((w for w in _WIDTHS if w >= len(digits)), len(digits))
+    place = host if node == "local" else f"{node}@{host}"
+    return Pid(f"{{{place}|0x{digits:0>{width}}}}")
+
+
+def is_pid(text: str) -> bool:
+    """True if `text` has the form of a PID; any other text can only be a name (P3)."""
+    if len(text) < 5 or text[0] != "{" or text[-1] != "}":
+        return False
+    left, _, right = text[1:-1].partition("|")
+    return bool(left) and bool(right) and "|" not in right
+
+
+def place_of(pid: str) -> tuple[str | None, str]:
+    """(node or None, host) that a PID names."""
+    place = pid[1:-1].partition("|")[0]
+    node, at, host = place.rpartition("@")
+    return (node, host) if at else (None, host)

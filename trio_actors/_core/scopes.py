@@ -1,0 +1,98 @@
+"""The one place that opens nurseries: a node's and a host's (TM1, PH1-PH4).
+
+The theory of a host: its processes live in a nursery inside a shielded scope, in a task of an
+unshielded nursery around the user's block. So a cancellation from outside reaches the block, the
+block's end asks the processes to stop, they get `drain` seconds, and then the cancellation goes
+on. What leaves a process by E38 leaves through both nurseries, unwrapped when it is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Never
+
+import trio
+
+from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.host import Host
+from trio_actors._core.node import Node
+
+
+@asynccontextmanager
+async def open_node(name: str = "local", *, strict: bool = False) -> AsyncIterator[Node]:
+    """`async with open_node() as node`: everything that processes of one program share (PH1).
+
+    Args:
+        name: printed in PIDs unless it is "local" (P1).
+        strict: deny what is checked when actor or scope is missing (A7).
+    """
+    node = Node(name, strict=strict)
+    try:
+        async with trio.open_nursery() as nursery:
+            node.opened(nursery)
+            try:
+                yield node
+            finally:
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        reraise(group)
+
+
+@asynccontextmanager
+async def open_host(
+    node: Node,
+    id: str,
+    *,
+    max_processes: int,
+    workers: int,
+    drain: float,
+    copy_messages: bool,
+) -> AsyncIterator[Host]:
+    """See `Node.open_host`."""
+    host = Host(
+        node,
+        id,
+        max_processes=max_processes,
+        workers=workers,
+        drain=drain,
+        copy_messages=copy_messages,
+    )
+    if id in node.hosts:
+        raise make_error(ErrorKind.ALREADY_EXISTS, f"host {id} is running already")
+    node.hosts[id] = host
+    node.known_hosts[id] = None
+    try:
+        async with trio.open_nursery() as around:
+            await around.start(_run_host, host)
+            try:
+                yield host
+            finally:
+                host.request_stop()
+    except BaseExceptionGroup as group:
+        reraise(group)
+    finally:
+        del node.hosts[id]
+
+
+async def _run_host(host: Host, task_status: trio.TaskStatus[None]) -> None:
+    try:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                host.opened(nursery)
+                task_status.started()
+                await host.wait_stop_requested()
+                await host.join()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        reraise(group)
+    finally:
+        host.closed()
+
+
+def reraise(group: BaseExceptionGroup[BaseException]) -> Never:
+    """Raises the only exception of a nursery's group as it was, or the group (PH7)."""
+    if len(group.exceptions) != 1:
+        raise group
+    only = group.exceptions[0]
+    raise only from only.__cause__

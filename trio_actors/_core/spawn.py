@@ -1,0 +1,184 @@
+"""Starting processes: everything is checked before anything is made (W7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import outcome
+import trio
+
+from trio_actors._core.code import ProcessFunction, Target, function_target
+from trio_actors._core.context import ProcessContext
+from trio_actors._core.errors import ErrorKind, fresh, make_error
+from trio_actors._core.exit import Exit, terminated
+from trio_actors._core.host import Host
+from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
+from trio_actors._core.mailbox import Mailbox
+from trio_actors._core.message import Message, payload_of, vet_topic
+from trio_actors._core.pid import Pid
+from trio_actors._core.process import START, Process
+
+if TYPE_CHECKING:
+    from trio_actors._core.node import Node
+
+SpawnTarget = ProcessFunction | Target | str
+MailboxMaker = Callable[[Process], Mailbox]
+
+
+def find_target(node: Node, target: Any) -> Target:
+    """The definition meant: a coroutine function's, a Target itself, or a registry id's (W3)."""
+    if isinstance(target, str):
+        found = node.find_code(target)
+        if found is None:
+            raise make_error(ErrorKind.NOT_FOUND, "factory not found", details={"id": target})
+        return found
+    if hasattr(target, "prepare"):
+        definition: Target = target
+        return definition
+    return function_target(target)
+
+
+def find_host(node: Node, host: Host | str) -> Host:
+    """The host meant (W3)."""
+    if isinstance(host, Host):
+        return host
+    found = node.hosts.get(host)
+    if found is None:
+        if host in node.known_hosts:
+            raise make_error(ErrorKind.UNAVAILABLE, "host is not running")
+        raise make_error(ErrorKind.NOT_FOUND, "host not found", details={"host": host})
+    return found
+
+
+def launch(
+    node: Node,
+    target: SpawnTarget,
+    args: tuple[Any, ...],
+    *,
+    host: Host | str,
+    parent: Process | None = None,
+    monitor: bool = False,
+    link: bool = False,
+    name: str | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
+    messages: Sequence[tuple[Any, ...]] = (),
+    mailbox: MailboxMaker | None = None,
+) -> Process:
+    """Makes a process and lets its code begin soon; no checkpoint, no permission checks.
+
+    Monitor, link, name and first messages are there before the first step of the code (E11, B5,
+    B7); if anything is refused, nothing was made (B6).
+
+    Raises:
+        ProcessError: W3, W8, Z2, E6, B6, R9.
+    """
+    place = find_host(node, host)
+    definition = find_target(node, target)
+    place.admit()
+    if name is not None:
+        node.names.check_free(name)
+    queued = [_first_message(entry) for entry in messages] if messages else None
+    body = definition.prepare(place, args)
+    process = Process(node, place, node.new_pid(place.id), definition, inherited)
+    process.mailbox = body.make_mailbox(process) if mailbox is None else mailbox(process)
+    process.context = ProcessContext(process)
+    process.since = node.now()
+    process.drive = body.attach(process)
+    pid = process.pid
+    place.alive += 1
+    node.processes[pid] = process
+    if name is not None:
+        node.names.register(name, pid)
+    if parent is not None:
+        process.parent = parent.pid
+        if monitor:
+            node.topology.monitor(parent.pid, pid)
+        if link:
+            node.topology.link(parent.pid, pid)
+    if queued is not None:
+        for message in queued:
+            node.post(None, process, message)
+    node.post(process.parent, process, START)
+    return process
+
+
+def _first_message(entry: tuple[Any, ...]) -> Message:
+    topic, *values = entry
+    vet_topic(topic)
+    return Message(topic, None, payload_of(tuple(values)))
+
+
+async def spawn(
+    node: Node,
+    target: SpawnTarget,
+    args: tuple[Any, ...],
+    *,
+    ready: bool = False,
+    **options: Any,
+) -> Pid:
+    """`launch` as an operation that is always a checkpoint, with the readiness handshake (PY7)."""
+    await trio.lowlevel.checkpoint_if_cancelled()
+    process = launch(node, target, args, **options)
+    if ready:
+        await _until_ready(node, process)
+    else:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    return process.pid
+
+
+async def _until_ready(node: Node, process: Process) -> None:
+    is_ready = trio.Event()
+    ends: list[Exit] = []
+
+    def ended(exit: Exit) -> None:
+        ends.append(exit)
+        is_ready.set()
+
+    process.readiness = lambda value: is_ready.set()
+    process.on_exit(ended)
+    try:
+        await is_ready.wait()
+    except trio.Cancelled:
+        process.force(terminated(node.control))
+        if not process.ended:
+            with trio.CancelScope(shield=True):
+                await wait_for_end(process)
+        raise
+    finally:
+        process.readiness = None
+        process.forget(ended)
+    if ends:
+        error = ends[0].error
+        if error is not None:
+            raise fresh(error)
+        text = f"process {process.pid} ended before it was ready"
+        raise make_error(ErrorKind.UNAVAILABLE, text, retryable=None)
+
+
+async def call(
+    node: Node, target: SpawnTarget, args: tuple[Any, ...], *, host: Host | str, **options: Any
+) -> Any:
+    """Spawns, waits for the end, returns the value or raises the exit error (C1-C6).
+
+    Checkpoint: always. A cancelled call leaves the process running (PY7).
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    process = launch(node, target, args, host=host, **options)
+    return (await wait_for_end(process)).unwrap()
+
+
+async def wait_for_end(process: Process) -> Exit:
+    """The exit of a process that is alive now. Checkpoint: always."""
+    task = trio.lowlevel.current_task()
+
+    def wake(exit: Exit) -> None:
+        trio.lowlevel.reschedule(task, outcome.Value(exit))
+
+    def give_up(_: Any) -> trio.lowlevel.Abort:
+        process.forget(wake)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    process.on_exit(wake)
+    end: Exit = await trio.lowlevel.wait_task_rescheduled(give_up)
+    return end

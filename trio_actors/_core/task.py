@@ -1,0 +1,197 @@
+"""Processes that run as a Trio task each: the task, its cancel scope, and what its end means.
+
+The theory: a forced end or an upgrade is decided first (`Process.forced`, `Process.upgrade`), then
+the scope is cancelled; when the code has unwound, `judge` reads the decision and the exception and
+gives the exit. Trio's own cancellation from outside is never swallowed: it is re-raised bare.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from trio_actors._core.current import running
+from trio_actors._core.errors import (
+    FATAL,
+    ErrorKind,
+    ProcessError,
+    Shutdown,
+    as_process_error,
+    leaves,
+    make_error,
+)
+from trio_actors._core.exit import (
+    Cause,
+    CauseKind,
+    Exit,
+    cancelled_outside,
+    deadline_exceeded,
+    upgrade_failed,
+)
+from trio_actors._core.lifecycle import Step
+from trio_actors._core.mailbox import PythonMailbox
+from trio_actors._core.message import Message
+
+if TYPE_CHECKING:
+    from trio_actors._core.code import Body, TaskBody
+    from trio_actors._core.process import Process
+
+logger = logging.getLogger("trio_actors.process")
+
+
+class TaskDrive:
+    """Runs a `TaskBody` as one task of the host's nursery."""
+
+    __slots__ = ("body", "process", "scope", "task")
+
+    def __init__(self, process: Process, body: TaskBody) -> None:
+        self.process = process
+        self.body: TaskBody | None = body
+        self.scope = trio.CancelScope(deadline=process.deadline)
+        self.task: trio.lowlevel.Task | None = None
+
+    def start(self) -> None:
+        """Starts the task."""
+        self.process.host.start_soon(self._run, self.process.target.id)
+
+    def interrupt(self) -> None:
+        """Cancels the scope; the next receive is a checkpoint even if messages are there."""
+        if isinstance(self.process.mailbox, PythonMailbox):
+            self.process.mailbox.exhaust()
+        forced = self.process.forced
+        self.scope.cancel(reason=forced.error.message if forced else "upgrade")
+
+    def limit(self, deadline: float) -> None:
+        """The scope's deadline is the process's (K6)."""
+        self.scope.deadline = deadline
+
+    def doing(self) -> str:
+        """`idle` while a task waits for messages, else `blocked` (whoever asks is running)."""
+        mailbox = self.process.mailbox
+        return "idle" if isinstance(mailbox, PythonMailbox) and mailbox.idle() else "blocked"
+
+    async def _run(self) -> None:
+        process = self.process
+        assert process.context is not None
+        running.set(process.context)
+        self.task = trio.lowlevel.current_task()
+        while True:
+            end, outside = await self._run_body()
+            if end is None:
+                end = self._next_body()
+                if end is None:
+                    continue
+            break
+        self.body = self.task = None
+        process.node.end(process, end)
+        if outside is not None:
+            raise outside
+
+    async def _run_body(self) -> tuple[Exit | None, BaseException | None]:
+        """Runs the body once: its exit (None: it is to be upgraded), and what goes on outwards."""
+        process = self.process
+        value: Any = None
+        error: BaseException | None = None
+        if process.forced is None:
+            process.step(Step.BEGIN)
+            assert self.body is not None
+            assert process.context is not None
+            try:
+                with self.scope:
+                    value = await self.body.run(process.context)
+            except BaseException as exc:
+                error = exc
+        return judge(process, value, error)
+
+    def _next_body(self) -> Exit | None:
+        """Puts the new code in place of the old (U1-U6); an exit if that fails (E35)."""
+        process = self.process
+        assert process.upgrade is not None
+        wanted, args = process.upgrade
+        process.upgrade = None
+        process.step(Step.UPGRADE)
+        try:
+            target = process.target if wanted is None else process.node.resolve_target(wanted)
+            body: Body = target.prepare(process.host, args)
+        except ProcessError as reason:
+            return upgrade_failed(reason)
+        except Exception as exc:
+            return upgrade_failed(as_process_error(exc))
+        unread = process.mailbox.drain()
+        process.target = target
+        process.trap_links = False
+        process.mailbox = body.make_mailbox(process)
+        for item in unread:
+            if isinstance(item, Message):
+                process.mailbox.put(item)
+            else:
+                process.mailbox.put_event(item)
+        drive = body.attach(process)
+        if not isinstance(drive, TaskDrive):
+            return upgrade_failed(
+                make_error(ErrorKind.INVALID, f"{target.id} does not run as a task")
+            )
+        process.drive = self
+        self.body = drive.body
+        self.scope = drive.scope
+        return None
+
+
+def judge(
+    process: Process, value: Any, error: BaseException | None
+) -> tuple[Exit | None, BaseException | None]:
+    """What the end of the code means (§1.5): the exit, and an exception that must go on outwards.
+
+    The exit is None if the code was stopped for an upgrade, which is then to be carried out.
+    """
+    parts = leaves(error) if error is not None else []
+    fatal = [part for part in parts if isinstance(part, FATAL)]
+    cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
+    failures = [p for p in parts if isinstance(p, Exception) and not isinstance(p, FATAL)]
+    outwards: BaseException | None = None
+    if fatal:  # E38
+        outwards = fatal[0] if len(fatal) == 1 else BaseExceptionGroup("fatal", fatal)
+    elif cancelled:
+        outwards = error if not failures else BaseExceptionGroup("cancelled", cancelled)
+    forced = process.forced
+    if forced is None and process.deadline <= trio.current_time():  # K6, also if nobody noticed
+        forced = deadline_exceeded(process.deadline_by)
+    if forced is not None:
+        if failures and error is not None:
+            _log(process, "raised while it was being ended", failures[0])
+        return Exit.failed(forced.error, forced.cause), outwards
+    if failures:
+        return _failed(process, error, failures), outwards
+    if outwards is not None:  # E37; for E38 watchers are told the same: its end came from outside
+        outside = cancelled_outside()
+        return Exit.failed(outside.error, outside.cause), outwards
+    if process.upgrade is not None:
+        return None, None
+    return Exit(value), None
+
+
+def _failed(process: Process, error: BaseException | None, failures: list[Exception]) -> Exit:
+    first = failures[0]
+    if process.upgrade is not None:  # PY11: the old code would not unwind
+        return upgrade_failed(as_process_error(first))
+    if isinstance(first, Shutdown):  # SU10: asked for; an error only so that links are told
+        reason = make_error(ErrorKind.CANCELED, "shutdown", retryable=None)
+        return Exit(None, reason, Cause(CauseKind.RETURNED), shutdown=True)
+    if not isinstance(first, ProcessError):
+        _log(process, "failed", first)
+    whole: BaseException = first if len(failures) == 1 else ExceptionGroup("failed", failures)
+    return Exit.failed(as_process_error(whole))
+
+
+def _log(process: Process, what: str, exc: BaseException) -> None:
+    logger.error(
+        "process %s (%s) %s: %s",
+        process.pid,
+        process.id,
+        what,
+        exc,
+        exc_info=exc,
+        extra={"pid": process.pid, "entry": process.id},
+    )
