@@ -27,7 +27,7 @@ test: lint unit
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8 --isolated --select ASYNC --disable-noqa --extend-exclude '.venv*,build' trio_actors supervision lua_bridge registry
+	$(BIN)/flake8 --isolated --select ASYNC --extend-ignore ASYNC109,ASYNC114,ASYNC9 trio_actors supervision lua_bridge registry
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

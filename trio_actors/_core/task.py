@@ -101,7 +101,7 @@ class TaskDrive:
             try:
                 with self.scope:
                     value = await self.body.run(process.context)
-            except BaseException as exc:
+            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
                 error = exc
         return judge(process, value, error)
 
