@@ -1,0 +1,214 @@
+"""Conditions of policies: a field path, an operator from a table, a constant or another field.
+
+Rules: SE11 (paths), SE12 (missing fields), SE13 (operators), SE14 (load errors). An operator that
+cannot be applied raises `ConditionError`, which the policy turns into a denial (SE3).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ..fields import FieldError, as_mapping, check_keys, choice, shown
+from .actor import Actor
+
+__all__ = ["OPERATORS", "Check", "Condition", "ConditionError", "parse_condition"]
+
+# Stands for a field that is not there; None counts as missing too, as nil does in Lua.
+MISSING: Any = None
+
+
+class ConditionError(Exception):
+    """A condition that cannot be evaluated. Rule: SE3."""
+
+
+@attrs.frozen(slots=True)
+class Check:
+    """One question put to the policies."""
+
+    actor: Actor
+    action: str
+    resource: str
+    meta: Mapping[str, Any]
+
+
+def field_value(check: Check, path: str) -> Any:
+    """The value at a field path, or MISSING. Rule: SE11."""
+    match path:
+        case "action":
+            return check.action
+        case "resource":
+            return check.resource
+        case "actor.id":
+            return check.actor.id
+    if path.startswith("actor.meta."):
+        return _descend(check.actor.meta, path[len("actor.meta.") :])
+    if path.startswith("meta."):
+        return _descend(check.meta, path[len("meta.") :])
+    return check.meta.get(path, MISSING)
+
+
+def _descend(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return MISSING
+        value = value[key]
+    return value
+
+
+def as_number(value: object) -> float | None:
+    """The number that a value is or spells, else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str) and re.fullmatch(
+        r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value, re.ASCII
+    ):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def as_text(value: object) -> str:
+    """A value as text: strings as they are, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def equal(left: object, right: object) -> bool:
+    """Numeric if both parse as numbers, else by text. Rule: SE13."""
+    a, b = as_number(left), as_number(right)
+    if a is not None and b is not None:
+        return a == b
+    return as_text(left) == as_text(right)
+
+
+def _ordered(compare: Callable[[float, float], bool]) -> Callable[[Any, Any], bool]:
+    def apply(left: Any, right: Any) -> bool:
+        a, b = as_number(left), as_number(right)
+        if a is None or b is None:
+            raise ConditionError(f"cannot compare {shown(left)} with {shown(right)} as numbers")
+        return compare(a, b)
+
+    return apply
+
+
+def _in(left: Any, right: Any) -> bool:
+    if isinstance(right, str):
+        return equal(left, right)
+    if isinstance(right, list | tuple):
+        return any(equal(left, item) for item in right)
+    raise ConditionError(f"expected a list or a text to look in, found {shown(right)}")
+
+
+def _contains(left: Any, right: Any) -> bool:
+    if isinstance(left, str):
+        return as_text(right) in left
+    if isinstance(left, list | tuple):
+        return any(equal(item, right) for item in left)
+    raise ConditionError(f"expected a text or a list to search, found {shown(left)}")
+
+
+def _matches(left: Any, right: re.Pattern[str]) -> bool:
+    return right.search(as_text(left)) is not None
+
+
+def _not(operator: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    return lambda left, right: not operator(left, right)
+
+
+# Both sides are present when one of these is called. Rule: SE12.
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": equal,
+    "ne": _not(equal),
+    "lt": _ordered(lambda a, b: a < b),
+    "gt": _ordered(lambda a, b: a > b),
+    "lte": _ordered(lambda a, b: a <= b),
+    "gte": _ordered(lambda a, b: a >= b),
+    "in": _in,
+    "nin": _not(_in),
+    "contains": _contains,
+    "ncontains": _not(_contains),
+    "matches": _matches,
+    "nmatches": _not(_matches),
+}
+EXISTENCE = {"exists": True, "nexists": False}
+ALL_OPERATORS = (*OPERATORS, *EXISTENCE)
+
+
+@attrs.frozen(slots=True)
+class Condition:
+    """One condition of a policy, checked and with its regular expression compiled."""
+
+    field: str
+    operator: str
+    value: Any = None
+    value_from: str | None = None
+
+    def holds(self, check: Check) -> bool:
+        """Whether it holds. Raises: ConditionError."""
+        left = field_value(check, self.field)
+        if self.operator in EXISTENCE:
+            wanted = self.value if self.value_from is None else field_value(check, self.value_from)
+            return ((left is not MISSING) == EXISTENCE[self.operator]) is (wanted is True)
+        right = self.value if self.value_from is None else field_value(check, self.value_from)
+        if left is MISSING or right is MISSING:
+            return False
+        return OPERATORS[self.operator](left, right)
+
+    def __str__(self) -> str:
+        right = self.value_from or shown(getattr(self.value, "pattern", self.value))
+        return f"{self.field} {self.operator} {right}"
+
+
+def parse_condition(value: object, path: str) -> Condition:
+    """Read one condition. Raises: FieldError for what SE14 calls a load error."""
+    data = as_mapping(value, path)
+    check_keys(data, ("field", "operator", "value", "value_from"), path)
+    for name in ("field", "operator"):
+        if name not in data:
+            raise FieldError(f"{path}.{name}", "a value", "nothing")
+    name = data["field"]
+    if not isinstance(name, str) or not name:
+        raise FieldError(f"{path}.field", "a field path", shown(name))
+    operator = choice(data["operator"], ALL_OPERATORS, f"{path}.operator")
+    source = data.get("value_from")
+    if (source is None) == (data.get("value") is None):
+        found = "nothing" if source is None else "both"
+        raise FieldError(f"{path}.value", "exactly one of value and value_from", found)
+    if source is not None:
+        if not isinstance(source, str) or not source:
+            raise FieldError(f"{path}.value_from", "a field path", shown(source))
+        if operator in ("matches", "nmatches"):
+            raise FieldError(f"{path}.value_from", "a constant value for matches", shown(source))
+        return Condition(name, operator, value_from=source)
+    return Condition(name, operator, _constant(operator, data["value"], f"{path}.value"))
+
+
+def _constant(operator: str, value: Any, path: str) -> Any:
+    """The constant in the form its operator needs."""
+    if operator in ("matches", "nmatches"):
+        if not isinstance(value, str):
+            raise FieldError(path, "a regular expression", shown(value))
+        try:
+            return re.compile(value)
+        except re.error as error:
+            raise FieldError(path, f"a regular expression ({error})", shown(value)) from None
+    if operator in EXISTENCE and not isinstance(value, bool):
+        raise FieldError(path, "true or false", shown(value))
+    if operator in ("lt", "gt", "lte", "gte") and as_number(value) is None:
+        # Not a load error by SE14: text is compared, fails, and denies (SE3, FZ25).
+        return value
+    if operator in ("in", "nin"):
+        if isinstance(value, list | tuple):
+            if not value:
+                raise FieldError(path, "a non-empty list", "[]")
+            return tuple(value)
+        if not isinstance(value, str):
+            raise FieldError(path, "a list or a text", shown(value))
+    return value
