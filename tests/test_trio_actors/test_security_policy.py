@@ -1,0 +1,233 @@
+"""Policies, scopes and explanations. Rules: SE1-SE4, SE10-SE15."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from trio_actors.fields import FieldError
+from trio_actors.security.actor import Actor
+from trio_actors.security.conditions import Check, parse_condition
+from trio_actors.security.policy import Policy, Scope, Verdict, parse_policy
+
+ANN = Actor("ann", {"role": "admin", "level": 7, "tags": ["a", "b"], "team": {"name": "red"}})
+
+
+def policy(name: str = "app:p", **body: Any) -> Policy:
+    base: dict[str, Any] = {"actions": "*", "resources": "*", "effect": "allow"}
+    return parse_policy(name, {"policy": base | body})
+
+
+def check(action: str = "do", resource: str = "thing", **meta: Any) -> Check:
+    return Check(ANN, action, resource, meta)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("a.*", "a.b", True),
+        ("a.*", "a.b.c", True),
+        ("a.*", "a", False),
+        ("a.*", "abc", False),
+        ("*", "", True),
+        ("*", "anything", True),
+        ("Exact", "Exact", True),
+        ("Exact", "exact", False),
+        (["x", "a*"], "abc", True),
+    ],
+)
+def test_fz26_patterns_are_exact_or_a_prefix(pattern: Any, text: str, matches: bool) -> None:
+    """FZ26, SE10."""
+    expected = Verdict.ALLOW if matches else Verdict.UNDEFINED
+    assert policy(actions=pattern).verdict(check(text)) is expected
+    assert policy(resources=pattern).verdict(check(resource=text)) is expected
+
+
+@pytest.mark.parametrize(
+    ("field", "operator", "value", "holds"),
+    [
+        ("actor.id", "eq", "ann", True),
+        ("actor.id", "ne", "bob", True),
+        ("actor.meta.role", "eq", "admin", True),
+        ("actor.meta.team.name", "eq", "red", True),
+        ("actor.meta.level", "eq", "7.0", True),
+        ("actor.meta.level", "gt", 6, True),
+        ("actor.meta.level", "lt", "7", False),
+        ("actor.meta.level", "gte", 7, True),
+        ("actor.meta.level", "lte", 6.9, False),
+        ("action", "eq", "do", True),
+        ("resource", "matches", "^th", True),
+        ("resource", "nmatches", "ing$", False),
+        ("meta.size", "eq", 3, True),
+        ("size", "eq", 3, True),
+        ("meta.deep.x", "eq", True, True),
+        ("actor.meta.role", "in", ["user", "admin"], True),
+        ("actor.meta.role", "in", "admin", True),
+        ("actor.meta.role", "nin", ["user"], True),
+        ("actor.meta.tags", "contains", "a", True),
+        ("actor.meta.tags", "ncontains", "a", False),
+        ("resource", "contains", "hin", True),
+        ("actor.id", "exists", True, True),
+        ("actor.id", "exists", False, False),
+        ("actor.id", "nexists", False, True),
+        # A missing field (SE12).
+        ("actor.meta.gone", "exists", False, True),
+        ("actor.meta.gone", "nexists", True, True),
+        ("actor.meta.gone", "exists", True, False),
+        ("actor.meta.gone", "ne", "x", False),
+        ("actor.meta.gone", "nin", ["x"], False),
+        ("actor.meta.gone", "lt", 3, False),
+        ("meta.deep.x.y", "eq", 1, False),
+    ],
+)
+def test_operators(field: str, operator: str, value: Any, holds: bool) -> None:
+    """SE11-SE13."""
+    condition = parse_condition({"field": field, "operator": operator, "value": value}, "c")
+    assert condition.holds(check(size=3, deep={"x": True})) is holds
+
+
+def test_a_condition_may_compare_two_fields() -> None:
+    """9.2: value_from."""
+    owner = parse_condition(
+        {"field": "actor.id", "operator": "eq", "value_from": "meta.owner"}, "c"
+    )
+    assert owner.holds(check(owner="ann"))
+    assert not owner.holds(check(owner="bob"))
+    assert not owner.holds(check())
+
+
+def test_fz25_a_condition_that_cannot_be_evaluated_denies(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """FZ25, SE3: lt on text, though another policy allows; logged with the policy id."""
+    bad = policy("app:bad", conditions=[{"field": "resource", "operator": "lt", "value": 3}])
+    scope = Scope([policy("app:good"), bad])
+    with caplog.at_level(logging.WARNING):
+        assert scope.decide(check()) is Verdict.DENY
+    assert "app:bad" in caplog.text
+    assert scope.explain(check()).policy == "app:bad"
+
+
+def test_an_error_in_a_policy_that_does_not_match_is_never_reached() -> None:
+    """SE3: only policies that matched action and resource."""
+    bad = policy(actions="other", conditions=[{"field": "resource", "operator": "lt", "value": 3}])
+    assert bad.verdict(check()) is Verdict.UNDEFINED
+
+
+@pytest.mark.parametrize(
+    ("effects", "verdict"),
+    [
+        ([], Verdict.UNDEFINED),
+        (["allow"], Verdict.ALLOW),
+        (["allow", "deny"], Verdict.DENY),
+        (["deny", "allow"], Verdict.DENY),
+        (["silent"], Verdict.UNDEFINED),
+        (["silent", "allow"], Verdict.ALLOW),
+    ],
+)
+def test_any_deny_wins_else_any_allow(effects: list[str], verdict: Verdict) -> None:
+    """SE4: order does not matter, an empty scope is undefined."""
+    scope = Scope(
+        policy(f"app:{i}", **({"actions": "x"} if e == "silent" else {"effect": e}))
+        for i, e in enumerate(effects)
+    )
+    assert scope.decide(check()) is verdict
+    assert scope.explain(check()).verdict is verdict
+    assert scope.evaluate(ANN, "do", "thing") is verdict
+
+
+def test_a_scope_never_changes() -> None:
+    """SE1: with and without give new scopes, the same id replaces."""
+    empty = Scope()
+    one = empty.with_(policy("app:p"))
+    assert (empty.contains("app:p"), one.contains("app:p")) == (False, True)
+    replaced = one.with_(policy("app:p", effect="deny"))
+    assert [p.effect for p in replaced.policies()] == [Verdict.DENY]
+    assert one.without("app:q") is one
+    assert one.without("app:p").policies() == ()
+
+
+def test_explain_says_why_each_policy_spoke_or_not() -> None:
+    """The decision trace."""
+    scope = Scope(
+        [
+            policy("app:a", actions="other"),
+            policy("app:b", resources="other"),
+            policy("app:c", conditions=[{"field": "actor.id", "operator": "eq", "value": "bob"}]),
+            policy("app:d"),
+        ]
+    )
+    decision = scope.explain(check())
+    assert (decision.allowed, decision.policy) == (True, "app:d")
+    assert [(s.policy, s.verdict.value, s.reason) for s in decision.steps] == [
+        ("app:a", "undefined", "action does not match"),
+        ("app:b", "undefined", "resource does not match"),
+        ("app:c", "undefined", 'condition is false: actor.id eq "bob"'),
+        ("app:d", "allow", "matches"),
+    ]
+    assert str(decision).startswith("allowed: app:d says allow (matches)")
+
+
+def test_bare_group_names_get_the_namespace_of_the_policy() -> None:
+    """9.2."""
+    parsed = parse_policy(
+        "app:p",
+        {
+            "policy": {"actions": "*", "resources": "*", "effect": "deny"},
+            "groups": ["staff", "other:all"],
+        },
+    )
+    assert parsed.groups == ("app:staff", "other:all")
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"actions": []}, "policy.actions"),
+        ({"actions": "a*b"}, "policy.actions"),
+        ({"resources": ["*x"]}, "policy.resources"),
+        ({"resources": [""]}, "policy.resources[0]"),
+        ({"effect": "maybe"}, "policy.effect"),
+        ({"effects": "allow"}, "policy.effects"),
+        ({"conditions": []}, "policy.conditions"),
+        ({"expression": "true"}, "policy.expression"),
+        ({"conditions": [{}]}, "policy.conditions[0].field"),
+        ({"conditions": [{"field": "x"}]}, "policy.conditions[0].operator"),
+        (
+            {"conditions": [{"field": "x", "operator": "like", "value": 1}]},
+            "policy.conditions[0].operator",
+        ),
+        ({"conditions": [{"field": "x", "operator": "eq"}]}, "policy.conditions[0].value"),
+        (
+            {"conditions": [{"field": "x", "operator": "eq", "value": 1, "value_from": "y"}]},
+            "policy.conditions[0].value",
+        ),
+        (
+            {"conditions": [{"field": "x", "operator": "in", "value": []}]},
+            "policy.conditions[0].value",
+        ),
+        (
+            {"conditions": [{"field": "x", "operator": "matches", "value": "("}]},
+            "policy.conditions[0].value",
+        ),
+        (
+            {"conditions": [{"field": "x", "operator": "matches", "value_from": "y"}]},
+            "policy.conditions[0].value_from",
+        ),
+    ],
+)
+def test_a_bad_policy_names_the_field(body: dict[str, Any], path: str) -> None:
+    """SE10, SE14."""
+    with pytest.raises(FieldError) as caught:
+        policy(**body)
+    assert caught.value.path == path
+
+
+def test_an_actor_is_copied_and_read_only() -> None:
+    """SE1: later changes of the meta given are not seen."""
+    meta = {"a": [1]}
+    actor = Actor("x", meta)
+    meta["a"].append(2)
+    assert actor.meta["a"] == [1]
+    with pytest.raises(TypeError):
+        actor.meta["b"] = 1  # type: ignore[index]
