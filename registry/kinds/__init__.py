@@ -1,0 +1,31 @@
+"""The built-in kinds, one small file per subject; `BUILTIN` is the table of all of them.
+
+An entry of the table has the form of an entry point, `module:attribute`, so that a built-in kind
+and one of another distribution take the same way (catalog.py). A kind whose extra is not installed
+is known all the same: its entries are load errors that name the extra (HT1).
+"""
+
+from collections.abc import Mapping
+
+_HOSTS = "registry.kinds.hosts"
+_CODE = "registry.kinds.code"
+
+BUILTIN: Mapping[str, str] = {
+    "process.host": f"{_HOSTS}:PROCESS_HOST",
+    "terminal.host": f"{_HOSTS}:TERMINAL_HOST",
+    "process.lua": f"{_CODE}:PROCESS_LUA",
+    "process.py": f"{_CODE}:PROCESS_PY",
+    "library.lua": f"{_CODE}:LIBRARY_LUA",
+    "function.lua": f"{_CODE}:FUNCTION_LUA",
+    "function.py": f"{_CODE}:FUNCTION_PY",
+    "process.service": "registry.kinds.service:PROCESS_SERVICE",
+    "registry.entry": "registry.kind:REGISTRY_ENTRY",
+}
+
+# Modules that come with an extra: what to install when they are missing.
+EXTRAS: Mapping[str, str] = {
+    "hypercorn": "http",
+    "starlette": "http",
+    "cronsim": "schedule",
+    "cel_expr_python": "policy",
+}

@@ -1,0 +1,69 @@
+"""`process.host` and `terminal.host`: where processes run.
+
+Rules: P8, Z1, Z5, Z6 (fields), LD8 (lifecycle).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import attrs
+
+from ..fields import Within, setting
+from ..kind import BaseKind, Definition, Definitions, Finding
+from .lifecycle import Lifecycle, lifecycle_findings
+
+
+@attrs.frozen(slots=True)
+class HostFields:
+    """How many processes and threads a host has."""
+
+    workers: Annotated[int, Within(1)] = setting(
+        "threads that run Lua in parallel; 1 = on the Trio thread", default=1
+    )
+    max_processes: Annotated[int, Within(0)] = setting(
+        "processes alive at one time; 0 = no limit", default=0
+    )
+
+
+@attrs.frozen(slots=True)
+class ProcessHost:
+    """A place where processes run."""
+
+    host: HostFields = setting("limits", factory=HostFields)
+    lifecycle: Lifecycle = setting("when the host runs", factory=Lifecycle)
+
+
+@attrs.frozen(slots=True)
+class TerminalHost:
+    """The place of the one process that owns standard input and output."""
+
+    hide_logs: bool = setting("no log lines on the terminal while the process runs", default=False)
+    lifecycle: Lifecycle = setting("when the host runs", factory=Lifecycle)
+
+
+class HostKind(BaseKind):
+    """A host opens when its entry is added and stops in order when it is removed."""
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The rules of its lifecycle."""
+        return lifecycle_findings(definition, others)
+
+
+class ProcessHostKind(HostKind):
+    """`process.host`."""
+
+    model = ProcessHost
+    doc = "A host: any number of processes run on it. An application may have several."
+
+
+class TerminalHostKind(HostKind):
+    """`terminal.host`."""
+
+    model = TerminalHost
+    doc = "A host for one process, the only place where the module `io` works (`run -x`)."
+
+
+PROCESS_HOST = ProcessHostKind()
+TERMINAL_HOST = TerminalHostKind()
