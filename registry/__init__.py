@@ -4,6 +4,7 @@ Start reading at `definitions.py` (an application from files), `kind.py` (what a
 `app.py` (the one place that puts the packages together).
 """
 
+from registry.app import App, open_app
 from registry.definitions import Application, read_application
 from registry.entry import Entry
 from registry.fields import Described, Duration, Ref, Seconds, Text, Texts, Within, setting
@@ -11,10 +12,12 @@ from registry.ids import EntryId, parse_id
 from registry.kind import BaseKind, Definition, Finding, Kind
 from registry.problems import LoadError, Position, Problem
 from registry.references import Reference
+from registry.terminal import Terminal, terminal
 
 __distribution__ = "trio-actors"
 
 __all__ = [
+    "App",
     "Application",
     "BaseKind",
     "Definition",
@@ -33,7 +36,10 @@ __all__ = [
     "Text",
     "Texts",
     "Within",
+    "open_app",
     "parse_id",
     "read_application",
     "setting",
+    "Terminal",
+    "terminal",
 ]

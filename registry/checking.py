@@ -98,9 +98,16 @@ def _of_mistake(entry: Entry, mistake: Mistake, prefix: Path) -> Problem:
     at = entry.key_at(path) if mistake.is_key else entry.value_at(path)
     if mistake.is_missing:
         at = entry.value_at(path[:-1])
-    name = path[-1] if mistake.is_key and path else None
-    hint = nearest(name if name is not None else mistake.got.strip('"'), mistake.choices)
+    name = path[-1] if mistake.is_key and path else _quoted(mistake.got)
+    hint = nearest(name, mistake.choices)
     return Problem(at, entry.id, field_text(path), mistake.expected, mistake.got, hint)
+
+
+def _quoted(got: str) -> str | None:
+    """The first text in quotation marks: what was written where something else was expected."""
+    _, _, rest = got.partition('"')
+    text, end, _ = rest.partition('"')
+    return text if end else None
 
 
 def _unknown_kind(entry: Entry, catalog: Catalog) -> Problem:
@@ -162,6 +169,6 @@ def _findings(
         at = definition.entry.value_at(finding.path)
         if finding.place is not None:
             at = Position(*finding.place)
-        hint = nearest(finding.got.strip('"'), finding.choices)
+        hint = nearest(_quoted(finding.got), finding.choices)
         field = field_text(finding.path)
         yield Problem(at, definition.id, field, finding.expected, finding.got, hint, finding.kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ class Application:
     root: Path
     catalog: Catalog
     definitions: Mapping[str, Definition]
+
+    def importable(self) -> AbstractContextManager[None]:
+        """Inside the block the application's own Python modules can be imported."""
+        return importable(self.root)
 
 
 def read_application(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from trio_actors._core.errors import ErrorKind
+from trio_actors import ErrorKind
 
 from .entry import Entry
 from .problems import Path

@@ -3,8 +3,8 @@
     file:line:column: entry id: field: expected ..., got ...; did you mean "..."?
 
 Three texts in the documents show this line a little differently: I14 with `found 'x'` and the guess
-in brackets, LD5 with `found "x"` and the guess after a semicolon, the design with `entry app:worker`
-and `got "x"`. This is the one form: the word `entry` before the id (an id contains a colon, so it
+in brackets, LD5 with `found "x"` and the guess after a semicolon, the design with `entry app:x` and
+`got "x"`. This is the one form: the word `entry` before the id (an id contains a colon, so it
 needs a marker), values quoted as JSON, `got`, and the guess after a semicolon. Parts that do not
 apply are left out: a file that cannot be parsed has no entry.
 
@@ -18,7 +18,7 @@ from difflib import get_close_matches
 
 import attrs
 
-from trio_actors._core.errors import ErrorKind, ProcessInvalid
+from trio_actors import ErrorKind, ProcessInvalid
 
 Path = tuple[str | int, ...]
 

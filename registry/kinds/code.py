@@ -7,15 +7,20 @@ IC7 (pools and default options), C8, F27 (`meta.default_host`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 
+from trio_actors._core.code import function_target
 from trio_actors.fields import shown
 
 from ..fields import HostRef, LibraryRef, Text, Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from ..python_source import SourceError, load_callable
+
+if TYPE_CHECKING:
+    from ..app import App
 
 Modules = tuple[Text, ...]
 Imports = dict[str, LibraryRef]
@@ -129,6 +134,27 @@ class ProcessPyKind(PythonKind):
     model = ProcessPy
     meta_model = ProcessMeta
     doc = "A process whose code is a Python coroutine function."
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The source has to be an `async def main(ctx, *args)`."""
+        found = list(super().findings(definition, others))
+        if not found:
+            function = load_callable(definition.model.source)
+            try:
+                function_target(function, id=definition.id)
+            except TypeError as error:
+                got = "a plain function" if not iscoroutinefunction(function) else str(error)
+                yield Finding(("source",), "an async def main(ctx, *args)", got)
+        yield from found
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """The id can be spawned when this returns."""
+        function = load_callable(definition.model.source)
+        app.code.targets[definition.id] = function_target(function, id=definition.id)
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """The id is unknown when this returns; running processes go on."""
+        del app.code.targets[definition.id]
 
 
 class LibraryLuaKind(LuaKind):

@@ -6,13 +6,17 @@ Rules: P8, Z1, Z5, Z6 (fields), LD8 (lifecycle).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 
 from ..fields import Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
+from ..terminal import Terminal
 from .lifecycle import Lifecycle, lifecycle_findings
+
+if TYPE_CHECKING:
+    from ..app import App
 
 
 @attrs.frozen(slots=True)
@@ -50,6 +54,10 @@ class HostKind(BaseKind):
         """The rules of its lifecycle."""
         return lifecycle_findings(definition, others)
 
+    async def remove(self, app: App, definition: Definition) -> None:
+        """Its processes are asked to end, then the host is gone."""
+        await app.close_host(definition.id)
+
 
 class ProcessHostKind(HostKind):
     """`process.host`."""
@@ -57,12 +65,24 @@ class ProcessHostKind(HostKind):
     model = ProcessHost
     doc = "A host: any number of processes run on it. An application may have several."
 
+    async def add(self, app: App, definition: Definition) -> None:
+        """The host is open when this returns."""
+        fields: HostFields = definition.model.host
+        await app.open_host(
+            definition.id, workers=fields.workers, max_processes=fields.max_processes
+        )
+
 
 class TerminalHostKind(HostKind):
     """`terminal.host`."""
 
     model = TerminalHost
     doc = "A host for one process, the only place where the module `io` works (`run -x`)."
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """The host is open, with room for one process."""
+        terminal = Terminal(hide_logs=definition.model.hide_logs)
+        await app.open_host(definition.id, terminal=terminal, max_processes=1)
 
 
 PROCESS_HOST = ProcessHostKind()

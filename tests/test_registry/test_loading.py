@@ -108,7 +108,7 @@ def test_file_values_become_the_text_of_the_file(write_app: Callable[..., object
 
 
 def test_file_values_stay_inside_the_application(problems: Report) -> None:
-    """I8: leaving the application directory is refused; a missing file is a problem with a guess."""
+    """I8: leaving the application directory is refused; a missing file comes with a guess."""
     assert problems(
         {
             "a.yaml": HEAD

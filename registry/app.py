@@ -1,0 +1,209 @@
+"""A running application: the one place that puts the packages together.
+
+Theory. `open_app` reads and checks everything first; a wrong application starts nothing (I10). Then
+entries are added one by one in the order of their references, each by its kind. The kinds reach the
+running parts through `App`: the node, the hosts, the code by id.
+
+What runs lives in a nursery inside a shielded scope, in a task of an unshielded nursery around the
+user's block (the same shape as a host, trio_actors/_core/scopes.py): however the block is left, by
+its end, an exception or a cancellation from outside, the application stops in order, within a
+limit.
+
+Rules: design.md §3 (`open_app`), I3 (30 s), I10, I11 (order of the stop), LD6, Z3, E38.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+
+from trio_actors import Host, Node, Pid, Target, open_node
+from trio_actors._core.scopes import reraise
+
+from .definitions import Application, read_application
+from .kind import Definition, Kind
+from .terminal import TERMINAL, Terminal
+
+STOP_LIMIT = 30.0  # seconds (I3)
+HOST_DRAIN = 10.0  # seconds (Z3)
+
+
+@attrs.define(slots=True, eq=False)
+class Code:
+    """The code that registry ids name: what the node asks when an id is spawned."""
+
+    targets: dict[str, Target] = attrs.field(factory=dict)
+
+    def find(self, id: str) -> Target | None:
+        """The definition of this id, or None."""
+        return self.targets.get(id)
+
+
+@attrs.define(slots=True, eq=False)
+class App:
+    """A running application; made by `open_app`.
+
+    Attributes:
+        node: the kernel's node: PIDs, names, messages.
+        application: where the application lies, and the definitions it started with.
+        definitions: the definitions in force now, by id.
+        code: targets by registry id; kinds add to it.
+    """
+
+    node: Node
+    application: Application
+    nursery: trio.Nursery
+    definitions: dict[str, Definition] = attrs.field(factory=dict)
+    code: Code = attrs.field(factory=Code)
+    _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
+    _finished: trio.Event = attrs.field(factory=trio.Event)
+
+    # -- for users
+
+    async def call(self, id: str, *args: Any) -> Any:
+        """Call a function, or a process with a default host (C8). Checkpoint: always."""
+        definition = self.definitions.get(id)
+        host = getattr(definition.meta, "default_host", None) if definition else None
+        return await self.node.call(id, *args, host=host or "")
+
+    async def spawn(self, id: str, host: str, *args: Any, **options: Any) -> Pid:
+        """Start a process on a host and return its PID; options as `Host.spawn`."""
+        place = self.node.hosts.get(host)
+        if place is None:
+            from trio_actors._core.spawn import find_host
+
+            place = find_host(self.node, host)
+        return await place.spawn(id, *args, **options)
+
+    def terminal(self) -> Host:
+        """The only terminal host (I16). Raises: ValueError if there is none, or more than one."""
+        ids = [d.id for d in self.definitions.values() if d.kind == "terminal.host"]
+        if len(ids) != 1:
+            found = f"{len(ids)}: {', '.join(sorted(ids))}" if ids else "none"
+            raise ValueError(f"expected exactly one entry of kind terminal.host, got {found}")
+        return self.node.hosts[ids[0]]
+
+    # -- for kinds
+
+    def kind_of(self, definition: Definition) -> Kind:
+        """The kind of a definition that was checked."""
+        kind = self.application.catalog.get(definition.kind)
+        assert kind is not None, definition.kind
+        return kind
+
+    async def open_host(self, id: str, *, terminal: Terminal | None = None, **options: Any) -> None:
+        """Open a host that lives until `close_host` or the end of the application."""
+        ended = trio.Event()
+        await self.nursery.start(self._run_host, id, options, terminal, ended)
+        self._host_ends[id] = ended
+
+    async def close_host(self, id: str, drain: float | None = None) -> None:
+        """Stop a host in order (Z3) and return when nothing of it is left."""
+        host = self.node.hosts.get(id)
+        if host is not None:
+            host.request_stop(drain)
+        if id in self._host_ends:
+            await self._host_ends.pop(id).wait()
+
+    async def _run_host(
+        self,
+        id: str,
+        options: dict[str, Any],
+        terminal: Terminal | None,
+        ended: trio.Event,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        try:
+            async with self.node.open_host(id, drain=HOST_DRAIN, **options) as host:
+                if terminal is not None:
+                    host.extensions[TERMINAL] = terminal
+                task_status.started()
+                await host.wait_stop_requested()
+        finally:
+            ended.set()
+
+    # -- start and stop
+
+    async def start(self) -> None:
+        """Add every definition in order of creation."""
+        self.node.add_source(self.code)
+        for definition in self.application.definitions.values():
+            await self.kind_of(definition).add(self, definition)
+            self.definitions[definition.id] = definition
+
+    async def stop(self, limit: float = STOP_LIMIT) -> None:
+        """Stop in order: hosts last, the newest first; what is left after `limit` is ended."""
+        with trio.move_on_after(limit) as scope:
+            for id in reversed(list(self._host_ends)):
+                await self.close_host(id)
+        if scope.cancelled_caught:
+            self.abort()
+            for ended in self._host_ends.values():
+                await ended.wait()
+        self._finished.set()
+
+    def abort(self) -> None:
+        """End everything at once, without asking (I11, the second signal)."""
+        for host in self.node.hosts.values():
+            host.request_stop(0)
+            host.abort()
+
+    async def wait_finished(self) -> None:
+        """Returns when the application has stopped."""
+        await self._finished.wait()
+
+
+@asynccontextmanager
+async def open_app(
+    path: str | os.PathLike[str] = ".",
+    *,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    environ: Mapping[str, str] | None = None,
+    name: str = "local",
+    strict: bool = False,
+    stop_limit: float = STOP_LIMIT,
+) -> AsyncIterator[App]:
+    """`async with open_app("examples/x") as app`: read, check, start; leaving stops in order.
+
+    Args:
+        path: a directory or one YAML file.
+        overrides: `{"ns:entry:field": value}`, or texts `ns:entry:field=value` (I12).
+        name: the node's name, printed in PIDs unless it is "local".
+        strict: deny what is checked when actor or scope is missing (A7).
+        stop_limit: seconds after which an orderly stop becomes a forced one (I3).
+
+    Raises:
+        LoadError: everything that is wrong with the application; nothing was started.
+        ValueError: a malformed override.
+    """
+    application = read_application(path, overrides, environ)
+    try:
+        async with trio.open_nursery() as around:
+            with application.importable():
+                app: App = await around.start(_run_app, application, name, strict)
+                try:
+                    await app.start()
+                    yield app
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await app.stop(stop_limit)
+    except BaseExceptionGroup as group:
+        reraise(group)
+
+
+async def _run_app(
+    application: Application, name: str, strict: bool, task_status: trio.TaskStatus[App]
+) -> None:
+    try:
+        with trio.CancelScope(shield=True):
+            async with open_node(name, strict=strict) as node, trio.open_nursery() as nursery:
+                app = App(node, application, nursery)
+                task_status.started(app)
+                await app.wait_finished()
+    except BaseExceptionGroup as group:
+        reraise(group)
