@@ -1,0 +1,281 @@
+"""A reference model of a supervisor, written without looking at ``supervision.decide``.
+
+It is a supervisor the way OTP writes one: a mailbox, a loop that handles one thing completely
+before the next, and starting and stopping of children as plain calls that return when it is done.
+``decide`` must show the same behaviour although it is never allowed to wait.
+
+The world is a script: ``world.start(child)`` says whether a start works, and before every start or
+stop ``world.meanwhile(operation number)`` names children that die just then.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+Spec = dict[str, Any]  # id, restart, significant, delay (of a restart; 0 = none)
+
+
+@dataclass
+class Child:
+    spec: Spec
+    alive: bool = False
+    waiting: bool = False  # for a restart
+    incarnation: int = 0
+    restarts: int = 0
+    removed: bool = False
+    due: float | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.spec["id"])
+
+    @property
+    def goes(self) -> bool:
+        return self.removed or self.spec["restart"] == "temporary"
+
+
+class Over(Exception):
+    """The supervisor has decided to end."""
+
+
+@dataclass
+class Supervisor:
+    strategy: str
+    intensity: int
+    period: float
+    auto: str
+    specs: list[Spec]
+    world: Any
+    now: float = 0.0
+    children: list[Child] = field(default_factory=list)
+    mailbox: deque[tuple[Any, ...]] = field(default_factory=deque)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    operations: int = 0
+    ended: str | None = None
+    group_due: float | None = None
+
+    # ---- the world -------------------------------------------------------------------------------
+
+    def operation(self, what: str, child: Child) -> None:
+        self.log.append((what, child.id))
+        self.operations += 1
+        for id, how in self.world.meanwhile(self.operations):
+            for other in self.children:
+                if other.id == id and other.alive and other is not child:
+                    other.alive = False
+                    self.mailbox.append(("exit", other, other.incarnation, how))
+
+    def start(self, child: Child) -> bool:
+        child.waiting, child.due = False, None
+        child.incarnation += 1
+        self.operation("start", child)
+        child.alive = bool(self.world.start(child.id))
+        return child.alive
+
+    def stop(self, child: Child) -> None:
+        """Stop it, or notice that it is down already: then its exit message is used up."""
+        if child.alive:
+            self.operation("stop", child)
+            child.alive = False
+        self.forget_exit(child)
+
+    def forget_exit(self, child: Child) -> None:
+        self.mailbox = deque(m for m in self.mailbox if m[:2] != ("exit", child))
+
+    def by_id(self, id: str) -> Child | None:
+        return next((child for child in self.children if child.id == id), None)
+
+    # ---- its life --------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        self.children = [Child(spec) for spec in self.specs]
+        for child in self.children:
+            if not self.start(child):
+                self.end("failed start of " + child.id)
+                return
+        self.run()
+
+    def run(self) -> None:
+        """Handle all there is in the mailbox."""
+        while self.mailbox and self.ended is None:
+            what, *rest = self.mailbox.popleft()
+            try:
+                getattr(self, "on_" + what)(*rest)
+            except Over as over:
+                self.end(str(over))
+
+    def end(self, why: str) -> None:
+        for child in reversed(list(self.children)):
+            child.waiting = False
+            self.stop(child)
+        self.children = [child for child in self.children if not child.goes]
+        self.ended = why
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what becomes due on the way is handled at its time."""
+        target = self.now + seconds
+        while self.ended is None:
+            dues = [(c.due, c) for c in self.children if c.waiting and c.due is not None]
+            if self.group_due is not None:
+                dues.append((self.group_due, None))  # type: ignore[arg-type]
+            dues = [pair for pair in dues if pair[0] is not None and pair[0] <= target]
+            if not dues:
+                break
+            due, child = min(dues, key=lambda pair: pair[0] or 0.0)
+            self.now = max(self.now, due or 0.0)
+            if child is None:
+                self.group_due = None
+            else:
+                child.due = None
+            self.mailbox.append(("again", child))
+            self.run()
+        self.now = target
+
+    # ---- exits -----------------------------------------------------------------------------------
+
+    def on_exit(self, child: Child, incarnation: int, how: str) -> None:
+        if child not in self.children or child.incarnation != incarnation:
+            return
+        restart = child.spec["restart"]
+        wanted = restart == "permanent" or (restart == "transient" and how == "abnormal")
+        if child.removed or not wanted:
+            if child.goes:
+                self.children.remove(child)
+            self.auto_shutdown(child)
+        else:
+            self.count(child)
+            self.restart(child)
+
+    def auto_shutdown(self, child: Child) -> None:
+        if not child.spec["significant"] or self.auto == "never":
+            return
+        others = [c for c in self.children if c.spec["significant"] and c is not child]
+        busy = any(c.alive or c.waiting or self.has_exit(c) for c in others)
+        if self.auto == "any_significant" or not busy:
+            raise Over("auto-shutdown")
+
+    def has_exit(self, child: Child) -> bool:
+        return any(message[:2] == ("exit", child) for message in self.mailbox)
+
+    def count(self, child: Child) -> None:
+        child.restarts += 1
+        child.waiting = True
+        self.times = [t for t in [*self.times, self.now] if t >= self.now - self.period]
+        if len(self.times) > self.intensity:
+            raise Over("intensity")
+
+    def restart(self, child: Child) -> None:
+        """Stop those that share its fate; start at once, or later after the delay."""
+        delay = child.spec["delay"]
+        if self.strategy == "one_for_one":
+            if delay:
+                child.due = self.now + delay
+            else:
+                self.mailbox.append(("again", child))
+            return
+        first = 0 if self.strategy == "one_for_all" else self.children.index(child)
+        for other in reversed(self.children[first:]):
+            self.stop(other)
+            if other.goes:
+                self.children.remove(other)
+            else:
+                other.waiting = True
+        self.start_group_after(delay)
+
+    def start_group_after(self, delay: float) -> None:
+        due = max(self.now + delay, self.group_due or 0.0)
+        if due > self.now:
+            self.group_due = due
+        else:
+            self.group_due = None
+            self.start_group()
+
+    def start_group(self) -> None:
+        up: list[Child] = []
+        for child in [child for child in self.children if child.waiting]:
+            if self.start(child):
+                up.append(child)
+                continue
+            self.count(child)
+            for other in reversed(up):
+                self.stop(other)
+                if other.goes:
+                    self.children.remove(other)
+                else:
+                    other.waiting = True
+            due = max(self.now + child.spec["delay"], self.group_due or 0.0)
+            if due > self.now:
+                self.group_due = due
+            else:
+                self.mailbox.append(("again", None))
+            return
+
+    def on_again(self, child: Child | None) -> None:
+        if child is None:
+            if self.group_due is None and any(c.waiting for c in self.children):
+                self.start_group()
+            return
+        if child not in self.children or not child.waiting or child.due is not None:
+            return
+        if not self.start(child):
+            self.count(child)
+            if child.spec["delay"]:
+                child.due = self.now + child.spec["delay"]
+            else:
+                self.mailbox.append(("again", child))
+
+    # ---- requests --------------------------------------------------------------------------------
+
+    def on_ask(self, what: str, argument: Any, answer: list[str]) -> None:
+        answer.append(getattr(self, what)(argument))
+
+    def start_child(self, spec: Spec) -> str:
+        old = self.by_id(spec["id"])
+        if old is not None:
+            return "already exists"
+        child = Child(spec)
+        self.children.append(child)
+        if self.start(child):
+            return "ok"
+        self.children.remove(child)
+        return "failed"
+
+    def terminate_child(self, id: str) -> str:
+        child = self.by_id(id)
+        if child is None:
+            return "not found"
+        self.stop(child)
+        child.waiting, child.due = False, None
+        if child.goes:
+            self.children.remove(child)
+        return "ok"
+
+    def restart_child(self, id: str) -> str:
+        child = self.by_id(id)
+        if child is None:
+            return "not found"
+        if child.alive or child.waiting or self.has_exit(child):
+            return "conflict"
+        return "ok" if self.start(child) else "failed"
+
+    def delete_child(self, id: str) -> str:
+        child = self.by_id(id)
+        if child is None:
+            return "not found"
+        if child.alive or child.waiting or self.has_exit(child):
+            return "conflict"
+        self.children.remove(child)
+        return "ok"
+
+    # ---- what can be compared --------------------------------------------------------------------
+
+    def picture(self) -> list[tuple[str, str, int]]:
+        return [
+            (
+                child.id,
+                "running" if child.alive else "restarting" if child.waiting else "stopped",
+                child.restarts,
+            )
+            for child in self.children
+        ]

@@ -1,0 +1,338 @@
+"""What a supervisor knows, what can happen to it, and what it may want done.
+
+Everything here is data for ``decide``. Times are seconds of Trio's clock, passed in.
+
+The life of a child record::
+
+    STOPPED -> STARTING -> RUNNING -> STOPPING -> STOPPED      asked for
+                  |           |
+                  |           +-> EXITED -> RESTARTING -> STARTING      by itself
+                  +-> RESTARTING | STOPPED | dropped           failed start
+
+EXITED is short: the end has been noticed, and what follows from it is decided when the work in
+progress is finished (a supervisor does one thing at a time, in the order of what it learnt).
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, Final
+
+from attrs import Factory, define, field, frozen
+
+from supervision.intensity import IntensityWindow
+from supervision.specs import ChildSpec, SupervisorSpec
+from supervision.terms import ExitClass, Strategy
+
+
+class ChildState(StrEnum):
+    """The states of a child record."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    RESTARTING = "restarting"
+
+
+ALIVE: Final = frozenset({ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING})
+
+CHILD_MOVES: Final[dict[ChildState, frozenset[ChildState]]] = {
+    ChildState.STOPPED: frozenset({ChildState.STARTING, ChildState.RESTARTING}),
+    ChildState.STARTING: frozenset(
+        {ChildState.RUNNING, ChildState.STOPPING, ChildState.STOPPED, ChildState.RESTARTING}
+    ),
+    ChildState.RUNNING: frozenset({ChildState.STOPPING, ChildState.EXITED, ChildState.STOPPED}),
+    ChildState.STOPPING: frozenset({ChildState.STOPPED}),
+    ChildState.EXITED: frozenset({ChildState.RESTARTING, ChildState.STOPPED}),
+    ChildState.RESTARTING: frozenset({ChildState.STARTING, ChildState.STOPPED}),
+}
+
+
+@define(eq=False)
+class ChildRecord:
+    """One child of the running supervisor."""
+
+    key: int  # unique during the supervisor's life
+    spec: ChildSpec
+    args: tuple[Any, ...] = ()  # simple_one_for_one: appended to the template's
+    state: ChildState = ChildState.STOPPED
+    pid: str | None = None  # the current process, or while restarting the last one
+    restarts: int = 0
+    failures: int = 0  # n of SU15
+    since: float = 0.0  # when it was started
+    due: float | None = None  # when its own restart may begin
+    removed: bool = False  # left out by update(): not restarted any more
+
+    def move(self, state: ChildState) -> None:
+        """Raises: RuntimeError for a move that the table does not know."""
+        if state not in CHILD_MOVES[self.state]:
+            raise RuntimeError(f"child {self.spec.id!r}: {self.state} -> {state}")
+        self.state = state
+
+
+class Phase(StrEnum):
+    """The life of the supervisor itself."""
+
+    NEW = "new"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class JobKind(StrEnum):
+    """What a supervisor can be busy with."""
+
+    BOOT = "boot"
+    RESTART = "restart"
+    ADD = "add"  # start_child
+    REVIVE = "revive"  # restart_child
+    TERMINATE = "terminate"
+    SHUTDOWN = "shutdown"
+
+
+@define(eq=False)
+class Job:
+    """The work in progress: first the stops, one after another, then the starts.
+
+    ``waiting`` holds the keys whose end or start is awaited; ``started`` those that are up.
+    """
+
+    kind: JobKind
+    stop: deque[int] = Factory(deque)
+    start: deque[int] = Factory(deque)
+    due: float = 0.0  # the starts wait for this time
+    group: bool = False  # a restart of several
+    waiting: set[int] = Factory(set)
+    started: list[int] = Factory(list)
+    token: Any = None  # whom to answer
+
+
+@define(eq=False)
+class SupervisorState:
+    """All that ``decide`` knows. Only ``decide`` changes it."""
+
+    spec: SupervisorSpec
+    rng: random.Random
+    window: IntensityWindow = field(init=False)
+    phase: Phase = Phase.NEW
+    children: dict[int, ChildRecord] = Factory(dict)  # in start order
+    by_id: dict[str, int] = Factory(dict)
+    by_pid: dict[str, int] = Factory(dict)  # simple_one_for_one only
+    job: Job | None = None
+    backlog: deque["Event"] = Factory(deque)
+    group_due: float | None = None  # when the waiting group may begin
+    end: "End | None" = None  # how the supervisor will end
+    keys: int = 0
+    restarts: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.window = IntensityWindow(self.spec.intensity, self.spec.period)
+
+    @property
+    def simple(self) -> bool:
+        return self.spec.strategy is Strategy.SIMPLE_ONE_FOR_ONE
+
+    def add(self, spec: ChildSpec, args: tuple[Any, ...] = ()) -> ChildRecord:
+        """A new record at the end of the list."""
+        self.keys += 1
+        record = ChildRecord(self.keys, spec, args)
+        self.children[record.key] = record
+        if not self.simple:
+            self.by_id[spec.id] = record.key
+        return record
+
+    def drop(self, record: ChildRecord) -> None:
+        """Forget a child."""
+        self.children.pop(record.key, None)
+        if self.by_id.get(record.spec.id) == record.key:
+            del self.by_id[record.spec.id]
+        if record.pid is not None:
+            self.by_pid.pop(record.pid, None)
+
+    def in_state(self, *states: ChildState) -> Iterator[ChildRecord]:
+        """Records in start order."""
+        return (record for record in self.children.values() if record.state in states)
+
+
+# ---- what can happen ----------------------------------------------------------------------------
+
+
+@frozen
+class Boot:
+    """The supervisor is to start its children."""
+
+
+@frozen
+class Started:
+    """A child runs, or has signalled that it is ready."""
+
+    key: int
+    pid: str
+
+
+@frozen
+class StartFailed:
+    """A child could not be started, or ended before it was ready."""
+
+    key: int
+    error: Any
+
+
+@frozen
+class Ended:
+    """A process of a child has ended."""
+
+    key: int
+    exit_class: ExitClass
+    error: Any = None
+
+
+@frozen
+class Lost:
+    """A child could not be stopped within its limit: a zombie (SU8)."""
+
+    key: int
+
+
+@frozen
+class Again:
+    """A wait for a restart may be over."""
+
+    key: int | None  # None: the group
+
+
+@frozen
+class Stop:
+    """The supervisor is asked to stop."""
+
+    reason: str = "asked to stop"
+
+
+@frozen
+class StartChild:
+    """start_child: a checked spec, or for simple_one_for_one the arguments."""
+
+    token: Any
+    spec: ChildSpec | None
+    args: tuple[Any, ...] = ()
+
+
+@frozen
+class TerminateChild:
+    token: Any
+    id: str
+
+
+@frozen
+class RestartChild:
+    token: Any
+    id: str
+
+
+@frozen
+class DeleteChild:
+    token: Any
+    id: str
+
+
+@frozen
+class Update:
+    """update: flags and child specs, checked."""
+
+    token: Any
+    spec: SupervisorSpec
+
+
+Request = StartChild | TerminateChild | RestartChild | DeleteChild | Update
+Event = Boot | Started | StartFailed | Ended | Lost | Again | Stop | Request
+
+
+# ---- what is to be done --------------------------------------------------------------------------
+
+
+@frozen
+class Launch:
+    """Start the child's process; answer with Started or StartFailed."""
+
+    key: int
+
+
+@frozen
+class Halt:
+    """Stop the child's process within its limit; answer with Ended or Lost."""
+
+    key: int
+
+
+@frozen
+class Wake:
+    """Send ``Again(key)`` at this time."""
+
+    at: float
+    key: int | None
+
+
+@frozen
+class Reply:
+    """Answer a request."""
+
+    token: Any
+    value: Any = None
+
+
+@frozen
+class Refuse:
+    """Answer a request with an error."""
+
+    token: Any
+    error: Any
+
+
+class ReportKind(StrEnum):
+    """The events that people see (SU40)."""
+
+    STARTED = "started"
+    START_FAILED = "start failed"
+    EXITED = "exited"
+    FAILED = "failed"
+    RESTARTING = "restarting"
+    GAVE_UP = "gave up"
+    STOPPED = "stopped"
+    ZOMBIE = "zombie"
+
+
+@frozen
+class Report:
+    """One event of a child, as data (SU40).
+
+    Units: ``delay`` in seconds.
+    """
+
+    kind: ReportKind
+    child: str
+    pid: str | None
+    reason: Any = None
+    restarts: int = 0
+    delay: float = 0.0
+
+
+@frozen
+class Ready:
+    """All children are started."""
+
+
+@frozen
+class End:
+    """The supervisor ends: by ``shutdown`` with a reason, or with the error of a failed start."""
+
+    reason: str
+    error: Any = None
+    child: str | None = None  # the child whose start failed
+
+
+Action = Launch | Halt | Wake | Reply | Refuse | Report | Ready | End
+Plan = tuple[Action, ...]
