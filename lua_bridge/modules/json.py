@@ -1,0 +1,56 @@
+"""The Python half of the Lua module `json`: validation by JSON Schema.  Rules J5-J8.
+
+Values cross as JSON text. A Lua table that is empty arrives as ``[]``; inside a schema that was a
+table it means ``{}`` wherever the schema language wants an object.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lua_bridge.modules import Functions, LuaModule, Services
+from trio_actors import ErrorKind, make_error
+
+
+def validate(*a: Any, **k: Any) -> None: ...
+
+
+_LISTS = frozenset({"required", "enum", "type", "examples", "default", "const", "dependentRequired"})
+"""Keywords below which an empty table stays a list."""
+
+
+def _objects_for_empty(schema: Any, key: str = "") -> Any:
+    if key in _LISTS:
+        return schema
+    if schema == []:
+        return {}
+    if isinstance(schema, list):
+        return [_objects_for_empty(item) for item in schema]
+    if isinstance(schema, dict):
+        return {name: _objects_for_empty(item, name) for name, item in schema.items()}
+    return schema
+
+
+def _loaded(text: str | bytes, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise make_error(ErrorKind.INVALID, f"{what} is not JSON: {error}") from None
+
+
+def _validate(
+    schema: str | bytes, data: str | bytes, schema_is_table: bool, data_is_table: bool
+) -> bool:
+    definition = _loaded(schema, "schema")
+    if schema_is_table:
+        definition = _objects_for_empty(definition)
+    validate(definition, _loaded(data, "data"), lua=data_is_table)
+    return True
+
+
+def _functions(services: Services) -> Functions:
+    return {"validate": _validate}
+
+
+MODULE = LuaModule("json", functions=_functions)

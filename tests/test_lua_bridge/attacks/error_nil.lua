@@ -1,0 +1,3 @@
+-- attack: leave with the error nil
+-- expect: dead Internal error object is nil
+return function() error(nil) end

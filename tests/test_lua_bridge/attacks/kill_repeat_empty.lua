@@ -1,0 +1,6 @@
+-- attack: an endless goto
+-- expect: dead RateLimited instruction limit exceeded
+return function()
+  ::top::
+  goto top
+end

@@ -1,0 +1,10 @@
+-- attack: load inside the reader of load, without end
+-- expect: harmless
+local function f()
+  load(f)
+  return nil
+end
+return function()
+  pcall(f)
+  return "done"
+end
