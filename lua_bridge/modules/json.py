@@ -11,12 +11,11 @@ from typing import Any
 
 from lua_bridge.modules import Functions, LuaModule, Services
 from trio_actors import ErrorKind, make_error
+from trio_actors.schemas import SchemaError, compile_schema, validate
 
-
-def validate(*a: Any, **k: Any) -> None: ...
-
-
-_LISTS = frozenset({"required", "enum", "type", "examples", "default", "const", "dependentRequired"})
+_LISTS = frozenset(
+    {"required", "enum", "type", "examples", "default", "const", "dependentRequired"}
+)
 """Keywords below which an empty table stays a list."""
 
 
@@ -42,10 +41,22 @@ def _loaded(text: str | bytes, what: str) -> Any:
 def _validate(
     schema: str | bytes, data: str | bytes, schema_is_table: bool, data_is_table: bool
 ) -> bool:
-    definition = _loaded(schema, "schema")
+    definition, value = _loaded(schema, "schema"), _loaded(data, "data")
     if schema_is_table:
         definition = _objects_for_empty(definition)
-    validate(definition, _loaded(data, "data"), lua=data_is_table)
+    if value is None and not data_is_table:
+        return _validate_null(definition)  # the text null is data; nil is none
+    validate(definition, value, lua=data_is_table)
+    return True
+
+
+def _validate_null(definition: Any) -> bool:
+    try:
+        violation = compile_schema(definition).check(None)
+    except SchemaError as error:
+        raise make_error(ErrorKind.INVALID, str(error)) from None
+    if violation is not None:
+        raise make_error(ErrorKind.INVALID, f"validation failed {violation}")
     return True
 
 

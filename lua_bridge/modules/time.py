@@ -80,7 +80,9 @@ def _zone_of(
     known = (
         zones.offset_of_abbreviation(name, abbreviation, civil)
         if is_zone
-        else offset if abbreviation == name else None
+        else offset
+        if abbreviation == name
+        else None
     )
     if known is not None:
         return None, known

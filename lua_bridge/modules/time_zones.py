@@ -1,4 +1,4 @@
-"""Looks up zone offsets for `time` and `os.date`: instants in and out as unix seconds.  Rules D5-D9.
+"""Looks up zone offsets by unix seconds, for `time` and `os.date`.  Rules D5-D9.
 
 Only scalars cross the Lua boundary, so a location is its name: ``"UTC"`` and fixed zones are known
 to the Lua side and never arrive here, ``"Local"`` is the zone of this computer, every other name
