@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
-from trio_actors._core.mailbox import Mailbox, PythonMailbox
+from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -43,6 +43,28 @@ class Drive(Protocol):
     def doing(self) -> str:
         """What the code is doing now, in a few words for people."""
         ...
+
+
+class EndedDrive:
+    """What drives a process that has ended: nothing. Lets go of the drive it had, and its code."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """Nothing."""
+
+    def interrupt(self) -> None:
+        """Nothing."""
+
+    def limit(self, deadline: float) -> None:
+        """Nothing."""
+
+    def doing(self) -> str:
+        """Nothing."""
+        return "ended"
+
+
+ENDED_DRIVE = EndedDrive()
 
 
 class Body(Protocol):
@@ -90,7 +112,7 @@ class TaskBody:
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """The ordinary mailbox of Python code."""
-        return PythonMailbox()
+        return CopyingMailbox() if process.host.copy_messages else PythonMailbox()
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

@@ -205,10 +205,14 @@ class ProcessContext:
         from trio_actors._core.spawn import spawn
 
         process = self.process
-        inherited = self._inherit(context, actor, scope)
         host = process.host if host is None else host
-        if self._guarded:
-            self._require_spawn(target, host, monitor=monitor, link=link)
+        try:
+            if self._guarded:
+                self._require_spawn(target, host, monitor=monitor, link=link)
+            inherited = self._inherit(context, actor, scope)
+        except Exception:
+            await trio.lowlevel.checkpoint()  # noqa: ASYNC120
+            raise
         return await spawn(
             process.node,
             target,
@@ -237,16 +241,21 @@ class ProcessContext:
 
         Checkpoint: always; a cancelled call leaves the process running (PY7).
         """
-        from trio_actors._core.spawn import call
+        from trio_actors._core.spawn import call, vet_call
 
         process = self.process
-        inherited = self._inherit(context, actor, scope)
         host = process.host if host is None else host
-        if self._guarded:
-            id = _id_of(process.node, target)
-            operations.require(process.node, process, "process.call", id, id)
-            place = host if isinstance(host, str) else host.id
-            operations.require(process.node, process, "process.host", place, place)
+        try:
+            vet_call(target, host)
+            if self._guarded:
+                id = _id_of(process.node, target)
+                operations.require(process.node, process, "process.call", id, id)
+                place = host if isinstance(host, str) else host.id
+                operations.require(process.node, process, "process.host", place, place)
+            inherited = self._inherit(context, actor, scope)
+        except Exception:
+            await trio.lowlevel.checkpoint()  # noqa: ASYNC120
+            raise
         return await call(process.node, target, args, host=host, inherited=inherited)
 
     def _inherit(self, context: Mapping[str, Any] | None, actor: Any, scope: Any) -> Any:

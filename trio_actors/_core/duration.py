@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import inf
 
 from trio_actors._core.errors import ErrorKind, make_error
 
@@ -50,7 +51,7 @@ def duration_seconds(value: str | float) -> float:
     """Seconds meant by a Python-side duration: a number of seconds, or a duration text (§15).
 
     Raises:
-        ProcessInvalid: malformed text, a negative value, or not a number.
+        ProcessInvalid: malformed text, a negative value, nan, or a finite one beyond 292 years.
         TypeError: neither number nor text (a bool is neither).
     """
     if isinstance(value, str):
@@ -61,6 +62,8 @@ def duration_seconds(value: str | float) -> float:
         raise TypeError(f"duration must be seconds or a text like '5s', not {type(value).__name__}")
     if not seconds >= 0:
         raise make_error(ErrorKind.INVALID, f"duration must not be negative: {value}")
+    if MAX_NANOSECONDS / 1e9 < seconds < inf:
+        raise make_error(ErrorKind.INVALID, f"duration is longer than 292 years: {value}")
     return seconds
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
-from trio_actors._core.message import Result
+from trio_actors._core.message import Result, copy_value
 from trio_actors._core.pid import Pid
 
 
@@ -66,6 +66,13 @@ class Exit:
     def abnormal(self) -> bool:
         """True if links are told (K13): the end was an error."""
         return self.error is not None
+
+    def copied(self) -> Exit:
+        """With a deep copy of the value; an error if it cannot be copied (M24, M26)."""
+        try:
+            return Exit(copy_value(self.value, "exit value"), None, self.cause)
+        except ProcessError as error:
+            return Exit.failed(fresh(error))
 
     def result(self) -> Result:
         """What one watcher is told: its own copy of the error (V3, PY12)."""

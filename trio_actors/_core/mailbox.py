@@ -5,7 +5,8 @@ waits in the mailbox (L2); control events belong to the events channel, else the
 channel is an unbounded queue with the tasks that wait for it, longest waiting first (PY4).
 
 Order: within one channel arrival order. Across channels arrival order matters only to an upgrade,
-which puts everything back (U3); so arrival numbers are kept only once a topic channel was opened.
+which puts everything back (U3); so messages get arrival numbers only once a topic channel was
+opened: before that there is one queue.
 
 Fairness: receiving takes at most BUDGET messages and BUDGET_SECONDS between checkpoints. That is
 why `receive` of a full channel is not always a checkpoint, and why it is fast.
@@ -25,7 +26,7 @@ import outcome
 import trio
 from trio.lowlevel import Abort, Task, current_task, wait_task_rescheduled
 
-from trio_actors._core.message import Event, Message
+from trio_actors._core.message import Event, Message, copy_value
 
 Wanted = Callable[[Any], bool]
 
@@ -63,12 +64,11 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     `receive` gives the next item, `receive_nowait` too or raises `trio.WouldBlock`; a closed and
     drained channel raises `trio.EndOfChannel`. Unbounded and lossless (L5).
 
-    Invariant: a task waits only while every queued item is meant for a task woken before it, that
-    is while `len(queue) <= woken`.
+    Invariant: a task waits only while nothing is queued, or one item for a task woken before it,
+    that is while `len(queue) <= woken`.
     """
 
     __slots__ = (
-        "_arrivals",
         "_first",
         "_mailbox",
         "_others",
@@ -88,9 +88,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self._mailbox = mailbox
         self._first: Task | None = None  # the longest waiting task
         self._others: deque[Task] | None = None  # those behind it; an empty deque costs 0.6 KB
-        self._woken = 0  # tasks that were woken for an item each and have not run yet
+        self._woken = 0  # 1 while a task was woken for the first item and has not run yet
         self._selective: list[tuple[Task, Wanted]] | None = None
-        self._arrivals: deque[int] | None = None  # arrival numbers, parallel to the queue's end
 
     # -- the mailbox's side
 
@@ -98,11 +97,16 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         """Appends an item and wakes the longest waiting task, if one waits."""
         if self._selective is not None and self._hand_over(item):
             return
-        self.queue.append(item)
         task = self._first
-        if task is not None:
-            self._woken += 1
+        if task is None:
+            self.queue.append(item)
+        elif self._others or self._woken:  # they may run in any order: each gets its own item
             self._first = self._others.popleft() if self._others else None
+            trio.lowlevel.reschedule(task, outcome.Value(item))
+        else:
+            self.queue.append(item)
+            self._first = None
+            self._woken = 1
             trio.lowlevel.reschedule(task)
 
     def _hand_over(self, item: Any) -> bool:
@@ -115,28 +119,12 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 return True
         return False
 
-    def number(self, arrival: int) -> None:
-        """Notes the arrival number of the item pushed last."""
-        if self._arrivals is None:
-            self._arrivals = deque()
-        self._arrivals.append(arrival)
-
-    def take_all(self) -> list[tuple[int, Any]]:
-        """Empties the queue: (arrival number, item) pairs; 0 for what came before numbering."""
-        arrivals = self._arrivals or ()
-        numbers = [0] * (len(self.queue) - len(arrivals)) + list(arrivals)
-        items = list(zip(numbers, self.queue, strict=True))
-        self.queue.clear()
-        self._arrivals = None
-        return items
-
     def shut(self) -> None:
         """Closes; waiting tasks end with EndOfChannel, queued items can still be read."""
         self.closed = True
         while self._first is not None:
             task, self._first = self._first, self._others.popleft() if self._others else None
-            self._woken += 1
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, outcome.Error(trio.EndOfChannel()))
         selective, self._selective = self._selective, None
         for task, _ in selective or ():
             trio.lowlevel.reschedule(task, outcome.Error(trio.EndOfChannel()))
@@ -157,7 +145,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         """
         if len(self.queue) > self._woken:
             return self._take()
-        if self.closed and not self.queue:
+        if self.closed:
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
@@ -182,27 +170,28 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         return await self._wait()
 
     async def _wait(self) -> Any:
-        while len(self.queue) <= self._woken:
-            if self.closed and not self.queue:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                raise trio.EndOfChannel
-            task = current_task()
-            if self._first is None:
-                self._first = task
-            else:
-                if self._others is None:
-                    self._others = deque()
-                self._others.append(task)
+        if self.closed:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            raise trio.EndOfChannel
+        task = current_task()
+        if self._first is None:
+            self._first = task
+        else:
+            if self._others is None:
+                self._others = deque()
+            self._others.append(task)
 
-            def give_up(_: Any, task: Task = task) -> Abort:
-                self._withdraw(task)
-                return Abort.SUCCEEDED
+        def give_up(_: Any) -> Abort:
+            self._withdraw(task)
+            return Abort.SUCCEEDED
 
-            await wait_task_rescheduled(give_up)
-            self._woken -= 1
-            if self.queue:
-                break
+        item = await wait_task_rescheduled(give_up)
         self._mailbox.renew()
+        if item is not None:
+            return item.payload if self.raw else item
+        self._woken = 0
+        if not self.queue:  # the process has ended meanwhile: this task is not one of its own
+            raise trio.EndOfChannel
         return self._take()
 
     def _withdraw(self, task: Task) -> None:
@@ -215,11 +204,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     async def receive_where(self, wanted: Wanted) -> Any:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         await trio.lowlevel.checkpoint()
-        if self._woken == 0:
-            for index, item in enumerate(self.queue):
-                if wanted(item):
-                    self._remove(index)
-                    return item
+        for index, item in enumerate(self.queue):
+            if index >= self._woken and wanted(item):  # those before belong to woken tasks
+                del self.queue[index]
+                return item
         if self.closed:
             raise trio.EndOfChannel
         entry = (current_task(), wanted)
@@ -235,16 +223,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
         return await wait_task_rescheduled(give_up)
 
-    def _remove(self, index: int) -> None:
-        before = len(self.queue) - len(self._arrivals or ())
-        del self.queue[index]
-        if self._arrivals and index >= before:
-            del self._arrivals[index - before]
-
     def _take(self) -> Any:
         item = self.queue.popleft()
-        if self._arrivals and len(self._arrivals) > len(self.queue):
-            self._arrivals.popleft()
         return item.payload if self.raw else item
 
     async def __anext__(self) -> Any:
@@ -318,11 +298,13 @@ class PythonMailbox:
                 self._inbox.push(message)
                 return
         else:
-            channel = topics.get(message.topic) or self._inbox
+            self._arrived += 1
+            message.arrival = self._arrived
+            channel = topics.get(message.topic)
+            if channel is None:  # an empty channel is false
+                channel = self._inbox
             if channel is not None:
-                self._arrived += 1
                 channel.push(message)
-                channel.number(self._arrived)
                 return
         if self._waiting is None:
             self._waiting = deque()
@@ -359,6 +341,9 @@ class PythonMailbox:
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
+            for message in self._unread():
+                self._arrived += 1
+                message.arrival = self._arrived
         channel = self._topics.get(topic)
         if channel is None:
             channel = Subscription(self, topic, raw=not as_message)
@@ -389,15 +374,20 @@ class PythonMailbox:
         if self._topics is not None:
             yield from self._topics.values()
 
+    def _unread(self) -> list[Message]:
+        """Unread messages, channel by channel."""
+        messages = [message for channel in self._channels() for message in channel.queue]
+        return messages + list(self._waiting or ())
+
     def drain(self) -> list[Message | Event]:
         """Everything unread; messages in arrival order, then events in arrival order (U3)."""
-        numbered = [pair for channel in self._channels() for pair in channel.take_all()]
-        numbered.sort(key=lambda pair: pair[0])  # stable: the unnumbered came first
-        waiting = [message for _, message in numbered] + list(self._waiting or ())
-        events = [event for _, event in self._events.take_all()] if self._events else []
+        messages = self._unread()
+        if self._topics is not None:
+            messages.sort(key=lambda message: message.arrival)
+        events: list[Event] = list(self._events.queue) if self._events is not None else []
         events += list(self._waiting_events or ())
-        self._close_channels()
-        return [*waiting, *events]
+        self.close()
+        return [*messages, *events]
 
     def depth(self) -> int:
         """Unread messages and events."""
@@ -425,3 +415,14 @@ class PythonMailbox:
             channel.shut()
         self._inbox = self._events = self._topics = None
         self._waiting = self._waiting_events = None
+
+
+class CopyingMailbox(PythonMailbox):
+    """Copies each payload in depth, to find state that processes share by mistake (M26)."""
+
+    __slots__ = ()
+
+    def put(self, message: Message) -> None:
+        """As ever, with a copy of the payload; what cannot be copied is refused."""
+        payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
+        super().put(Message(message.topic, message.sender, payload))

@@ -6,6 +6,7 @@ attrs object costs three times as much to make.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from enum import StrEnum
 from typing import Any
 
@@ -21,7 +22,9 @@ class Message:
     `payload` is None for no value, the value for one, a list for several (M30-M32).
     """
 
-    __slots__ = ("payload", "sender", "topic")
+    __slots__ = ("arrival", "payload", "sender", "topic")
+
+    arrival: int  # set by a mailbox that must remember the order across its channels
 
     def __init__(self, topic: str, sender: Pid | None, payload: Any) -> None:
         self.topic = topic
@@ -69,6 +72,14 @@ def vet_topic(topic: str) -> None:
     if len(_vetted) >= 4096:
         _vetted.clear()
     _vetted.add(topic)
+
+
+def copy_value(value: Any, what: str) -> Any:
+    """A deep copy for a host with `copy_messages` (M26); INVALID if `what` cannot be copied."""
+    try:
+        return deepcopy(value)
+    except Exception as exc:
+        raise make_error(ErrorKind.INVALID, f"{what} cannot be copied: {exc}") from exc
 
 
 class EventKind(StrEnum):

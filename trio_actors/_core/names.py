@@ -6,6 +6,14 @@ from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.pid import Pid
 
 
+def vet_name(name: str) -> None:
+    """Refuses what can never be a name (R9)."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if not name:
+        raise make_error(ErrorKind.INVALID, "name cannot be empty")
+
+
 class Names:
     """The names of one node; `by_name` may be read directly on hot paths."""
 
@@ -17,10 +25,7 @@ class Names:
 
     def check_free(self, name: str, pid: Pid | None = None) -> None:
         """Refuses an empty name (R9) and one that another process holds (R2)."""
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a str, not {type(name).__name__}")
-        if not name:
-            raise make_error(ErrorKind.INVALID, "name cannot be empty")
+        vet_name(name)
         holder = self.by_name.get(name)
         if holder is not None and holder != pid:
             raise make_error(ErrorKind.ALREADY_EXISTS, "name already registered")

@@ -15,6 +15,7 @@ import trio
 
 from trio_actors._core import operations
 from trio_actors._core.clock import Clock
+from trio_actors._core.code import ENDED_DRIVE
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.exits import ExitMemory
@@ -135,6 +136,8 @@ class Node:
     def end(self, process: Process, exit: Exit) -> None:
         """The order of effects at exit, in one piece (V20)."""
         pid = process.pid
+        if process.host.copy_messages and exit.value is not None:
+            exit = exit.copied()
         process.step(Step.END)
         del self.processes[pid]  # 1
         process.host.gone()
@@ -142,6 +145,7 @@ class Node:
         watchers, peers = self.topology.remove(pid)  # 3
         self.exits.add(pid, process.id, exit, self.now())
         process.mailbox.close()
+        process.drive = ENDED_DRIVE
         if watchers or peers:
             self._tell(pid, exit, watchers, peers)
         if process.context is not None:

@@ -15,6 +15,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import terminated
 from trio_actors._core.inherited import DENIALS, permitted
 from trio_actors._core.message import Message, vet_topic
+from trio_actors._core.names import vet_name
 from trio_actors._core.pid import Pid, is_pid, place_of
 
 if TYPE_CHECKING:
@@ -139,11 +140,13 @@ def unlink(node: Node, caller: Process, dest: str) -> None:
 
 def register(node: Node, caller: Process | None, name: str, pid: str | None = None) -> None:
     """Gives a name to a live process of this node, by default the caller (R1-R4, R9)."""
-    node.names.check_free(name, Pid(pid) if pid else None if caller is None else caller.pid)
+    vet_name(name)
     if pid is None:
         if caller is None:
             raise make_error(ErrorKind.INVALID, "register needs a pid outside a process")
         pid = caller.pid
+    elif not isinstance(pid, str):
+        raise TypeError(f"pid must be a str, not {type(pid).__name__}")
     elif not is_pid(pid):
         raise make_error(ErrorKind.INVALID, f"not a PID: {pid}")
     require(node, caller, "process.registry.register", name, name)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.exit import Exit, Forced, link_failed
+from trio_actors._core.exit import Exit, Forced, deadline_exceeded, link_failed
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import LIFE, State, Step, advance
 from trio_actors._core.mailbox import Mailbox
@@ -137,6 +137,8 @@ class Process:
     def force(self, forced: Forced) -> None:
         """Decides the end from outside; the first forced end wins (E40)."""
         if self.forced is None and self.state is not State.ENDED:
+            if self.deadline <= self.node.now():  # it passed while the code was shielded
+                forced = deadline_exceeded(self.deadline_by)
             self.forced = forced
             self.drive.interrupt()
 

@@ -64,7 +64,8 @@ async def open_host(
     node.known_hosts[id] = None
     try:
         async with trio.open_nursery() as around:
-            await around.start(_run_host, host)
+            with trio.CancelScope(shield=True):  # cancelled already: the block is still entered
+                await around.start(_run_host, host)
             try:
                 yield host
             finally:

@@ -15,7 +15,7 @@ from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
 from trio_actors._core.mailbox import Mailbox
-from trio_actors._core.message import Message, payload_of, vet_topic
+from trio_actors._core.message import Message, copy_value, payload_of, vet_topic
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import START, Process
 
@@ -79,6 +79,8 @@ def launch(
     if name is not None:
         node.names.check_free(name)
     queued = [_first_message(entry) for entry in messages] if messages else None
+    if place.copy_messages:  # M26
+        args = copy_value(args, "an argument")
     body = definition.prepare(place, args)
     process = Process(node, place, node.new_pid(place.id), definition, inherited)
     process.mailbox = body.make_mailbox(process) if mailbox is None else mailbox(process)
@@ -119,7 +121,11 @@ async def spawn(
 ) -> Pid:
     """`launch` as an operation that is always a checkpoint, with the readiness handshake (PY7)."""
     await trio.lowlevel.checkpoint_if_cancelled()
-    process = launch(node, target, args, **options)
+    try:
+        process = launch(node, target, args, **options)
+    except Exception:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        raise
     if ready:
         await _until_ready(node, process)
     else:
@@ -156,6 +162,18 @@ async def _until_ready(node: Node, process: Process) -> None:
         raise make_error(ErrorKind.UNAVAILABLE, text, retryable=None)
 
 
+def vet_call(target: SpawnTarget, host: Host | str) -> None:
+    """Refuses ids that can never be right (C4)."""
+    if isinstance(target, str):
+        if not target:
+            raise make_error(ErrorKind.INVALID, "process ID required")
+        if not all(target.partition(":")):
+            text = "invalid process ID format (namespace:name required)"
+            raise make_error(ErrorKind.INVALID, text)
+    if host == "":
+        raise make_error(ErrorKind.INVALID, "host ID required")
+
+
 async def call(
     node: Node, target: SpawnTarget, args: tuple[Any, ...], *, host: Host | str, **options: Any
 ) -> Any:
@@ -164,7 +182,12 @@ async def call(
     Checkpoint: always. A cancelled call leaves the process running (PY7).
     """
     await trio.lowlevel.checkpoint_if_cancelled()
-    process = launch(node, target, args, host=host, **options)
+    try:
+        vet_call(target, host)
+        process = launch(node, target, args, host=host, **options)
+    except Exception:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        raise
     return (await wait_for_end(process)).unwrap()
 
 

@@ -19,6 +19,7 @@ from trio_actors._core.errors import (
     ProcessError,
     Shutdown,
     as_process_error,
+    fresh,
     leaves,
     make_error,
 )
@@ -87,7 +88,10 @@ class TaskDrive:
         self.body = self.task = None
         process.node.end(process, end)
         if outside is not None:
-            raise outside
+            try:
+                raise outside
+            finally:
+                del outside  # this frame is in its traceback: a cycle
 
     async def _run_body(self) -> tuple[Exit | None, BaseException | None]:
         """Runs the body once: its exit (None: it is to be upgraded), and what goes on outwards."""
@@ -103,7 +107,10 @@ class TaskDrive:
                     value = await self.body.run(process.context)
             except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
                 error = exc
-        return judge(process, value, error)
+        try:
+            return judge(process, value, error)
+        finally:
+            del error  # this frame is in its traceback: a cycle
 
     def _next_body(self) -> Exit | None:
         """Puts the new code in place of the old (U1-U6); an exit if that fails (E35)."""
@@ -147,9 +154,9 @@ def judge(
     The exit is None if the code was stopped for an upgrade, which is then to be carried out.
     """
     parts = leaves(error) if error is not None else []
-    fatal = [part for part in parts if isinstance(part, FATAL)]
     cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
     failures = [p for p in parts if isinstance(p, Exception) and not isinstance(p, FATAL)]
+    fatal = [p for p in parts if _is_fatal(p)]
     outwards: BaseException | None = None
     if fatal:  # E38
         outwards = fatal[0] if len(fatal) == 1 else BaseExceptionGroup("fatal", fatal)
@@ -159,8 +166,12 @@ def judge(
     if forced is None and process.deadline <= trio.current_time():  # K6, also if nobody noticed
         forced = deadline_exceeded(process.deadline_by)
     if forced is not None:
-        if failures and error is not None:
+        if failures:
             _log(process, "raised while it was being ended", failures[0])
+        elif value is not None:
+            logger.info(
+                "process %s (%s) returned while it was being ended", process.pid, process.id
+            )
         return Exit.failed(forced.error, forced.cause), outwards
     if failures:
         return _failed(process, error, failures), outwards
@@ -170,6 +181,11 @@ def judge(
     if process.upgrade is not None:
         return None, None
     return Exit(value), None
+
+
+def _is_fatal(exc: BaseException) -> bool:
+    """E38, and whatever else is neither an Exception nor Trio's cancellation."""
+    return isinstance(exc, FATAL) or not isinstance(exc, (Exception, trio.Cancelled))
 
 
 def _failed(process: Process, error: BaseException | None, failures: list[Exception]) -> Exit:
@@ -182,7 +198,10 @@ def _failed(process: Process, error: BaseException | None, failures: list[Except
     if not isinstance(first, ProcessError):
         _log(process, "failed", first)
     whole: BaseException = first if len(failures) == 1 else ExceptionGroup("failed", failures)
-    return Exit.failed(as_process_error(whole))
+    reported = as_process_error(whole)
+    kept = fresh(reported)  # the raised one would keep the frames of its traceback alive
+    kept.stack = reported.stack
+    return Exit.failed(kept)
 
 
 def _log(process: Process, what: str, exc: BaseException) -> None:
