@@ -124,6 +124,9 @@ class TaskBody:
         """The code itself; what it returns or raises is the exit result (§1.5)."""
         raise TypeError(f"{type(self).__name__} has no run method")
 
+    def interrupted(self) -> None:
+        """Told at once that the code will be stopped, before its task is cancelled (T6)."""
+
 
 @attrs.frozen(slots=True)
 class FunctionTarget:

@@ -61,6 +61,8 @@ class TaskDrive:
         """Cancels the scope; the next receive is a checkpoint even if messages are there."""
         if isinstance(self.process.mailbox, PythonMailbox):
             self.process.mailbox.exhaust()
+        if self.body is not None:
+            self.body.interrupted()
         forced = self.process.forced
         self.scope.cancel(reason=forced.error.message if forced else "upgrade")
 
