@@ -9,12 +9,12 @@
 -- Rejected: string keys for private state (a plain index reads them), weak side tables (slow in GC).
 local G, config = ...
 local H = { config = config, raw = {} }
-for _, lib in ipairs { "coroutine", "string", "table", "math", "os", "utf8", "debug" } do
+for _, lib in G.ipairs { "coroutine", "string", "table", "math", "os", "utf8", "debug" } do
   local copy = {}
-  for k, v in pairs(G[lib]) do copy[k] = v end
+  for k, v in G.pairs(G[lib]) do copy[k] = v end
   H.raw[lib] = copy
 end
-for _, name in ipairs { "assert", "collectgarbage", "error", "getmetatable", "ipairs", "load", "next",
+for _, name in G.ipairs { "assert", "collectgarbage", "error", "getmetatable", "ipairs", "load", "next",
   "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber",
   "tostring", "type", "xpcall" } do
   H.raw[name] = G[name]

@@ -1,0 +1,41 @@
+"""What one Lua process may use (`limits:` of an entry), with safe defaults (decision 7)."""
+
+import attrs
+
+from trio_actors import ProcessInvalid
+
+MEGABYTE = 1 << 20
+SLACK = 16 * MEGABYTE  # between the soft limit, where a process ends, and the one Lua enforces
+
+
+def _positive(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ProcessInvalid(f"limits.{attribute.name}: expected a positive integer, got {value!r}")
+
+
+@attrs.frozen
+class Limits:
+    """Bounds of one process; reaching one ends it with RATE_LIMITED and a text that names it.
+
+    Attributes:
+        instructions: of one step, from one blocking operation to the next (TM8).
+        memory: bytes of the Lua state, which up to 250 processes share unless isolated.
+        message_size: bytes of one message, argument list or result.
+        coroutines, channels, timers: alive at one time.
+        isolated: a Lua state of its own, so that `memory` counts this process alone.
+    """
+
+    instructions: int = attrs.field(default=50_000_000, validator=_positive)
+    memory: int = attrs.field(default=128 * MEGABYTE, validator=_positive)
+    message_size: int = attrs.field(default=4 * MEGABYTE, validator=_positive)
+    coroutines: int = attrs.field(default=10_000, validator=_positive)
+    channels: int = attrs.field(default=10_000, validator=_positive)
+    timers: int = attrs.field(default=10_000, validator=_positive)
+    isolated: bool = False
+
+    def shared(self) -> "Limits":
+        """The same without what is counted per process: processes equal in it share a state."""
+        return attrs.evolve(self, instructions=1)
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,311 @@
+-- Channels and select (spec 9.1, 9.2): pure semantics over H.blocking, H.park and H.wake.
+--
+-- State of a channel: buf[head .. head+n-1] values, cap, closed, recvq and sendq (waiters, oldest
+-- first), sub (the subscription it belongs to, process.lua). A waiter is the record of a coroutine
+-- (plain send or receive), or one case of a waiting select: {rec, sel, case}. Exactly one case of
+-- a select takes effect: taking it removes its siblings from their queues (X3).
+local H = ...
+local raw = H.raw
+local type, next, remove, rawlen = raw.type, raw.next, raw.table.remove, raw.rawlen
+local mathtype, floor = raw.math.type, raw.math.floor
+local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
+local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
+local CLOSED = "send on closed channel"
+
+local methods, class, case_class = {}, nil, nil
+class = H.class("channel", methods)
+case_class = H.class("channel.case", {})
+H.channel_class = class
+
+-- ---------------------------------------------------------------- queues of waiters
+
+local function drop_waiter(queue, waiter)
+  for i = 1, #queue do
+    if queue[i] == waiter then
+      remove(queue, i)
+      return
+    end
+  end
+end
+
+-- The oldest waiter of a queue; a select loses its other cases with that.
+local function pop(queue)
+  local w = queue[1]
+  if w == nil then return nil end
+  if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
+  local sel = w.sel
+  if sel then
+    for i = 1, #sel do
+      local other = sel[i]
+      if other ~= w then drop_waiter(other.queue, other) end
+    end
+  end
+  return w
+end
+
+-- ---------------------------------------------------------------- handing over
+
+-- Give a waiting receiver its value.
+local function deliver(st, w, v, ok)
+  if ok and st.sub then v = st.sub.convert(st, v) end
+  local rec = w
+  if w.sel then
+    rec = w.rec
+    rec.case = w.case
+  end
+  rec.v, rec.ok = v, ok
+  return wake(rec)
+end
+
+-- A waiting sender's value was taken.
+local function sent(w)
+  local rec = w
+  if w.sel then
+    rec = w.rec
+    rec.case = w.case
+  end
+  rec.ok = true
+  return wake(rec)
+end
+
+local function refuse_sender(w)
+  local rec = w.sel and w.rec or w
+  rec.ok = false
+  return wake(rec)
+end
+
+local function enqueue(st, v)
+  local n = st.n
+  st.buf[st.head + n] = v
+  st.n = n + 1
+end
+
+local function dequeue(st)
+  local head, n, buf = st.head, st.n - 1, st.buf
+  local v = buf[head]
+  buf[head] = nil
+  st.n = n
+  st.head = n == 0 and 1 or head + 1
+  return v
+end
+
+-- Try to send -> true when done, false when it has to wait. The channel is open.
+local function try_send(st, v)
+  local w = pop(st.recvq)
+  if w then
+    deliver(st, w, v, true)
+    return true
+  end
+  if st.n < st.cap then
+    enqueue(st, v)
+    return true
+  end
+  return false
+end
+
+-- Try to receive -> ready, value, ok
+local function try_receive(st)
+  if st.n > 0 then
+    local v = dequeue(st)
+    local w = pop(st.sendq)
+    if w then                          -- the oldest waiting value moves in: total order (H5)
+      enqueue(st, w.item)
+      sent(w)
+    end
+    if st.sub then v = st.sub.convert(st, v) end
+    return true, v, true
+  end
+  local w = pop(st.sendq)
+  if w then
+    local v = w.item
+    sent(w)
+    return true, v, true
+  end
+  if st.closed then return true, nil, false end
+  return false
+end
+
+local function close(st)
+  if st.closed then return end
+  st.closed = true
+  local w = pop(st.recvq)
+  while w do
+    deliver(st, w, nil, false)
+    w = pop(st.recvq)
+  end
+  w = pop(st.sendq)
+  while w do
+    refuse_sender(w)
+    w = pop(st.sendq)
+  end
+end
+
+-- ---------------------------------------------------------------- the host's side
+
+function H.channel_state(cap, sub)
+  return { buf = {}, head = 1, n = 0, cap = cap, recvq = {}, sendq = {}, closed = false, sub = sub }
+end
+
+function H.channel(size, sub)
+  local st = H.channel_state(size or 0, sub)
+  local ch = new(class, st)
+  st.obj = ch
+  return ch
+end
+
+-- Hand v over without blocking -> done?; false when closed or full.
+function H.push(ch, v)
+  local st = ch[S]
+  return not st.closed and try_send(st, v)
+end
+
+function H.close(ch) close(ch[S]) end
+H.close_state, H.send_state = close, try_send
+
+-- ---------------------------------------------------------------- methods
+
+local function state(ch, method)
+  if type(ch) == "table" and getmt(ch) == class then return ch[S] end
+  return H.self(ch, class, method)
+end
+
+function methods.send(ch, v)
+  local st = state(ch, "send")
+  if st.closed then raise(CLOSED) end
+  if try_send(st, v) then return true end
+  local rec = blocking()
+  rec.item = v
+  st.sendq[#st.sendq + 1] = rec
+  park()
+  rec.item = nil
+  if not rec.ok then raise(CLOSED) end
+  return true
+end
+
+function methods.receive(ch)
+  local st = state(ch, "receive")
+  local ready, v, ok = try_receive(st)
+  if ready then return v, ok end
+  local rec = blocking()
+  st.recvq[#st.recvq + 1] = rec
+  park()
+  v = rec.v
+  rec.v = nil
+  return v, rec.ok
+end
+
+function methods.close(ch)
+  local st = state(ch, "close")
+  if st.sub and not st.closed then return st.sub.close(st) end
+  close(st)
+end
+
+function methods.case_send(ch, v)
+  return new(case_class, { st = state(ch, "case_send"), send = true, item = v })
+end
+
+function methods.case_receive(ch)
+  return new(case_class, { st = state(ch, "case_receive"), send = false })
+end
+
+-- ---------------------------------------------------------------- select
+
+local function result(case, v, ok)
+  if case.send then return { channel = case.st.obj, value = case.item, ok = true } end
+  return { channel = case.st.obj, value = v, ok = ok }
+end
+
+-- The first ready case of the list (X2), or nil.
+local function try_cases(cases)
+  for i = 1, #cases do
+    local case = cases[i]
+    local st = case.st
+    if case.send then
+      if st.closed then raise(CLOSED) end
+      if try_send(st, case.item) then return result(case) end
+    else
+      local ready, v, ok = try_receive(st)
+      if ready then return result(case, v, ok) end
+    end
+  end
+  return nil
+end
+
+local function wait_cases(cases)
+  local rec = blocking()
+  local sel = {}
+  for i = 1, #cases do
+    local case = cases[i]
+    local queue = case.send and case.st.sendq or case.st.recvq
+    local w = { rec = rec, sel = sel, case = case, queue = queue, item = case.item }
+    sel[i] = w
+    queue[#queue + 1] = w
+  end
+  park()
+  local case, v = rec.case, rec.v
+  rec.case, rec.v = nil, nil
+  if rec.ok == false and (not case or case.send) then raise(CLOSED) end
+  return result(case, v, rec.ok)
+end
+
+-- The cases of a script's list, checked before any is tried (X7).
+local function read_cases(list)
+  if type(list) ~= "table" or getmt(list) and H.opaque[getmt(list)] then
+    H.argerror(1, "select", "table of cases", list)
+  end
+  local cases = {}
+  for i = 1, rawlen(list) do
+    local case = of(list[i], case_class)
+    if not case then
+      raise("bad case #" .. i .. " in select (case_send or case_receive expected, got " .. H.typename(list[i]) .. ")")
+    end
+    cases[i] = case
+  end
+  for k in next, list do
+    if not (k == "default" or mathtype(k) == "integer" and k >= 1 and k <= #cases) then
+      raise("bad case in select: field " .. raw.tostring(H.text(k) or type(k)))
+    end
+  end
+  return cases, list.default
+end
+
+local function select(list, default)
+  local cases, own = read_cases(list)
+  local res = try_cases(cases)
+  if res then return res end
+  if own == true or default == true then return { default = true, ok = true } end
+  return wait_cases(cases)
+end
+
+local function create(size)
+  if size ~= nil then
+    local n = mathtype(size) == "integer" and size or type(size) == "number" and floor(size) == size and floor(size)
+    if not n then H.argerror(1, "new", "integer", size) end
+    size = n
+  end
+  local p = H.running_record()
+  p = p and p.proc
+  if p then
+    p.nchannels = p.nchannels + 1
+    if p.nchannels > H.config.max_channels and H.count_channels(p) > H.config.max_channels then
+      H.kill_step("RateLimited", "channel limit exceeded")
+    end
+  end
+  local ch = H.channel(size and size > 0 and size or 0)
+  if p then
+    p.channels = p.channels or raw.setmetatable({}, { __mode = "k" })
+    p.channels[ch] = true
+  end
+  return ch
+end
+
+-- Channels of the process that are still in use: those alive after a collection.
+function H.count_channels(p)
+  raw.collectgarbage()
+  local n = 0
+  for _ in next, p.channels or {} do n = n + 1 end
+  p.nchannels = n
+  return n
+end
+
+H.channel_module = { new = create, select = select }

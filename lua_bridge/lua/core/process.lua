@@ -1,0 +1,507 @@
+-- The module `process`: mailbox, spawning, control, names (spec sections 1 to 7).
+--
+-- Sending inside one state is a deep copy and a push, all in Lua. Everything that touches the
+-- kernel leaves as an operation (sched.lua) and is answered before any other coroutine of this
+-- process runs. Order (M12) holds because what comes from outside enters the state in one queue.
+local H = ...
+local raw = H.raw
+local type, next, select, tostring = raw.type, raw.next, raw.select, raw.tostring
+local byte, sub, find = raw.string.byte, raw.string.sub, raw.string.find
+local insert, remove = raw.table.insert, raw.table.remove
+local S, new, fail, mkerr = H.S, H.new, H.fail, H.mkerr
+local channel_class = H.channel_class
+local send_state = H.send_state
+local sys, sys_wait = H.sys, H.sys_wait
+local AT = byte("@")
+
+local pids = {}      -- PID -> process of this state
+H.pids = pids
+local M = {}
+
+local function me()
+  return H.current()
+end
+
+local function no_context() return fail("Invalid", "no process context") end
+
+-- A string argument; numbers are taken as strings (M9).
+local function str(v, n, fname)
+  if type(v) == "string" then return v end
+  if type(v) == "number" then return tostring(v) end
+  return H.argerror(n, fname, "string", v)
+end
+
+-- ---------------------------------------------------------------- messages
+
+local message_methods = {}
+local message_class
+message_class = H.class("process.Message", message_methods, {
+  __tostring = function(m)
+    local e = m[S]
+    return "process.Message{topic=" .. e.topic .. ", from=" .. tostring(e.from) .. "}"
+  end,
+})
+function message_methods.topic(m) return H.self(m, message_class, "topic").topic end
+function message_methods.from(m) return H.self(m, message_class, "from").from end
+function message_methods.payload(m) return H.self(m, message_class, "payload").payload end
+
+-- ---------------------------------------------------------------- mailbox (L1-L17)
+
+local function as_message(_, entry) return new(message_class, entry) end
+local function as_payload(st, entry)
+  if st.sub.message then return new(message_class, entry) end
+  return entry.payload
+end
+local function as_event(_, entry) return entry.payload end
+
+-- A message has arrived (L2).
+local function route(p, topic, from, payload)
+  local seq = p.seq
+  p.seq = seq + 1
+  local entry = { topic = topic, from = from, payload = payload, seq = seq }
+  local ch = p.topics and p.topics[topic] or p.inbox
+  if ch then
+    send_state(ch[S], entry)
+    return
+  end
+  local waiting = p.waiting
+  if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
+end
+
+local function route_event(p, event)
+  local entry = { payload = event, event = true, seq = p.seq }
+  p.seq = p.seq + 1
+  if p.events then
+    send_state(p.events[S], entry)
+    return
+  end
+  local waiting = p.event_waiting
+  if not waiting then p.event_waiting = { entry } else waiting[#waiting + 1] = entry end
+end
+
+local function unsubscribe(st)
+  local sub = st.sub
+  local p = sub.proc
+  if sub.slot then p[sub.slot] = nil else p.topics[sub.topic] = nil end
+  p.wakers = p.wakers - 1
+  H.close_state(st)
+  return true
+end
+
+local function subscribe(p, slot, topic, convert)
+  p.wakers = p.wakers + 1
+  return H.channel(raw.math.huge, { proc = p, slot = slot, topic = topic, convert = convert, close = unsubscribe })
+end
+
+-- Move the waiting messages that belong to a new channel into it (L4).
+local function collect(p, ch, topic)
+  local waiting = p.waiting
+  if not waiting then return end
+  local rest = {}
+  for i = 1, #waiting do
+    local entry = waiting[i]
+    if topic == nil or entry.topic == topic then send_state(ch[S], entry) else rest[#rest + 1] = entry end
+  end
+  p.waiting = rest[1] and rest or nil
+end
+
+function M.inbox()
+  local p = me()
+  if not p then return no_context() end
+  local ch = p.inbox
+  if not ch then
+    ch = subscribe(p, "inbox", nil, as_message)
+    p.inbox = ch
+    collect(p, ch)
+  end
+  return ch
+end
+
+function M.events()
+  local p = me()
+  if not p then return no_context() end
+  local ch = p.events
+  if not ch then
+    ch = subscribe(p, "events", nil, as_event)
+    p.events = ch
+    for _, entry in raw.ipairs(p.event_waiting or {}) do send_state(ch[S], entry) end
+    p.event_waiting = nil
+  end
+  return ch
+end
+
+function M.listen(topic, options)
+  if topic == nil then return fail("Invalid", "listen requires a topic argument") end
+  topic = str(topic, 1, "listen")
+  local p = me()
+  if not p then return no_context() end
+  if byte(topic) == AT then return fail("Invalid", "cannot listen to @ topics") end
+  if topic == "" then return fail("Invalid", "topic cannot be empty") end
+  local topics = p.topics
+  if not topics then
+    topics = {}
+    p.topics = topics
+  end
+  local ch = topics[topic]
+  if not ch then
+    ch = subscribe(p, nil, topic, as_payload)
+    topics[topic] = ch
+    collect(p, ch, topic)
+  end
+  if type(options) == "table" and raw.rawget(options, "message") == true then ch[S].sub.message = true end
+  return ch
+end
+
+function M.unlisten(ch)
+  local st = H.of(ch, channel_class)
+  if not st then H.argerror(1, "unlisten", "channel", ch) end
+  if not st.sub or st.closed then return false, mkerr("NotFound", "channel not found", false) end
+  return unsubscribe(st)
+end
+
+-- Python: a message from outside, its payload flat.
+function H.deliver(idx, topic, from, shape, ...)
+  local p = H.procs[idx]
+  if not p then return end
+  route(p, topic, from, H.build(shape, ...))
+end
+
+-- Python: an event; result is nil, true (a value) or false (an error), flat.
+function H.event(idx, kind, from, at, deadline, result, shape, ...)
+  local p = H.procs[idx]
+  if not p then return end
+  local event = { kind = kind, from = from, at = at, deadline = deadline }
+  if result == true then event.result = { value = H.build(shape, ...) }
+  elseif result == false then event.result = { error = H.build(shape, ...) } end
+  route_event(p, event)
+end
+
+local function entries(p)
+  local all = {}
+  local function add(list)
+    for i = 1, #list do all[#all + 1] = list[i] end
+  end
+  local function add_channel(ch)
+    local st = ch[S]
+    for i = st.head, st.head + st.n - 1 do all[#all + 1] = st.buf[i] end
+  end
+  add(p.waiting or {})
+  add(p.event_waiting or {})
+  if p.inbox then add_channel(p.inbox) end
+  if p.events then add_channel(p.events) end
+  for _, ch in next, p.topics or {} do add_channel(ch) end
+  return all
+end
+
+-- Python: how many messages and events are unread.
+function H.depth(idx)
+  local p = H.procs[idx]
+  return p and #entries(p) or 0
+end
+
+-- Python: take everything unread in arrival order, one flat list {{topic, from, payload} or
+-- {false, event}} (U3); the process is ended with that.
+function H.drain(idx)
+  local p = H.procs[idx]
+  if not p then return "a", 0 end
+  local all = entries(p)
+  raw.table.sort(all, function(a, b) return a.seq < b.seq end)
+  H.bury(p)
+  local list = {}
+  for i = 1, #all do
+    local e = all[i]
+    if e.event then list[i] = { event = e.payload } else list[i] = { topic = e.topic, from = e.from, payload = e.payload } end
+  end
+  return H.flatten_list(1, list)
+end
+
+-- ---------------------------------------------------------------- identity, send
+
+function M.pid()
+  local p = me()
+  if not p then return no_context() end
+  return p.pid
+end
+
+function M.id()
+  local p = me()
+  if not p then return no_context() end
+  return p.id
+end
+
+local function send_out(dest, topic, shape, ...)
+  if shape == nil then
+    -- the payload cannot cross, but the checks before copying come first (M16)
+    local ok, err = sys("check_send", 2, dest, topic)
+    if not ok then return nil, err end
+    return nil, (...)
+  end
+  return sys("send", 3 + select("#", ...), dest, topic, shape, ...)
+end
+
+function M.send(dest, topic, ...)
+  if topic == nil then return fail("Invalid", "send requires at least destination and topic arguments") end
+  if type(dest) ~= "string" then dest = str(dest, 1, "send") end
+  if type(topic) ~= "string" then topic = str(topic, 2, "send") end
+  local p = me()
+  if not p then return no_context() end
+  if byte(topic) == AT then return fail("Invalid", "cannot send to @ topics") end
+  local target = pids[dest]
+  if target and p.direct then
+    local payload, err = H.copy_payload(select("#", ...), ...)
+    if err then return nil, err end
+    route(target, topic, p.pid, payload)
+    return true
+  end
+  return send_out(dest, topic, H.flatten_payload(select("#", ...), ...))
+end
+
+-- ---------------------------------------------------------------- spawn (section 4)
+
+local FORMS = {
+  spawn = { false, false },
+  spawn_monitored = { true, false },
+  spawn_linked = { false, true },
+  spawn_linked_monitored = { true, true },
+}
+
+-- The arguments of a spawn operation: fixed scalars, then flat parts, each preceded by its length.
+local function spawn_args(form, id, host, options, n, ...)
+  local args = { id, host, form[1], form[2], options.name, options.actor, options.scope }
+  local count = 7
+  local function part(shape, ...)
+    if shape == nil then return (...) end
+    local m = select("#", ...)
+    args[count + 1], args[count + 2] = m, shape
+    for i = 1, m do args[count + 2 + i] = (select(i, ...)) end
+    count = count + 2 + m
+    return nil
+  end
+  local err = part(H.flatten_list(n, ...)) or part(H.flatten(options.context))
+  if err then return nil, err end
+  local messages = options.messages or {}
+  count = count + 1
+  args[count] = #messages
+  for i = 1, #messages do
+    count = count + 1
+    args[count] = messages[i].topic
+    err = part(H.flatten_payload(1, messages[i].payload))
+    if err then return nil, err end
+  end
+  return args, count
+end
+
+local function do_spawn(fname, options, id, host, ...)
+  if host == nil then return fail("Invalid", fname .. " requires at least id and host arguments") end
+  id, host = str(id, 1, fname), str(host, 2, fname)
+  if not me() then return no_context() end
+  local args, count = spawn_args(FORMS[fname], id, host, options, select("#", ...), ...)
+  if not args then return nil, count end
+  return sys("spawn", count, raw.table.unpack(args, 1, count))
+end
+
+for name in next, FORMS do
+  M[name] = function(...) return do_spawn(name, {}, ...) end
+end
+
+function M.call(id, host, ...)
+  if host == nil then return fail("Invalid", "call requires id and host arguments") end
+  id, host = str(id, 1, "call"), str(host, 2, "call")
+  if id == "" then return fail("Invalid", "process ID required") end
+  local colon = find(id, ":", 1, true)
+  if not colon or colon == 1 or colon == #id then
+    return fail("Invalid", "invalid process ID format (namespace:name required)")
+  end
+  if host == "" then return fail("Invalid", "host ID required") end
+  if not me() then return no_context() end
+  local function go(shape, ...)
+    if shape == nil then return nil, (...) end
+    return sys_wait("call", 3 + select("#", ...), id, host, shape, ...)
+  end
+  return go(H.flatten_list(select("#", ...), ...))
+end
+
+-- ---------------------------------------------------------------- the spawn builder (4.2)
+
+local builder_methods, builder_class = {}, nil
+builder_class = H.class("process.SpawnBuilder", builder_methods)
+
+local function derive(options, field, value)
+  local copy = {}
+  for k, v in next, options do copy[k] = v end
+  copy[field] = value
+  return new(builder_class, copy)
+end
+
+local function throw(err) raw.error(err, 0) end
+
+local function check(action, resource)
+  local ok, err = sys("permitted", 2, action, resource)
+  if not ok then throw(err) end
+end
+
+-- Context values as B1 allows them, copied; raises what it does not.
+local function context_value(v, path, depth)
+  local t = type(v)
+  if t == "string" or t == "number" or t == "boolean" then return v end
+  if t ~= "table" or raw.debug.getmetatable(v) and H.closed(v) or depth > 64 then
+    throw(mkerr("Invalid", "context value " .. path .. " is a " .. H.typename(v)
+      .. "; allowed are strings, numbers, booleans, arrays and string-keyed tables of these", false))
+  end
+  local copy, size = {}, raw.rawlen(v)
+  for k, x in next, v do
+    if not (type(k) == "string" or raw.math.type(k) == "integer" and k >= 1 and k <= size) then
+      throw(mkerr("Invalid", "context value " .. path .. " has a key that is neither text nor an array index", false))
+    end
+    copy[k] = context_value(x, path .. "." .. tostring(k), depth + 1)
+  end
+  return copy
+end
+
+local function with_context(options, values)
+  if type(values) ~= "table" or H.closed(values) then H.argerror(1, "with_context", "table", values) end
+  check("process.context", "context")
+  local merged = {}
+  for k, v in next, options.context or {} do merged[k] = v end
+  for k, v in next, values do
+    if type(k) == "string" then merged[k] = context_value(v, k, 1) end
+  end
+  return derive(options, "context", merged)
+end
+
+function builder_methods.with_context(b, values)
+  return with_context(H.self(b, builder_class, "with_context"), values)
+end
+
+function builder_methods.with_name(b, name)
+  local options = H.self(b, builder_class, "with_name")
+  name = str(name, 1, "with_name")
+  if name == "" then throw(mkerr("Invalid", "name cannot be empty", false)) end
+  return derive(options, "name", name)
+end
+
+function builder_methods.with_message(b, topic, ...)
+  local options = H.self(b, builder_class, "with_message")
+  topic = str(topic, 1, "with_message")
+  if byte(topic) == AT then throw(mkerr("Invalid", "cannot send to @ topics", false)) end
+  local payload, err = H.copy_payload(select("#", ...), ...)
+  if err then throw(err) end
+  local messages = {}
+  for i, m in raw.ipairs(options.messages or {}) do messages[i] = m end
+  messages[#messages + 1] = { topic = topic, payload = payload }
+  return derive(options, "messages", messages)
+end
+
+-- Actors and scopes are objects of the module security, whose state holds a handle.
+for field, class in next, { actor = "actor_class", scope = "scope_class" } do
+  builder_methods["with_" .. field] = function(b, value)
+    local options = H.self(b, builder_class, "with_" .. field)
+    local state = H[class] and H.of(value, H[class])
+    if not state then H.argerror(1, "with_" .. field, field, value) end
+    check("process.security", "security")
+    return derive(options, field, state.handle)
+  end
+end
+
+for name in next, FORMS do
+  builder_methods[name] = function(b, ...)
+    return do_spawn(name, H.self(b, builder_class, name), ...)
+  end
+end
+
+function M.with_context(values)
+  if not me() then return no_context() end
+  return with_context({}, values)
+end
+
+-- ---------------------------------------------------------------- control, monitors, links (5)
+
+for _, name in raw.ipairs { "terminate", "monitor", "unmonitor", "link", "unlink" } do
+  M[name] = function(dest)
+    if dest == nil then return fail("Invalid", name .. " requires a destination argument") end
+    dest = str(dest, 1, name)
+    if not me() then return no_context() end
+    return sys(name, 1, dest)
+  end
+end
+
+function M.cancel(dest, deadline)
+  if dest == nil then return fail("Invalid", "cancel requires a destination argument") end
+  dest = str(dest, 1, "cancel")
+  if not me() then return no_context() end
+  local t = type(deadline)
+  if t == "number" then
+    local ms = raw.math.tointeger(deadline)
+    if not ms or ms < 0 then return fail("Invalid", "invalid duration format: " .. tostring(deadline)) end
+    deadline = ms
+  elseif deadline ~= nil and t ~= "string" then
+    return fail("Invalid", "invalid duration format: " .. H.typename(deadline))
+  end
+  return sys("cancel", 2, dest, deadline)
+end
+
+M.event = H.frozen("process.event", { CANCEL = "pid.cancel", EXIT = "pid.exit", LINK_DOWN = "pid.link.down" })
+
+-- ---------------------------------------------------------------- options, upgrade (6)
+
+function M.get_options()
+  local p = me()
+  if not p then return no_context() end
+  return { trap_links = p.trap_links or false }
+end
+
+function M.set_options(options)
+  local p = me()
+  local function refuse(text) return false, mkerr("Invalid", text, false) end
+  if not p then return refuse("no process context") end
+  if type(options) ~= "table" or H.closed(options) then return refuse("options parameter must be a table") end
+  for k in next, options do
+    if type(k) == "string" and k ~= "trap_links" then return refuse("option " .. k .. " is not supported") end
+  end
+  local trap = raw.rawget(options, "trap_links")
+  if trap == nil then return true end
+  if type(trap) ~= "boolean" then return refuse("trap_links must be a boolean") end
+  p.trap_links = trap
+  return sys("trap_links", 1, trap)
+end
+
+function M.upgrade(id, ...)
+  if id ~= nil then id = str(id, 1, "upgrade") end
+  local p = me()
+  if not p then return no_context() end
+  if p.frame then return fail("Invalid", "upgrade is only available in a process") end
+  local function go(shape, ...)
+    if shape ~= nil then return sys_wait("upgrade", 2 + select("#", ...), id, shape, ...) end
+    local e = H.error((...))
+    H.exit_error(p, e.kind, "upgrade failed: " .. e.message, nil, nil)
+    H.park()
+  end
+  return go(H.flatten_list(select("#", ...), ...))
+end
+
+-- ---------------------------------------------------------------- names (7)
+
+local registry = {}
+function registry.register(name, pid)
+  if name == nil then return fail("Invalid", "register requires a name argument") end
+  name = str(name, 1, "register")
+  if pid ~= nil then pid = str(pid, 2, "register") end
+  if not me() then return no_context() end
+  return sys("register", 2, name, pid)
+end
+function registry.lookup(name)
+  if name == nil then return fail("Invalid", "lookup requires a name argument") end
+  name = str(name, 1, "lookup")
+  if not me() then return no_context() end
+  return sys("lookup", 1, name)
+end
+function registry.unregister(name)
+  if name == nil then return fail("Invalid", "unregister requires a name argument") end
+  name = str(name, 1, "unregister")
+  if not me() then return no_context() end
+  return sys("unregister", 1, name)
+end
+M.registry = H.frozen("process.registry", registry)
+
+H.base.process = H.frozen("process", M)
+H.base.channel = H.frozen("channel", H.channel_module)

@@ -1,0 +1,134 @@
+-- From source text to a process: chunks, their environments, the first step (E1-E7).
+--
+-- A chunk is compiled once per state as `local _ENV = ...; <source>` and called with the
+-- environment of each process, so that 10,000 processes share one prototype.
+local H, _, load_module = ...
+local raw = H.raw
+local type, next, setmetatable, load, gmatch = raw.type, raw.next, raw.setmetatable, raw.load, raw.string.gmatch
+local base, fail = H.base, nil
+
+local entries = {}      -- key -> {proto, envmt, imports}
+local modules = {}      -- name -> frozen module table
+
+local function module(name)
+  local found = base[name] or modules[name]
+  if found == nil then
+    found = H.frozen(name, load_module(name))
+    modules[name] = found
+  end
+  return found
+end
+H.module = module
+
+-- Modules that are always there (E3), and print, which comes from the logger (E8).
+function H.always(names)
+  for name in gmatch(names, "[^\n]+") do base[name] = module(name) end
+  module("logger")
+  base.print = H.print
+end
+
+local function not_found(name) raw.error("module '" .. raw.tostring(H.text(name) or type(name)) .. "' not found", 0) end
+
+-- Python: compile an entry -> true, or false and the text of the syntax error.
+-- modules: names; imports: alias and key in turn; each one per line.
+function H.compile(key, chunkname, source, module_names, imports)
+  if entries[key] then return true end
+  local proto, err = load("local _ENV = ...; " .. source, chunkname, "t", {})
+  if not proto then return false, err end
+  local globals, declared = setmetatable({}, { __index = base }), {}
+  for name in gmatch(module_names, "[^\n]+") do
+    globals[name] = module(name)
+    declared[name] = globals[name]
+  end
+  local entry = { proto = proto, imports = {}, declared = declared }
+  local alias
+  for word in gmatch(imports, "[^\n]+") do
+    if alias then
+      entry.imports[#entry.imports + 1] = { alias = alias, key = word }
+      alias = nil
+    else alias = word end
+  end
+  function globals.require(name)
+    local value = declared[name]
+    if value == nil then not_found(name) end
+    return value
+  end
+  entry.envmt = { __index = globals, __metatable = false }
+  entries[key] = entry
+  return true
+end
+
+local environment
+
+-- The value of a library: what its chunk returns, anew for each process (E4).
+local function import(key)
+  local entry = entries[key]
+  return entry.proto(environment(entry))
+end
+
+function environment(entry)
+  local env = setmetatable({}, entry.envmt)
+  env._G = env
+  if entry.imports[1] then
+    local values = {}
+    for _, item in raw.ipairs(entry.imports) do
+      values[item.alias] = import(item.key)
+      env[item.alias] = values[item.alias]
+    end
+    function env.require(name)
+      local value = values[name]
+      if value == nil then value = entry.declared[name] end
+      if value == nil then not_found(name) end
+      return value
+    end
+  end
+  return env
+end
+
+local function load_chunk(p, key, method)
+  local entry = entries[key]
+  p.env = environment(entry)
+  local value = entry.proto(p.env)
+  if type(value) == "function" then return H.DONE, value end
+  local f
+  if type(value) == "table" then f = value[method] end
+  return H.DONE, type(f) == "function" and f or nil
+end
+
+local function failed(message, e, stack)
+  if not e then return false, "Internal", message, nil, stack end
+  if e.details == nil then return false, e.kind, e.message, e.retryable, stack end
+  return false, e.kind, e.message, e.retryable, stack, H.flatten(e.details)
+end
+
+-- Python: load a process (E5, E6) -> true, or false, kind, message, retryable, stack, details...
+function H.prepare(idx, key, method, instructions, shape, ...)
+  local p = {
+    idx = idx, live = 0, wakers = 0, nreq = 0, ntimers = 0, timers = {}, ncos = 1, nchannels = 0,
+    seq = 1, instructions = instructions, loading = true, data = {},
+  }
+  local ok, f, e, stack = H.run_now(p, load_chunk, p, key, method)
+  if not ok then return failed(f, e, stack) end
+  if not f then
+    return false, "NotFound", 'method "' .. method .. '" not found in module', false
+  end
+  p.method, p.args = f, H.build_list(shape, ...)
+  H.procs[idx] = p
+  return true
+end
+
+-- Python: the process exists now and may begin.
+function H.register(idx, pid, id, direct)
+  local p = H.procs[idx]
+  if not p then return end
+  p.pid, p.id, p.direct, p.loading = pid, id, direct, nil
+  H.pids[pid] = p
+end
+
+function H.begin(idx)
+  local p = H.procs[idx]
+  if not p or p.started then return end
+  local method, args = p.method, p.args
+  p.method, p.args = nil, nil
+  H.start_main(p, method, args)
+end

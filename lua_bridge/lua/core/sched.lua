@@ -1,0 +1,492 @@
+-- The scheduler of one state: coroutines of many processes, stepped in batches.
+--
+-- Promises: G1-G7 (switching only at blocking operations, deadlock detection), TM8 (a step has an
+-- instruction budget; where slicing works other processes get their turn meanwhile), T6 (a killed
+-- process runs no more code: its coroutines are dropped, never closed).
+--
+-- A coroutine of a process has a record: {co, proc, results of the last wait}. Whatever blocks it
+-- keeps the record and calls H.wake(record) exactly once. What a coroutine yields says why:
+--   WAIT blocked    YIELD, ... user yield    RETURN, ... end of a user coroutine    DONE, ... end
+--   nothing at all  preempted by the instruction hook
+-- The markers are private tables, so no script can forge them (lua_bridge.md section 7).
+local H = ...
+local raw = H.raw
+local type, next, select, error, tostring = raw.type, raw.next, raw.select, raw.error, raw.tostring
+local create, resume, yield, running = raw.coroutine.create, raw.coroutine.resume, raw.coroutine.yield, raw.coroutine.running
+local isyieldable = raw.coroutine.isyieldable
+local sethook, traceback, clock = raw.debug.sethook, raw.debug.traceback, raw.os.clock
+local unpack, pack, concat = raw.table.unpack, raw.table.pack, raw.table.concat
+local gmatch, sub = raw.string.gmatch, raw.string.sub
+
+local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
+H.WAIT, H.YIELD, H.RETURN, H.KILL = WAIT, YIELD, RETURN, KILL
+
+local QUANTUM = H.config.quantum            -- instructions between two looks of the hook
+local sliced = H.config.sliced              -- a C hook preempts; else a Lua hook kills only
+local MAX_COROUTINES = H.config.max_coroutines
+
+local cur                                   -- record of the running coroutine
+local killing = false                       -- false, or {kind, message} of the limit that was hit
+local used = 0                              -- hook calls in this step
+local ready, head, tail = {}, 1, 0
+local out, on = {}, 0                       -- outbox: code, process, request, n, n arguments, ...
+local procs = {}                            -- index -> process
+local pending, last_request = {}, 0         -- request -> record that waits for the answer
+local timers, last_timer = {}, 0
+H.procs = procs
+
+-- ---------------------------------------------------------------- limits
+
+function H.kill_step(kind, message)
+  killing = killing or { kind, message }
+  error(KILL, 0)
+end
+function H.killing() return killing end
+
+-- Lua hook, for states that are not sliced: counts, and ends the step by an error that the
+-- wrappers of pcall and coroutines pass on (sandbox.lua).
+local function hook()
+  used = used + 1
+  if killing or used * QUANTUM > (cur and cur.proc.instructions or H.config.instructions) then
+    sethook(hook, "", 1)
+    H.kill_step("RateLimited", "instruction limit exceeded")
+  end
+end
+
+-- Called by the C hook when a coroutine that cannot yield (inside table.sort, a metamethod of a C
+-- function) is over its budget: from the next instruction on the Lua hook raises.
+function H.arm(co)
+  used = 1 << 40
+  sethook(co, hook, "", 1)
+end
+
+function H.newco(f)
+  local co = create(f)
+  if not sliced then sethook(co, hook, "", QUANTUM) end
+  return co
+end
+
+-- ---------------------------------------------------------------- outbox
+
+local function post(code, proc, request, n, ...)
+  local at = on
+  out[at + 1], out[at + 2], out[at + 3], out[at + 4] = code, proc, request, n
+  for i = 1, n do out[at + 4 + i] = select(i, ...) end
+  on = at + 4 + n
+end
+H.out = post
+
+-- ---------------------------------------------------------------- waiting and waking
+
+local function wake(rec)
+  local p = rec.proc
+  if p.dead then return end
+  p.live = p.live + 1
+  tail = tail + 1
+  ready[tail] = rec
+end
+H.wake = wake
+
+-- Record of the running coroutine, which is about to block; raises where blocking is impossible.
+local function blocking()
+  if not cur or cur.proc.loading then H.raise("cannot block while the chunk is being loaded") end
+  if cur.nb > 0 or not isyieldable() then
+    H.raise("cannot block here: inside a callback of a C function such as table.sort")
+  end
+  return cur
+end
+H.blocking = blocking
+
+local function park() yield(WAIT) end
+H.park = park
+
+function H.current()
+  return cur and not cur.proc.loading and cur.proc or nil
+end
+function H.running_record() return cur end
+
+-- setup(wake) and then block until wake(...) is called; returns what it got.
+function H.block(setup)
+  local rec = blocking()
+  local p, done = rec.proc, false
+  p.wakers = p.wakers + 1
+  setup(function(...)
+    if done then return end
+    done = true
+    p.wakers = p.wakers - 1
+    rec.res = pack(...)
+    wake(rec)
+  end)
+  park()
+  local res = rec.res
+  rec.res = nil
+  return unpack(res, 1, res.n)
+end
+
+-- ---------------------------------------------------------------- operations
+
+local function ask(code, sync, n, ...)
+  local rec = blocking()
+  local p = rec.proc
+  last_request = last_request + 1
+  pending[last_request] = rec
+  p.nreq = p.nreq + 1
+  p.wakers = p.wakers + 1
+  -- an operation that is answered at once is no switching point (G3): the process is held
+  if sync then p.hold = rec end
+  post(code, p.idx, last_request, n, ...)
+  park()
+  return rec
+end
+
+local function op_result(rec)
+  local ok, res = rec.ok, rec.res
+  rec.res = nil
+  if ok then return unpack(res, 1, res.n) end
+  return nil, res
+end
+
+-- A system operation with scalar arguments, answered at once.
+function H.sys(code, n, ...) return op_result(ask(code, true, n, ...)) end
+-- A system operation with scalar arguments that takes time.
+function H.sys_wait(code, n, ...) return op_result(ask(code, false, n, ...)) end
+
+local function op_flat(name, first, ...)
+  if first == nil then return nil, (...) end
+  return op_result(ask("op:" .. name, H.config.sync[name], select("#", ...) + 1, first, ...))
+end
+
+-- A module's operation with any arguments that can cross.
+function H.op(name, ...) return op_flat(name, H.flatten_list(select("#", ...), ...)) end
+
+local function post_flat(name, first, ...)
+  if first == nil then return nil, (...) end
+  local p = cur and cur.proc
+  post("op:" .. name, p and p.idx or 0, 0, select("#", ...) + 1, first, ...)
+  return true
+end
+
+-- The same without waiting for an answer.
+function H.post(name, ...) return post_flat(name, H.flatten_list(select("#", ...), ...)) end
+
+local function answered(request)
+  local rec = pending[request]
+  if not rec then return nil end
+  pending[request] = nil
+  local p = rec.proc
+  if p.dead then return nil end
+  p.nreq = p.nreq - 1
+  p.wakers = p.wakers - 1
+  return rec
+end
+
+-- Python: the operation succeeded with the values of a flat list.
+function H.answer(request, shape, ...)
+  local rec = answered(request)
+  if not rec then return end
+  rec.ok = true
+  if shape == "v" then rec.res = { n = 1, (...) }
+  elseif shape == "n" then rec.res = { n = 1 }
+  else rec.res = H.build_list(shape, ...) end
+  wake(rec)
+end
+
+-- Python: the operation failed.
+function H.answer_error(request, kind, message, retryable, shape, ...)
+  local rec = answered(request)
+  if not rec then return end
+  rec.ok = false
+  rec.res = H.mkerr(kind, message, retryable, shape and H.build(shape, ...))
+  wake(rec)
+end
+
+-- ---------------------------------------------------------------- timers
+
+function H.timer(ns, fn)
+  local p = cur and cur.proc
+  if not p or p.loading then H.raise("timers need a running process") end
+  if p.ntimers >= H.config.max_timers then
+    H.kill_step("RateLimited", "timer limit exceeded")
+  end
+  last_timer = last_timer + 1
+  local id = last_timer
+  timers[id] = { proc = p, fn = fn }
+  p.timers[id] = true
+  p.ntimers = p.ntimers + 1
+  p.wakers = p.wakers + 1
+  post("timer", p.idx, 0, 2, id, ns)
+  return id
+end
+
+local function drop_timer(id)
+  local t = timers[id]
+  if not t then return nil end
+  timers[id] = nil
+  local p = t.proc
+  p.timers[id] = nil
+  p.ntimers = p.ntimers - 1
+  p.wakers = p.wakers - 1
+  return t
+end
+
+function H.stop_timer(id)
+  local t = drop_timer(id)
+  if not t then return false end
+  post("untimer", t.proc.idx, 0, 1, id)
+  return true
+end
+
+-- ---------------------------------------------------------------- ends
+
+-- Forget a process: nothing of it runs any more (T6).
+local function bury(p)
+  p.dead = true
+  procs[p.idx] = nil
+  if p.pid then H.pids[p.pid] = nil end
+  for id in next, p.timers do timers[id] = nil end
+  if p.nreq > 0 then
+    for id, rec in next, pending do
+      if rec.proc == p then pending[id] = nil end
+    end
+  end
+  p.hold, p.held, p.main, p.env, p.inbox, p.events, p.topics, p.waiting, p.data = nil
+end
+H.bury = bury
+
+-- "stack traceback" without the frames of the host.
+local function script_stack(co, message)
+  local lines = {}
+  for line in gmatch(traceback(co), "[^\n]+") do
+    if not raw.string.find(line, "host:", 1, true) and not raw.string.find(line, "[C]: in ?", 1, true) then
+      lines[#lines + 1] = line
+    end
+  end
+  return message .. "\n" .. concat(lines, "\n")
+end
+
+-- An error value as message and state; reads raw only, never runs script code.
+function H.error_text(err)
+  local e = H.error(err)
+  if e then return e.message, e end
+  local t = type(err)
+  if t == "string" or t == "number" then return tostring(err) end
+  if t == "boolean" or err == nil then return "(error object is " .. tostring(err) .. ")" end
+  return "(error object is a " .. t .. " value)"
+end
+
+local function exit_error(p, kind, message, retryable, stack, shape, ...)
+  post("exit", p.idx, 0, 6 + select("#", ...), false, kind, message, retryable, stack, shape, ...)
+  bury(p)
+end
+H.exit_error = exit_error
+
+local function exit_with(p, e, stack)
+  if e.details == nil then return exit_error(p, e.kind, e.message, e.retryable, stack) end
+  local function done(shape, ...)
+    if shape == nil then return exit_error(p, e.kind, e.message, e.retryable, stack) end
+    return exit_error(p, e.kind, e.message, e.retryable, stack, shape, ...)
+  end
+  return done(H.flatten(e.details))
+end
+
+local function crash(rec, err)
+  local p = rec.proc
+  if killing then
+    local kind, message = killing[1], killing[2]
+    return exit_error(p, kind, message, false, script_stack(rec.co, message))
+  end
+  local message, e = H.error_text(err)
+  if message == "not enough memory" then
+    return exit_error(p, "RateLimited", "memory limit exceeded", false, nil)
+  end
+  local stack = script_stack(rec.co, message)
+  if e then return exit_with(p, e, e.stack or stack) end
+  return exit_error(p, "Internal", message, nil, stack)
+end
+
+local function exit_value(p, shape, ...)
+  if shape == nil then return exit_with(p, H.error((...)), nil) end
+  post("exit", p.idx, 0, 2 + select("#", ...), true, shape, ...)
+  bury(p)
+end
+
+-- main returned (E20-E25)
+local function finish(p, value, second)
+  if second ~= nil then
+    if type(second) == "string" then return exit_error(p, "Internal", second, nil, nil) end
+    local e = H.error(second)
+    if e then return exit_with(p, e, e.stack) end
+  end
+  return exit_value(p, H.flatten(value))
+end
+
+-- Nothing can wake this process any more (G7).
+local function settle(p)
+  if p.live == 0 and p.wakers == 0 and not p.dead and p.started then
+    exit_error(p, "Internal", "deadlock: all coroutines blocked", nil, nil)
+  end
+end
+H.settle = settle
+
+-- ---------------------------------------------------------------- steps
+
+local function requeue(rec)
+  tail = tail + 1
+  ready[tail] = rec
+end
+
+local function release(p)
+  p.hold = nil
+  local held = p.held
+  if held then
+    p.held = nil
+    for i = 1, #held do requeue(held[i]) end
+  end
+end
+
+local function stepped(rec, ok, tag, a, b)
+  local p = rec.proc
+  cur = nil
+  if p.dead then return end
+  if not ok then return crash(rec, tag) end
+  if tag == WAIT then
+    p.live = p.live - 1
+    if p.live == 0 and p.wakers == 0 then settle(p) end
+  elseif tag == DONE then
+    if rec == p.main then return finish(p, a, b) end
+    p.live = p.live - 1
+    p.ncos = p.ncos - 1
+    settle(p)
+  elseif tag == nil then        -- preempted: nothing else of this process may run before it (G3)
+    used = used + 1
+    rec.used = used
+    if used * QUANTUM > p.instructions then
+      killing = { "RateLimited", "instruction limit exceeded" }
+      return crash(rec, KILL)
+    end
+    p.hold = rec
+    requeue(rec)
+  else
+    requeue(rec)
+  end
+end
+
+local function step(rec)
+  local p = rec.proc
+  if p.dead then return end
+  local hold = p.hold
+  if hold then
+    if hold ~= rec then
+      local held = p.held
+      if held then held[#held + 1] = rec else p.held = { rec } end
+      return
+    end
+    release(p)
+  end
+  cur, killing = rec, false
+  used = rec.used
+  rec.used = 0
+  return stepped(rec, resume(rec.co))
+end
+
+local function new_record(p, f)
+  local rec = { proc = p, nb = 0, used = 0 }
+  rec.co = H.newco(f)
+  return rec
+end
+H.new_record = new_record
+
+-- coroutine.spawn (G1)
+function H.spawn(f)
+  local p = H.current()
+  if not p then H.raise("coroutine.spawn needs a running process") end
+  if p.ncos >= MAX_COROUTINES then H.kill_step("RateLimited", "coroutine limit exceeded") end
+  p.ncos = p.ncos + 1
+  local rec = new_record(p, function()
+    f()
+    return DONE
+  end)
+  wake(rec)
+  return rec.co
+end
+
+-- The main coroutine of a process: method(args...).
+function H.start_main(p, method, args)
+  p.main = new_record(p, function()
+    return DONE, method(unpack(args, 1, args.n))
+  end)
+  p.started = true
+  wake(p.main)
+end
+
+local function flush(more)
+  if on == 0 then return more, 0 end
+  local sent, n = out, on
+  out, on = {}, 0
+  return more, n, unpack(sent, 1, n)
+end
+
+-- Python: step at most `steps` coroutines, or about `seconds` -> more to do?, n, n outbox items.
+function H.run(steps, seconds)
+  local left, stop = steps, nil
+  while head <= tail do
+    if left <= 0 then break end
+    local rec = ready[head]
+    ready[head] = nil
+    head = head + 1
+    step(rec)
+    left = left - 1
+    if left & 7 == 0 then
+      local now = clock()
+      stop = stop or now + seconds
+      if now > stop then break end
+    end
+    if on > 20000 then break end
+  end
+  if head > tail then head, tail = 1, 0 end
+  return flush(head <= tail)
+end
+
+-- Python: a timer is due.
+function H.fire(id)
+  local t = drop_timer(id)
+  if not t then return end
+  cur = { proc = t.proc, nb = 1 }
+  t.fn()
+  cur = nil
+  settle(t.proc)
+end
+
+-- Python: end a process from outside.
+function H.kill(idx)
+  local p = procs[idx]
+  if p then bury(p) end
+end
+
+-- Run f() to its end in a hooked coroutine that may not block; used for chunks.
+-- -> true, results... | false, message, error state or nil, stack
+function H.run_now(p, f, ...)
+  local outer, outer_used = cur, used
+  local rec = new_record(p, f)
+  cur, killing, used = rec, false, 0
+  local function after(ok, tag, ...)
+    if ok and tag == nil then
+      used = used + 1
+      if used * QUANTUM > p.instructions then ok, tag, killing = false, KILL, { "RateLimited", "instruction limit exceeded" }
+      else return after(resume(rec.co)) end
+    end
+    cur, used = outer, outer_used
+    if ok then
+      if tag ~= DONE then return false, "cannot block while the chunk is being loaded" end
+      return true, ...
+    end
+    if killing then
+      local message = killing[2]
+      return false, message, { kind = killing[1], message = message, retryable = false }, script_stack(rec.co, message)
+    end
+    local message, e = H.error_text(tag)
+    return false, message, e, script_stack(rec.co, message)
+  end
+  return after(resume(rec.co, ...))
+end
+H.DONE = DONE

@@ -1,0 +1,383 @@
+"""What scripts want from the kernel: the outbox of a turn, carried out on the Trio thread.
+
+One small function per operation of the module `process`; each returns the values of the answer or
+raises a ProcessError, which the script gets as nil, Error (Q10). Operations of other modules come
+from the table in `modules`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lua_bridge.codec import Flat, decode, encode, text_in, text_out
+from lua_bridge.modules import MODULES, Values
+from lua_bridge.process import Carried, LuaBody, LuaMailbox, LuaTarget
+from trio_actors import (
+    ErrorKind,
+    Exit,
+    Message,
+    Pid,
+    Process,
+    ProcessContext,
+    ProcessError,
+    ProcessInvalid,
+    as_process_error,
+    make_error,
+)
+from trio_actors._core import operations as kernel
+from trio_actors._core.inherited import extend
+from trio_actors._core.spawn import launch
+
+if TYPE_CHECKING:
+    from lua_bridge.runner import Shard
+
+NO_ANSWER = object()  # of an operation whose answer comes later, or never
+Operation = Callable[[LuaBody, int, tuple[Any, ...]], Any]
+
+
+# ---------------------------------------------------------------- answers
+
+
+def flat_answer(value: Any) -> Flat:
+    """The values of an answer for `H.answer`: one scalar, nothing, or a flat list."""
+    if isinstance(value, Values):
+        return _as_list(tuple(value))
+    flat = encode(value)
+    return flat if flat[0] in ("v", "n") else _as_list((value,))
+
+
+def _as_list(values: tuple[Any, ...]) -> Flat:
+    return encode(list(values))
+
+
+def flat_error(error: ProcessError) -> Flat:
+    """kind, message, retryable and, if there are details, their flat form."""
+    details: Flat = ()
+    if error.details:
+        try:
+            details = encode(error.details)
+        except ProcessError:
+            details = ()
+    return (str(error.kind), text_out(error.message), error.retryable, *details)
+
+
+# ---------------------------------------------------------------- the outbox
+
+
+def carry_out(shard: Shard, result: tuple[Any, ...]) -> None:
+    """Carries out the outbox of one turn, in order: code, process, request, n, n arguments, ..."""
+    at, end = 2, 2 + result[1]
+    bodies = shard.bodies
+    while at < end:
+        code, idx, request, count = result[at : at + 4]
+        args = result[at + 4 : at + 4 + count]
+        at += 4 + count
+        body = bodies.get(idx)
+        if body is None:
+            continue
+        try:
+            operation = OPERATIONS.get(code)
+            if operation is None:
+                value = _module_operation(code[3:], body, request, args)
+            else:
+                value = operation(body, request, args)
+        except ProcessError as error:
+            if request:
+                shard.refuse(request, error)
+            continue
+        except TypeError as error:
+            if request:
+                shard.refuse(request, ProcessInvalid(str(error), retryable=False))
+            continue
+        if request and value is not NO_ANSWER:
+            shard.answer(request, value)
+
+
+def _context(body: LuaBody) -> ProcessContext:
+    process = body.process
+    if process is None or process.context is None:
+        raise make_error(ErrorKind.INVALID, "no process context")
+    return process.context
+
+
+def _process(body: LuaBody) -> Process:
+    return _context(body).process
+
+
+def _exit(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    body.finished(args)
+    return NO_ANSWER
+
+
+# ---------------------------------------------------------------- messages
+
+
+def _deliver(process: Process, target: Process, topic: str, flat: Flat) -> None:
+    """Flat into another Lua state, decoded into a Python mailbox."""
+    carried = Carried(flat)
+    payload = carried if isinstance(target.mailbox, LuaMailbox) else carried.value()
+    process.node.post(process.pid, target, Message(topic, process.pid, payload))
+    process.node.delivered += 1
+
+
+def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    dest, topic = text_in(args[0]), text_in(args[1])
+    process = _process(body)
+    node = process.node
+    target = node.processes.get(dest)
+    if target is None or process.inherited.guarded or node.strict:
+        target = _find(process, dest)
+    _deliver(process, target, topic, args[2:])
+    return True
+
+
+def _find(process: Process, dest: str) -> Process:
+    node = process.node
+    pid = kernel.resolve(node, dest)
+    kernel.require(node, process, "process.send", pid, dest)
+    return kernel.alive(node, pid)
+
+
+def _check_send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    dest = text_in(args[0])
+    pid = kernel.resolve(process.node, dest)
+    kernel.require(process.node, process, "process.send", pid, dest)
+    return True
+
+
+# ---------------------------------------------------------------- spawn, call, upgrade
+
+
+def _arguments(process: Process, id: str, flat: Flat) -> tuple[Any, tuple[Any, ...]]:
+    """The definition meant and its arguments in the form that suits it."""
+    target = process.node.resolve_target(id)
+    carried = Carried(flat)
+    if isinstance(target, LuaTarget):
+        return target, (carried,)
+    return target, tuple(carried.value())
+
+
+class _Parts:
+    """Reads the arguments of a spawn: scalars, and flat parts preceded by their length."""
+
+    def __init__(self, args: tuple[Any, ...], at: int) -> None:
+        self.args = args
+        self.at = at
+
+    def scalar(self) -> Any:
+        self.at += 1
+        return self.args[self.at - 1]
+
+    def flat(self) -> Flat:
+        size = self.scalar() + 1
+        self.at += size
+        return self.args[self.at - size : self.at]
+
+    def value(self) -> Any:
+        flat = self.flat()
+        return decode(flat[0], flat[1:])
+
+
+def _spawn(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    id, host = text_in(args[0]), text_in(args[1])
+    monitor, link, name, actor, scope = args[2:7]
+    parts = _Parts(args, 7)
+    flat = parts.flat()
+    values = parts.value()
+    messages = [(text_in(parts.scalar()), parts.flat()) for _ in range(parts.scalar())]
+    kernel.require_spawn(process.node, process, id, host, monitor=monitor, link=link)
+    target, arguments = _arguments(process, id, flat)
+    lua = isinstance(target, LuaTarget)
+    inherited = process.inherited
+    if values or actor is not None or scope is not None:
+        inherited = extend(inherited, values=values or None, actor=actor, scope=scope)
+    child = launch(
+        process.node,
+        target,
+        arguments,
+        host=host,
+        parent=process,
+        monitor=monitor,
+        link=link,
+        name=text_in(name),
+        inherited=inherited,
+        messages=[
+            (topic, Carried(flat) if lua else Carried(flat).value()) for topic, flat in messages
+        ],
+    )
+    return child.pid
+
+
+def _call(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    node = process.node
+    id, host = text_in(args[0]), text_in(args[1])
+    kernel.require(node, process, "process.call", id, id)
+    kernel.require(node, process, "process.host", host, host)
+    target, arguments = _arguments(process, id, args[2:])
+    child = launch(node, target, arguments, host=host, inherited=process.inherited)
+    shard = body.shard
+
+    def ended(exit: Exit) -> None:
+        if body.over:
+            return
+        try:
+            shard.answer(request, exit.unwrap())
+        except ProcessError as error:
+            shard.refuse(request, error)
+
+    child.on_exit(ended)
+    return NO_ANSWER
+
+
+def _upgrade(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    id = text_in(args[0])
+    target: Any = process.target
+    if id is not None:
+        target = process.node.find_code(id) or id
+    carried = Carried(args[1:])
+    state = (carried,) if isinstance(target, LuaTarget) else tuple(carried.value())
+    process.upgrade = (target, state)
+    process.drive.interrupt()
+    return NO_ANSWER
+
+
+# ---------------------------------------------------------------- control, names
+
+
+def _terminate(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    kernel.terminate(process.node, process, text_in(args[0]))
+    return NO_ANSWER if body.over else True
+
+
+def _cancel(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    deadline = text_in(args[1])
+    if isinstance(deadline, int):
+        deadline /= 1000  # K2: an integer counts milliseconds
+    kernel.cancel(process.node, process, text_in(args[0]), deadline)
+    return True
+
+
+def _control(function: Callable[[Any, Process, str], None]) -> Operation:
+    def operation(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+        process = _process(body)
+        function(process.node, process, text_in(args[0]))
+        return True
+
+    return operation
+
+
+def _permitted(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    kernel.require(process.node, process, args[0], args[1], args[1])
+    return True
+
+
+def _trap_links(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    _process(body).trap_links = args[0]
+    return True
+
+
+def _register(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    kernel.register(process.node, process, text_in(args[0]), text_in(args[1]))
+    return True
+
+
+def _lookup(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    return _process(body).node.lookup(text_in(args[0]))
+
+
+def _unregister(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    process = _process(body)
+    return kernel.unregister(process.node, process, text_in(args[0]))
+
+
+# ---------------------------------------------------------------- timers
+
+
+def _timer(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    id, nanoseconds = args
+    node = _process(body).node
+    shard = body.shard
+
+    def fire() -> None:
+        if body.timers is not None:
+            body.timers.pop(id, None)
+        if not body.over:
+            shard.push(shard.state.fire, (id,))
+
+    if body.timers is None:
+        body.timers = {}
+    body.timers[id] = node.clock.at(node.now() + nanoseconds / 1e9, fire)
+    return NO_ANSWER
+
+
+def _untimer(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    timer = body.timers.pop(args[0], None) if body.timers else None
+    if timer is not None:
+        timer.cancel()
+    return NO_ANSWER
+
+
+# ---------------------------------------------------------------- operations of modules
+
+
+@functools.cache
+def _find_operation(name: str) -> tuple[Callable[..., Any], bool]:
+    module, _, operation = name.partition(".")
+    function = MODULES[module].operations[operation]
+    return function, inspect.iscoroutinefunction(function)
+
+
+def _module_operation(name: str, body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    function, waits = _find_operation(name)
+    values = decode(args[0], args[1:])
+    context = _context(body)
+    if not waits:
+        return function(context, *values)
+
+    async def work() -> None:
+        shard = body.shard
+        try:
+            value = await function(context, *values)
+        except Exception as error:  # E30; a cancellation goes on
+            shard.refuse(request, as_process_error(error))
+        else:
+            shard.answer(request, value)
+
+    body.start_work(work)
+    return NO_ANSWER
+
+
+OPERATIONS: dict[str, Operation] = {
+    "exit": _exit,
+    "send": _send,
+    "check_send": _check_send,
+    "spawn": _spawn,
+    "call": _call,
+    "upgrade": _upgrade,
+    "terminate": _terminate,
+    "cancel": _cancel,
+    "monitor": _control(kernel.monitor),
+    "unmonitor": _control(kernel.unmonitor),
+    "link": _control(kernel.link),
+    "unlink": _control(kernel.unlink),
+    "permitted": _permitted,
+    "trap_links": _trap_links,
+    "register": _register,
+    "lookup": _lookup,
+    "unregister": _unregister,
+    "timer": _timer,
+    "untimer": _untimer,
+}
+
+__all__ = ["NO_ANSWER", "Pid", "carry_out", "flat_answer", "flat_error"]

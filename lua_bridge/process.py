@@ -1,0 +1,300 @@
+"""A Lua process towards the kernel: its target, its body and its mailbox (§10.3 of the bridge).
+
+The theory: a Lua process is a Trio task like every other; that task *owns* it and sleeps until the
+script has ended, needs an operation that waits, or is cancelled. The script itself is stepped by
+the host's runner (runner.py), together with all others of its state. A forced end stops the script
+at once (T6), before the owner has run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import outcome
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+from lua_bridge.codec import Flat, decode, encode, text_in, text_out
+from lua_bridge.limits import DEFAULT_LIMITS, Limits
+from lua_bridge.script import Script
+from lua_bridge.state import error_of
+from trio_actors import (
+    Event,
+    EventKind,
+    Host,
+    Message,
+    ProcessContext,
+    ProcessError,
+    Result,
+    TaskBody,
+)
+
+if TYPE_CHECKING:
+    from lua_bridge.runner import Shard
+    from trio_actors import Process
+
+logger = logging.getLogger("trio_actors.lua")
+
+Work = Callable[[], Any]
+
+
+class Carried:
+    """Arguments or a payload on the way from one Lua state to another: flat, never decoded."""
+
+    __slots__ = ("flat",)
+
+    def __init__(self, flat: Flat) -> None:
+        self.flat = flat
+
+    def value(self) -> Any:
+        """For a receiver in Python. Raises: ProcessInvalid for what cannot cross."""
+        return decode(self.flat[0], self.flat[1:])
+
+
+@attrs.frozen(eq=False)
+class LuaTarget:
+    """A `process.lua` entry that processes can be started from (E1).
+
+    Attributes:
+        script: the chunk.
+        method: the function of its table that is called, if it returns a table.
+        limits: what one process may use.
+    """
+
+    script: Script
+    method: str = "main"
+    limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def id(self) -> str:
+        """Registry id."""
+        return self.script.id
+
+    def prepare(self, host: Host, args: tuple[Any, ...]) -> LuaBody:
+        """Runs the chunk in a state of this host (E5). Raises: ProcessError (E6, M24, M27)."""
+        from lua_bridge.runner import runner_of
+
+        carried = len(args) == 1 and type(args[0]) is Carried
+        flat = args[0].flat if carried else encode(list(args))
+        shard = runner_of(host).place(self.limits)
+        idx = shard.prepare(self, flat)
+        return LuaBody(shard, idx, self)
+
+
+class LuaBody(TaskBody):
+    """One Lua process: index `idx` of a shard, its owner task and what that task is to do."""
+
+    __slots__ = (
+        "end",
+        "idx",
+        "mailbox",
+        "over",
+        "process",
+        "shard",
+        "target",
+        "task",
+        "timers",
+        "work",
+    )
+
+    def __init__(self, shard: Shard, idx: int, target: LuaTarget) -> None:
+        self.shard = shard
+        self.idx = idx
+        self.target = target
+        self.process: Process | None = None
+        self.mailbox: LuaMailbox | None = None
+        self.task: trio.lowlevel.Task | None = None  # the owner, while it sleeps
+        self.work: deque[Work] | None = None  # operations that wait to be started
+        self.end: outcome.Outcome[Any] | None = None
+        self.timers: dict[int, Any] | None = None
+        self.over = False
+        shard.bodies[idx] = self
+
+    def make_mailbox(self, process: Process) -> LuaMailbox:
+        """Leads into the Lua state."""
+        node = process.node
+        direct = not process.inherited.guarded and not node.strict and node.gate is None
+        self.process = process
+        self.mailbox = LuaMailbox(self)
+        self.shard.register(self, process, direct)
+        return self.mailbox
+
+    async def run(self, ctx: ProcessContext) -> Any:
+        """The owner task: sleeps until the script has ended; returns or raises its exit."""
+        self.shard.begin(self)
+        try:
+            await self._wake_up()
+            if self.end is None:
+                await self._serve()
+        finally:
+            self.stop()
+        assert self.end is not None
+        return self.end.unwrap()
+
+    async def _serve(self) -> None:
+        """The script uses operations that wait: they run in a nursery of this task."""
+        async with trio.open_nursery() as nursery:
+            while self.end is None:
+                work = self.work
+                while work:
+                    nursery.start_soon(work.popleft())
+                await self._wake_up()
+            nursery.cancel_scope.cancel()
+
+    async def _wake_up(self) -> None:
+        if self.end is not None or self.work:
+            await trio.lowlevel.checkpoint()
+            return
+        self.task = current_task()
+
+        def abort(_: Any) -> Abort:
+            self.task = None
+            return Abort.SUCCEEDED
+
+        await wait_task_rescheduled(abort)
+
+    def _wake_owner(self) -> None:
+        task, self.task = self.task, None
+        if task is not None:
+            reschedule(task)
+
+    def start_work(self, work: Work) -> None:
+        """Runs an async operation in the owner's nursery."""
+        if self.work is None:
+            self.work = deque()
+        self.work.append(work)
+        self._wake_owner()
+
+    def finished(self, args: tuple[Any, ...]) -> None:
+        """The script has ended: `ok, shape, values...` or `not ok, kind, message, ...`."""
+        self.end = self._exit(args)
+        self.over = True
+        self.shard.forget(self)
+        self._wake_owner()
+
+    def failed(self, error: ProcessError) -> None:
+        """The script cannot go on for a reason outside of it."""
+        if not self.over:
+            self.stop()
+            self.end = outcome.Error(error)
+            self._wake_owner()
+
+    def _exit(self, args: tuple[Any, ...]) -> outcome.Outcome[Any]:
+        if args[0]:
+            try:
+                return outcome.Value(decode(args[1], args[2:]))
+            except ProcessError as refusal:
+                return outcome.Error(refusal)
+        error = error_of(args[1:])
+        if error.stack is not None and self.process is not None:
+            logger.error(
+                "process %s (%s) failed: %s",
+                self.process.pid,
+                self.target.id,
+                error.stack,
+                extra={"pid": self.process.pid, "entry": self.target.id},
+            )
+        return outcome.Error(error)
+
+    def interrupted(self) -> None:
+        """A forced end or an upgrade was decided: no line of the script runs any more (T6)."""
+        process, mailbox = self.process, self.mailbox
+        if process is not None and process.forced is None and mailbox is not None:
+            mailbox.save()
+        self.stop()
+
+    def stop(self) -> None:
+        """The script is dropped where it is; repeatable."""
+        if not self.over:
+            self.over = True
+            self.shard.kill(self)
+
+
+class LuaMailbox:
+    """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
+
+    __slots__ = ("body", "saved")
+
+    def __init__(self, body: LuaBody) -> None:
+        self.body = body
+        self.saved: list[Message | Event] = []
+
+    def put(self, message: Message) -> None:
+        """Takes a message. Raises: ProcessInvalid for a payload that cannot cross (M27)."""
+        payload = message.payload
+        flat = payload.flat if type(payload) is Carried else encode(payload)
+        topic, sender = message.topic, message.sender
+        if not topic.isascii():
+            topic = text_out(topic)  # type: ignore[assignment]  # bytes are text in Lua
+        body = self.body
+        if not body.over:
+            shard = body.shard
+            shard.push(shard.state.deliver, (body.idx, topic, sender, *flat))
+
+    def put_event(self, event: Event) -> None:
+        """Takes a control event."""
+        body = self.body
+        if not body.over:
+            shard = body.shard
+            shard.push(shard.state.event, (body.idx, *flat_event(event)))
+
+    def save(self) -> None:
+        """Takes everything unread out of the Lua state, for an upgrade (U3)."""
+        body = self.body
+        if not body.over:
+            self.saved += body.shard.drain(body)
+
+    def drain(self) -> list[Message | Event]:
+        """Everything unread, in arrival order."""
+        self.save()
+        unread, self.saved = self.saved, []
+        return unread
+
+    def depth(self) -> int:
+        """How many messages and events are unread."""
+        return 0 if self.body.over else self.body.shard.depth(self.body)
+
+    def close(self) -> None:
+        """The process has ended."""
+        self.body.stop()
+
+
+def flat_event(event: Event) -> tuple[Any, ...]:
+    """kind, sender, at, deadline, and the result: true or false and a flat value, or nothing."""
+    head = (event.kind.value, event.sender, event.at, event.deadline)
+    result = event.result
+    if result is None:
+        return (*head, None)
+    if result.error is not None:
+        return (*head, False, *encode(result.error))
+    try:
+        return (*head, True, *encode(result.value))
+    except ProcessError as error:  # the value cannot cross (M27)
+        return (*head, False, *encode(error))
+
+
+def unread_of(entries: Any) -> list[Message | Event]:
+    """Messages and events from the decoded list of core/process.lua `drain`."""
+    unread: list[Message | Event] = []
+    for entry in entries:
+        event = entry.get("event")
+        if event is None:
+            unread.append(Message(text_in(entry["topic"]), entry.get("from"), entry.get("payload")))
+            continue
+        result = event.get("result")
+        unread.append(
+            Event(
+                EventKind(event["kind"]),
+                event["from"],
+                event["at"],
+                deadline=event.get("deadline"),
+                result=Result(result.get("value"), result.get("error"))
+                if result is not None
+                else None,
+            )
+        )
+    return unread

@@ -1,0 +1,253 @@
+"""Stepping: one runner task per host drives all its Lua states in batches (§10.3 of the bridge).
+
+The theory: a shard has one queue of calls into its state (messages, answers, ends) in the order in
+which they came about, so what one sender sends one receiver arrives in order (M12). The runner
+lets a shard work through that queue and then step coroutines; what scripts want from outside comes
+back as the outbox, whose synchronous operations are answered in the same turn. At most 256 steps
+or 2 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import lupa.lua54 as lupa
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+from lua_bridge import operations
+from lua_bridge.codec import decode, encode
+from lua_bridge.limits import Limits
+from lua_bridge.process import LuaBody, unread_of
+from lua_bridge.state import LuaState
+from trio_actors import ErrorKind, Event, Host, Message, ProcessError, make_error
+
+if TYPE_CHECKING:
+    from lua_bridge.process import LuaTarget
+    from trio_actors import Process
+
+PROCESSES = 250  # in one state (decision 2)
+STEPS = 256  # between checkpoints
+SECONDS = 0.002  # and at most about this long
+
+
+class NodeServices:
+    """Time and randomness of a node for Lua modules (TS3)."""
+
+    def __init__(self, host: Host) -> None:
+        self._node = host.node
+        self.rng = host.node.rng
+
+    def now(self) -> float:
+        return self._node.now()
+
+    def wall_time(self) -> float:
+        return self._node.wall_time()
+
+
+class Shard:
+    """One Lua state with its processes and the queue of calls into it."""
+
+    def __init__(self, runner: Runner, limits: Limits) -> None:
+        self.runner = runner
+        self.limits = limits
+        self.state = LuaState(NodeServices(runner.host), limits)
+        self.bodies: dict[int, LuaBody] = {}
+        self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        self.queued = False  # in the runner's list of shards with work
+        self._count = 0
+
+    # -- calls into the state
+
+    def push(self, function: Any, args: tuple[Any, ...]) -> None:
+        """Calls into the state when its turn comes."""
+        self.queue.append((function, args))
+        if not self.queued:
+            self.runner.enqueue(self)
+
+    def prepare(self, target: LuaTarget, flat: tuple[Any, ...]) -> int:
+        """Loads a process; its index. Raises: ProcessError."""
+        if self.state.full():
+            raise make_error(ErrorKind.RATE_LIMITED, "memory limit exceeded")
+        self._count += 1
+        try:
+            self.state.prepare(
+                self._count, target.script, target.method, target.limits.instructions, flat
+            )
+        except (lupa.LuaError, MemoryError) as error:
+            raise make_error(ErrorKind.RATE_LIMITED, f"memory limit exceeded: {error}") from None
+        return self._count
+
+    def register(self, body: LuaBody, process: Process, direct: bool) -> None:
+        """The process has a PID now."""
+        self.state.register(body.idx, process.pid, process.target.id, direct)
+
+    def begin(self, body: LuaBody) -> None:
+        """The first step may come."""
+        self.push(self.state.begin, (body.idx,))
+
+    def kill(self, body: LuaBody) -> None:
+        """Nothing of this process runs any more."""
+        self.state.kill(body.idx)
+        self.forget(body)
+
+    def forget(self, body: LuaBody) -> None:
+        """The process is gone: its place is free, its timers do not fire."""
+        self.bodies.pop(body.idx, None)
+        timers, body.timers = body.timers, None
+        for timer in (timers or {}).values():
+            timer.cancel()
+        self.runner.freed(self)
+
+    def depth(self, body: LuaBody) -> int:
+        """Unread messages and events."""
+        self.flush()
+        depth: int = self.state.depth(body.idx)
+        return depth
+
+    def drain(self, body: LuaBody) -> list[Message | Event]:
+        """Ends the process and gives what it has not read."""
+        self.flush()
+        shape, *values = self.state.drain(body.idx)
+        if shape is None:
+            return []
+        unread = decode(shape, tuple(values))
+        return unread_of(unread[0] if unread else [])
+
+    def flush(self) -> None:
+        """Makes the calls that wait, without stepping."""
+        queue = self.queue
+        while queue:
+            function, args = queue.popleft()
+            function(*args)
+
+    # -- turns
+
+    def turn(self, steps: int, seconds: float) -> None:
+        """Works through the queue, steps, and carries out what scripts asked for."""
+        try:
+            self.flush()
+            result = self.state.run(steps, seconds)
+        except (lupa.LuaError, MemoryError) as error:
+            self._broken(error)
+            return
+        if result[1]:
+            operations.carry_out(self, result)
+        if (result[0] or self.queue) and not self.queued:
+            self.runner.enqueue(self)
+
+    def _broken(self, error: Exception) -> None:
+        """The state itself failed: its processes end, nobody else is touched."""
+        self.runner.drop(self)
+        failure = make_error(ErrorKind.INTERNAL, f"lua state failed: {error}", retryable=None)
+        for body in list(self.bodies.values()):
+            body.over = True
+            self.forget(body)
+            body.over = False
+            body.failed(failure)
+
+    # -- answers
+
+    def answer(self, request: int, value: Any) -> None:
+        """The operation gave a value, or several (`Values`)."""
+        try:
+            flat = operations.flat_answer(value)
+        except ProcessError as error:
+            self.refuse(request, error)
+            return
+        self.push(self.state.answer, (request, *flat))
+
+    def refuse(self, request: int, error: ProcessError) -> None:
+        """The operation failed: the script gets nil, Error."""
+        self.push(self.state.answer_error, (request, *operations.flat_error(error)))
+
+
+class Runner:
+    """The task that steps all Lua states of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.shards: list[Shard] = []
+        self.ready: deque[Shard] = deque()
+        self._open: dict[Limits, list[Shard]] = {}  # shards with room, by what they share
+        self._task: trio.lowlevel.Task | None = None
+        host.start_system_task(self.run, name=f"{host.id} lua")
+
+    def place(self, limits: Limits) -> Shard:
+        """A shard with room for one more process."""
+        key = limits.shared()
+        room = self._open.setdefault(key, [])
+        if not room or limits.isolated:
+            shard = Shard(self, key)
+            self.shards.append(shard)
+            room.append(shard)
+        shard = room[-1]
+        if limits.isolated or len(shard.bodies) + 1 >= PROCESSES:
+            room.remove(shard)
+        return shard
+
+    def freed(self, shard: Shard) -> None:
+        """A process of this shard is gone."""
+        if shard.limits.isolated:
+            self.drop(shard)
+            return
+        room = self._open.get(shard.limits)
+        if room is not None and shard in self.shards and shard not in room:
+            room.append(shard)
+
+    def drop(self, shard: Shard) -> None:
+        """This shard takes no more processes."""
+        if shard in self.shards:
+            self.shards.remove(shard)
+        room = self._open.get(shard.limits, [])
+        if shard in room:
+            room.remove(shard)
+
+    def enqueue(self, shard: Shard) -> None:
+        """This shard has something to do."""
+        shard.queued = True
+        self.ready.append(shard)
+        task, self._task = self._task, None
+        if task is not None:
+            reschedule(task)
+
+    async def run(self) -> None:
+        """Steps shards as long as there is something to do, then sleeps."""
+        ready = self.ready
+        while True:
+            if ready:
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._sleep()
+            steps = STEPS if self.host.node.gate is None else 1
+            stop = perf_counter() + SECONDS
+            left = steps
+            while ready and left > 0:
+                shard = ready.popleft()
+                shard.queued = False
+                shard.turn(steps, SECONDS)
+                left -= 1
+                if perf_counter() > stop or steps == 1:
+                    break
+
+    async def _sleep(self) -> None:
+        self._task = current_task()
+
+        def abort(_: Any) -> Abort:
+            self._task = None
+            return Abort.SUCCEEDED
+
+        await wait_task_rescheduled(abort)
+
+
+def runner_of(host: Host) -> Runner:
+    """The Lua runner of a host, started when it is first needed."""
+    runner: Runner | None = host.extensions.get("lua")
+    if runner is None:
+        runner = host.extensions["lua"] = Runner(host)
+    return runner
+
+
+__all__ = ["Runner", "Shard", "encode", "runner_of"]

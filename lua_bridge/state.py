@@ -1,0 +1,207 @@
+"""One Lua state: many processes, a fixed set of entry points, nothing else crosses.
+
+Rules of lua_bridge.md §0 kept here: only wrapper functions on the main state are called, with
+scalars; coroutines are never driven from Python; Python functions given to Lua never raise and
+return scalars; the soft memory limit leaves room for what is pushed from Python.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, Never
+
+import lupa.lua54 as lupa
+
+from lua_bridge.codec import Refused, encode, text_in, text_out
+from lua_bridge.limits import SLACK, Limits
+from lua_bridge.modules import MODULES, Functions, Services
+from lua_bridge.script import Script
+from trio_actors import ErrorKind, ProcessError, make_error
+
+CORE = ("base", "codec", "sched", "channel", "sandbox", "libs", "patterns", "process", "program")
+QUANTUM = 50_000  # instructions between two looks of the hook
+STRING_LIMIT = 1 << 20
+ARGUMENTS = 20_000  # more values than this do not fit one call into Lua
+
+
+@cache
+def lua_source(name: str) -> str:
+    """Text of a host file below `lua/`."""
+    return resources.files("lua_bridge").joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+def _deny(*_: object) -> Never:
+    raise AttributeError("Python objects are closed to Lua")
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """A Python function as Lua may call it: it never raises (Q10 becomes a flag and scalars)."""
+
+    def call(*args: Any) -> tuple[Any, ...]:
+        try:
+            result = function(*(text_in(arg) for arg in args))
+            if not isinstance(result, tuple):
+                result = (result,)
+            return (True, *[text_out(x) if isinstance(x, str) else x for x in result])
+        except ProcessError as error:
+            details = encode(error.details) if error.details else ()
+            return (False, str(error.kind), text_out(error.message), error.retryable, *details)
+        except (TypeError, Refused) as error:
+            return (None, text_out(str(error)))
+        except Exception as error:
+            return (False, "Internal", text_out(f"{type(error).__name__}: {error}"), None)
+
+    return call
+
+
+def _pairs(functions: Functions) -> list[Any]:
+    return [item for name, f in functions.items() for item in (name, guarded(f))]
+
+
+def sync_operations() -> list[str]:
+    """Names of module operations that are answered at once."""
+    return [
+        f"{module.name}.{name}"
+        for module in MODULES.values()
+        for name, f in module.operations.items()
+        if not inspect.iscoroutinefunction(f)
+    ]
+
+
+class LuaState:
+    """A sandboxed Lua state with its scheduler; the methods named after lua/core functions.
+
+    Not thread-safe: one thread at a time.
+    """
+
+    def __init__(self, services: Services, limits: Limits, *, sliced: bool = False) -> None:
+        self.limits = limits
+        self.runtime = lupa.LuaRuntime(
+            encoding="latin-1",
+            source_encoding="utf-8",
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_handlers=(_deny, _deny),
+            max_memory=limits.memory + SLACK + 4 * limits.message_size,
+        )
+        self.broken: str | None = None
+        self._services = services
+        self._compiled: set[str] = set()
+        self._load(limits, sliced)
+
+    def _load(self, limits: Limits, sliced: bool) -> None:
+        run = self.runtime.execute
+        set_, sync, file, finish = run(lua_source("core/boot"), name="=host:boot", mode="t")
+        options = {
+            "soft_kb": limits.memory // 1024,
+            "depth": 64,
+            "max_values": 100_000,
+            "message_size": limits.message_size,
+            "max_coroutines": limits.coroutines,
+            "max_channels": limits.channels,
+            "max_timers": limits.timers,
+            "instructions": limits.instructions,
+            "string_limit": STRING_LIMIT,
+            "source_limit": STRING_LIMIT,
+            "quantum": QUANTUM,
+            "sliced": sliced,
+        }
+        for key, value in options.items():
+            set_(key, value)
+        for name in sync_operations():
+            sync(name)
+        for name in CORE:
+            file(name, lua_source(f"core/{name}"))
+        always = "\n".join(module.name for module in MODULES.values() if module.always)
+        (
+            self._compile,
+            self._prepare,
+            self.register,
+            self.begin,
+            self.deliver,
+            self.event,
+            self.run,
+            self.answer,
+            self.answer_error,
+            self.fire,
+            self.kill,
+            self.depth,
+            self.drain,
+            self.arm,
+        ) = finish(self._module, always)
+
+    def _module(self, name: str) -> tuple[Any, ...]:
+        module = MODULES[name]
+        return (lua_source(name), *_pairs(module.functions(self._services)))
+
+    def compile(self, script: Script) -> None:
+        """Compiles a script and its libraries once.
+
+        Raises:
+            ProcessInvalid: syntax error with its position, or an unknown module.
+        """
+        if script.key in self._compiled:
+            return
+        for library in script.imports.values():
+            self.compile(library)
+        for name in script.modules:
+            if name not in MODULES and name not in ALWAYS:
+                raise make_error(ErrorKind.INVALID, f"unknown module {name!r} in {script.id}")
+        imports = [text for alias, lib in script.imports.items() for text in (alias, lib.key)]
+        source = script.source.removeprefix("\ufeff")
+        if source.startswith("#"):
+            source = "--" + source
+        result = self._compile(
+            text_out(script.key),
+            text_out(script.chunkname),
+            text_out(source),
+            "\n".join(script.modules),
+            b"\n".join(_bytes(text) for text in imports),
+        )
+        if result is not True:
+            raise make_error(ErrorKind.INVALID, str(text_in(result[1])))
+        self._compiled.add(script.key)
+
+    def prepare(
+        self, idx: int, script: Script, method: str, instructions: int, args: tuple[Any, ...]
+    ) -> None:
+        """Runs the chunk for a new process (E5). Raises: ProcessError (E6)."""
+        self.compile(script)
+        result = self._prepare(idx, text_out(script.key), text_out(method), instructions, *args)
+        if result is not True:
+            raise error_of(result[1:])
+
+    @property
+    def memory(self) -> int:
+        """Bytes in use."""
+        used: int = self.runtime.get_memory_used()
+        return used
+
+    def full(self) -> bool:
+        """True if the soft memory limit is passed even after a collection (Z3)."""
+        if self.memory <= self.limits.memory:
+            return False
+        self.runtime.gccollect()
+        return self.memory > self.limits.memory
+
+
+ALWAYS = frozenset({"process", "channel", "coroutine", "string", "table", "utf8"})
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8")
+
+
+def error_of(parts: tuple[Any, ...]) -> ProcessError:
+    """The error that Lua handed over as kind, message, retryable, stack, details..."""
+    from lua_bridge.codec import decode, lua_error
+
+    kind, message, *rest = parts
+    retryable, stack, *flat = (*rest, None, None)[: max(2, len(rest))]
+    details = decode(flat[0], tuple(flat[1:])) if flat and flat[0] is not None else None
+    error = lua_error(kind, text_in(message), retryable, details)
+    stack = text_in(stack)
+    error.stack = stack if isinstance(stack, str) else None
+    return error
