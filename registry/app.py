@@ -182,6 +182,21 @@ async def open_app(
         ValueError: a malformed override.
     """
     application = read_application(path, overrides, environ)
+    async with start_application(
+        application, name=name, strict=strict, stop_limit=stop_limit
+    ) as app:
+        yield app
+
+
+@asynccontextmanager
+async def start_application(
+    application: Application,
+    *,
+    name: str = "local",
+    strict: bool = False,
+    stop_limit: float = STOP_LIMIT,
+) -> AsyncIterator[App]:
+    """Start an application that was read and checked; see `open_app`."""
     try:
         async with trio.open_nursery() as around:
             with application.importable():

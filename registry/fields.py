@@ -41,11 +41,13 @@ class Ref:
 class Duration:
     """Marks seconds, written as a text with units or as a number of milliseconds. Rule: GC6."""
 
-    # 0 means the field's default. Rule: Y30.
-    zero_is_default: bool = False
-
     def __str__(self) -> str:
         return 'a duration such as "1.5s", or milliseconds'
+
+
+@attrs.frozen(slots=True)
+class ZeroIsDefault:
+    """Marks a field where 0 or an empty text means the field's default. Rule: Y30."""
 
 
 @attrs.frozen(slots=True)
@@ -77,7 +79,7 @@ class Described:
 
 Text = Annotated[str, Described("a text that is not empty")]
 Seconds = Annotated[float, Duration()]
-SecondsOrDefault = Annotated[float, Duration(zero_is_default=True)]
+SecondsOrDefault = Annotated[float, Duration(), ZeroIsDefault()]
 # One text or a list of texts.
 Texts = Annotated[tuple[str, ...], Described("a text or a list of texts")]
 ProcessRef = Annotated[str, Ref(("process.lua", "process.py"))]

@@ -25,7 +25,18 @@ from cattrs.gen import make_dict_structure_fn
 from trio_actors import fields as read
 from trio_actors.fields import FieldError, shown
 
-from .fields import Duration, Ref, Text, Texts, Within, bare, describe, mark_of
+from .fields import (
+    Duration,
+    Ref,
+    Text,
+    Texts,
+    Within,
+    ZeroIsDefault,
+    bare,
+    describe,
+    mark_of,
+    types_of,
+)
 from .ids import id_text
 from .problems import Path, listed
 
@@ -132,6 +143,10 @@ def _number(value: Any, annotation: Any) -> float:
     return read.number(value, "")
 
 
+def _boolean(value: Any, annotation: Any) -> bool:
+    return read.boolean(value, "")
+
+
 def _text(value: Any, annotation: Any) -> str:
     _require(isinstance(value, str), value, annotation)
     _require(annotation != Text or value != "", value, annotation)
@@ -201,9 +216,20 @@ def _model_hook(converter: Converter, model: type[Any]) -> Hook:
         model, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
     )
 
+    cls: Any = model  # mypy takes a narrowed type[Any] for unhashable
+    types = types_of(cls)
+    defaults = {
+        field.name: field.default
+        for field in attrs.fields(model)
+        if mark_of(types[field.name], ZeroIsDefault) is not None
+    }
+
     def hook(value: Any, _: Any) -> Any:
         _require(isinstance(value, Mapping), value, model)
-        return inner(value, model)
+        given = {k: v for k, v in value.items() if not (v == "" and k in defaults)}
+        made = inner(given, model)
+        zero = {name: default for name, default in defaults.items() if getattr(made, name) == 0}
+        return attrs.evolve(made, **zero) if zero else made
 
     return hook
 
@@ -215,13 +241,16 @@ def _strict_converter() -> Converter:
         (lambda t: bare(t) is str, _text),
         (lambda t: bare(t) is int, _integer),
         (lambda t: bare(t) is float, _number),
-        (lambda t: t is bool, lambda value, _: read.boolean(value, "")),
         (lambda t: get_origin(t) is Literal, _literal),
         (lambda t: mark_of(t, Ref) is not None, _reference),
         (lambda t: mark_of(t, Duration) is not None, _duration),
     )
     for applies, hook in hooks:
         converter.register_structure_hook_func(applies, hook)
+    # A hook for a class comes before all predicates, and cattrs has lenient ones for these.
+    plain: dict[type, Hook] = {str: _text, int: _integer, float: _number, bool: _boolean}
+    for cls, hook in plain.items():
+        converter.register_structure_hook(cls, hook)
     factories: tuple[tuple[Callable[[Any], bool], Callable[[Converter, Any], Hook]], ...] = (
         (lambda t: get_origin(t) is tuple, _sequence_hook),
         (lambda t: get_origin(t) in (dict, Mapping), _mapping_hook),

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import attrs
 
-from ..fields import AnyRef, Described, Ref, SecondsOrDefault, Within, setting
+from ..fields import AnyRef, Described, Ref, SecondsOrDefault, Within, ZeroIsDefault, setting
 from ..kind import Definition, Definitions, Finding
 from ..problems import Path
 
 POLICY = Ref(("security.policy", "security.policy.expr"))
-Factor = Annotated[float, Within(0)]
+Factor = Annotated[float, Within(0), ZeroIsDefault()]
 
 
 @attrs.frozen(slots=True)

@@ -1,0 +1,157 @@
+"""The commands of `trio-actors`, as cyclopts sees them.
+
+The words of `-x` are taken out first (words.py), all else is parsed by cyclopts. Commands are plain
+functions that return an exit code; `run` opens its own Trio loop, because its exit code and
+its signals are part of its contract.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+
+from ..definitions import Application, read_application
+from ..problems import LoadError
+from . import USAGE, logs, runner
+from .tree import mermaid, outline, render
+from .words import EXEC, Words, WordsError, split_words
+
+EPILOGUE = """\
+Exit codes of `run`: 0 after an orderly stop; with `-x` what the process decides (a number is that \
+number, true 0, false 1, nothing 0, an error 1); 2 when the application or the command line is \
+wrong; 128 + the signal's number after a second Ctrl-C.
+"""
+
+cli = cyclopts.App(
+    name="trio-actors",
+    help="Run applications of Trio and Lua actors that are described in YAML.",
+    help_epilogue=EPILOGUE,
+    help_format="markdown",
+    version=version("trio-actors"),
+    result_action="return_value",
+)
+
+App = Annotated[Path, Parameter(help="Directory of the application, or one YAML file.")]
+Set = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        negative=(),
+        show_default=False,
+        help="Change a field before anything is checked: `ns:entry:field=value`. Repeatable; "
+        "dots go deeper, as in `app:pool:host.workers=4`.",
+    ),
+]
+LogLevel = Annotated[logs.Level, Parameter(help="The lowest level of log records shown.")]
+LogFormat = Annotated[logs.Format, Parameter(help="How log records are written.")]
+HERE = Path()
+
+
+@cli.command
+def run(
+    app: App = HERE,
+    /,
+    *,
+    exec: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name=["--exec", "-x"],
+            negative=(),
+            show_default=False,
+            help="Run this process on the terminal host, and stop when it ends. The words after "
+            "the id, and all words after `--`, are its arguments: `-x ns:name 1 2 -- --flag`.",
+        ),
+    ] = (),
+    set: Set = (),
+    log_level: LogLevel = logs.Level.INFO,
+    log_format: LogFormat = logs.Format.TEXT,
+) -> int:
+    """Start an application and stay until Ctrl-C, or until the process of `-x` ends.
+
+    The first Ctrl-C (or SIGTERM) stops all in order, within 30 seconds; a second one at once.
+    """
+    logs.configure(log_level, log_format)
+    application = _read(app, set)
+    if application is None:
+        return USAGE
+    process, *arguments = exec or ("",)
+    return runner.run(application, process or None, arguments)
+
+
+@cli.command
+def check(app: App = HERE, /, *, set: Set = ()) -> int:
+    """Read and check an application without starting anything; report every problem.
+
+    One line per problem, in file and line order: `file:line:column: entry id: field: expected ...,
+    got ...`. The exit code is 2 when there are any.
+    """
+    application = _read(app, set)
+    if application is None:
+        return USAGE
+    count = len(application.definitions)
+    sys.stdout.write(f"{count} {'entry' if count == 1 else 'entries'}, no problems\n")
+    return 0
+
+
+@cli.command
+def tree(
+    app: App = HERE,
+    /,
+    *,
+    set: Set = (),
+    mermaid: Annotated[bool, Parameter(negative=(), help="As a mermaid diagram.")] = False,
+) -> int:
+    """Show what an application consists of, without starting it."""
+    application = _read(app, set)
+    if application is None:
+        return USAGE
+    if mermaid:
+        sys.stdout.write(_mermaid(application) + "\n")
+    else:
+        Console().print(render(outline(application, app.resolve().name)))
+    return 0
+
+
+_mermaid = mermaid
+
+
+def _read(app: Path, overrides: Sequence[str]) -> Application | None:
+    """The application, or None after its problems were written to standard error."""
+    try:
+        return read_application(app, overrides)
+    except LoadError as error:
+        sys.stderr.write(f"{error}\n")
+    except ValueError as error:
+        sys.stderr.write(f"trio-actors: --set: {error}\n")
+    return None
+
+
+RUN_OPTIONS = (*EXEC, "--set", "--log-level", "--log-format", "--help", "-h")
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run one command line; never raises for a wrong one."""
+    try:
+        words = split_words(argv, RUN_OPTIONS) if argv[:1] == ["run"] else Words(tuple(argv))
+    except WordsError as error:
+        sys.stderr.write(f"trio-actors run: {error}\n")
+        return USAGE
+    tokens = list(words.rest)
+    if words.process is not None:
+        tokens += [f"--exec={word}" for word in (words.process, *words.arguments)]
+    try:
+        result = cli(
+            tokens,
+            exit_on_error=False,
+            error_console=Console(stderr=True),
+        )
+    except cyclopts.CycloptsError:  # already printed
+        return USAGE
+    return result if isinstance(result, int) else 0
