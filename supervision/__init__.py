@@ -1,3 +1,58 @@
 """Restart types, services and supervision trees."""
 
+from supervision.backoff import Backoff
+from supervision.fields import MILLISECONDS, SECONDS, Problem, SpecInvalid
+from supervision.order import DependencyCycle
+from supervision.service_machine import ServiceState
+from supervision.service_spec import Security, ServiceSpec, read_service
+from supervision.services import ServiceManager, ServiceStatus, open_services
+from supervision.specs import (
+    ChildDefinition,
+    ChildSpec,
+    Limit,
+    SupervisorDefinition,
+    SupervisorSpec,
+    child,
+    read_child,
+    read_supervisor,
+)
+from supervision.terms import (
+    AutoShutdown,
+    ChildType,
+    ExitClass,
+    RestartType,
+    Strategy,
+    decision_table,
+)
+
 __distribution__ = "trio-actors"
+
+__all__ = [
+    "MILLISECONDS",
+    "SECONDS",
+    "AutoShutdown",
+    "Backoff",
+    "ChildDefinition",
+    "ChildSpec",
+    "ChildType",
+    "DependencyCycle",
+    "ExitClass",
+    "Limit",
+    "Problem",
+    "RestartType",
+    "Security",
+    "ServiceManager",
+    "ServiceSpec",
+    "ServiceState",
+    "ServiceStatus",
+    "SpecInvalid",
+    "Strategy",
+    "SupervisorDefinition",
+    "SupervisorSpec",
+    "child",
+    "decision_table",
+    "open_services",
+    "read_child",
+    "read_service",
+    "read_supervisor",
+]

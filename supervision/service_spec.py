@@ -40,7 +40,9 @@ class ServiceSpec:
     backoff: Backoff = field(factory=Backoff)
     max_attempts: int = 0  # 0: unlimited
     ready: bool = False  # the process signals that it is started
-    security: Security | None = None
+    actor: Any = None  # what the process tree acts as (Y10), ready to use
+    scope: Any = None
+    security: Security | None = None  # the same as it was written
 
 
 def _plain(_reader: Reader, value: Any, _path: Path) -> Any:

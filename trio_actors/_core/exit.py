@@ -40,9 +40,10 @@ class Exit:
     """The end of a process: a value (normal) or an error (abnormal, E20-E37), and its cause.
 
     `shutdown` is true for an end that was asked for (SU10): it is neither failure nor surprise.
+    `logged` is true if the failure is in the log, with its traceback (SU40: once).
     """
 
-    __slots__ = ("cause", "error", "shutdown", "value")
+    __slots__ = ("cause", "error", "logged", "shutdown", "value")
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Exit:
         self.error = error
         self.cause = cause
         self.shutdown = shutdown
+        self.logged = False
 
     @classmethod
     def failed(cls, error: ProcessError, cause: Cause = _RAISED) -> Exit:

@@ -197,13 +197,15 @@ def _failed(process: Process, error: BaseException | None, failures: list[Except
     if isinstance(first, Shutdown):  # SU10: asked for; an error only so that links are told
         reason = make_error(ErrorKind.CANCELED, "shutdown", retryable=None)
         return Exit(None, reason, Cause(CauseKind.RETURNED), shutdown=True)
-    if not isinstance(first, ProcessError):
-        _log(process, "failed", first)
     whole: BaseException = first if len(failures) == 1 else ExceptionGroup("failed", failures)
     reported = as_process_error(whole)
     kept = fresh(reported)  # the raised one would keep the frames of its traceback alive
     kept.stack = reported.stack
-    return Exit.failed(kept)
+    exit = Exit.failed(kept)
+    if not isinstance(first, ProcessError):
+        _log(process, "failed", first)
+        exit.logged = True
+    return exit
 
 
 def _log(process: Process, what: str, exc: BaseException) -> None:

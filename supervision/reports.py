@@ -1,0 +1,72 @@
+"""What people are told: one structured record per event, through one function.
+
+Rule: SU40. Data first: ``supervisor, child, pid, reason, restarts, delay`` are attributes of the
+log record (``extra``), the text is made from them. A crash is an error record exactly once: with
+the traceback by whoever ran the code, else here. Ends that were asked for are no errors.
+"""
+
+import logging
+from typing import Any, Final
+
+from attrs import asdict, frozen
+
+from supervision.state import ReportKind
+from trio_actors import ProcessError
+
+logger = logging.getLogger("supervision")
+
+LEVELS: Final[dict[ReportKind, int]] = {
+    ReportKind.STARTED: logging.DEBUG,
+    ReportKind.START_FAILED: logging.WARNING,
+    ReportKind.EXITED: logging.INFO,
+    ReportKind.FAILED: logging.ERROR,  # INFO if the crash was logged where it happened
+    ReportKind.RESTARTING: logging.WARNING,
+    ReportKind.GAVE_UP: logging.ERROR,
+    ReportKind.STOPPED: logging.DEBUG,
+    ReportKind.ZOMBIE: logging.CRITICAL,
+}
+
+
+@frozen
+class Record:
+    """One event of a supervised process.
+
+    Units: ``delay`` in seconds.
+    """
+
+    event: ReportKind
+    supervisor: str
+    child: str
+    pid: str | None = None
+    reason: str = ""
+    restarts: int = 0
+    delay: float = 0.0
+
+    def __str__(self) -> str:
+        pid = f" {self.pid}" if self.pid else ""
+        wait = f" in {self.delay:.3g} s (restart {self.restarts})" if self.delay else ""
+        if self.event is ReportKind.RESTARTING and not self.delay:
+            wait = f" (restart {self.restarts})"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.supervisor}: {self.child}{pid} {self.event}{wait}{reason}"
+
+
+def reason_text(reason: Any) -> str:
+    """An exit reason as text."""
+    return "" if reason is None else str(reason)
+
+
+def report(record: Record, error: ProcessError | None = None, *, logged: bool = False) -> None:
+    """Log one event.
+
+    Args:
+        error: the exit error of a failure; a script's stack is logged with it.
+        logged: the failure was logged where it happened, with its traceback.
+    """
+    failed = record.event is ReportKind.FAILED
+    level = logging.INFO if failed and logged else LEVELS[record.event]
+    if not logger.isEnabledFor(level):
+        return
+    stack = error.stack if failed and error is not None and not logged else None
+    text = f"{record}\n{stack}" if stack else str(record)
+    logger.log(level, "%s", text, extra={**asdict(record), "event": str(record.event)})
