@@ -149,7 +149,8 @@ class ServiceManager:
         started = [services[id] for id in batch]
         for service in started:
             if not service.running:
-                service.running, service.stopping, service.held = True, False, None
+                service.running = service.waiting = True
+                service.stopping, service.held = False, None
                 service.queue.clear()
                 self._nursery.start_soon(self._run, service, name=f"service {service.spec.id}")
         await trio.lowlevel.checkpoint()
@@ -157,10 +158,11 @@ class ServiceManager:
             await self._changed.wait()
 
     def _is_settled(self, service: _Service) -> bool:
-        if not service.running or service.machine.serves or service.machine.state is _S.FAILED:
-            return True
         held = service.held
-        if not service.waiting or held is None:
+        if not service.waiting:
+            machine = service.machine
+            return not service.running or machine.serves or machine.state is _S.FAILED
+        if held is None:
             return False
         other = self._services.get(held.dependency)
         if held.final or other is None:
@@ -218,7 +220,6 @@ class ServiceManager:
 
     async def _dependencies(self, service: _Service) -> bool:
         """Wait until all dependencies run; false if the service is stopped before that."""
-        service.waiting = True
         self._change()
         while service.held is not None and not service.stopping:
             await self._changed.wait()
