@@ -22,12 +22,14 @@ from typing import Any
 import attrs
 import trio
 
+from lua_bridge import Script
+from lua_bridge.modules.io import TERMINAL
 from trio_actors import Host, Node, Pid, Target, open_node
 from trio_actors._core.scopes import reraise
 
 from .definitions import Application, read_application
 from .kind import Definition, Kind
-from .terminal import TERMINAL, Terminal
+from .terminal import Terminal
 
 STOP_LIMIT = 30.0  # seconds (I3)
 HOST_DRAIN = 10.0  # seconds (Z3)
@@ -53,6 +55,7 @@ class App:
         application: where the application lies, and the definitions it started with.
         definitions: the definitions in force now, by id.
         code: targets by registry id; kinds add to it.
+        libraries: scripts of `library.lua` entries by id.
     """
 
     node: Node
@@ -60,6 +63,7 @@ class App:
     nursery: trio.Nursery
     definitions: dict[str, Definition] = attrs.field(factory=dict)
     code: Code = attrs.field(factory=Code)
+    libraries: dict[str, Script] = attrs.field(factory=dict)
     _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
     _finished: trio.Event = attrs.field(factory=trio.Event)
 

@@ -8,15 +8,13 @@ thread that is abandoned when the process ends, so that a stop never waits for a
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TextIO
 
 import attrs
 import trio
 
+from lua_bridge.modules.io import TERMINAL
 from trio_actors import ErrorKind, ProcessContext, make_error
-
-TERMINAL = "terminal"
 
 
 @attrs.define(slots=True, eq=False)
@@ -61,10 +59,6 @@ class Terminal:
         self.stdout.flush()
         text = await trio.to_thread.run_sync(self.stdin.read, size, abandon_on_cancel=True)
         return text or None
-
-    def with_arguments(self, arguments: Sequence[str]) -> None:
-        """Set the words that `args` returns; before the process starts."""
-        self.arguments = tuple(arguments)
 
 
 def terminal(ctx: ProcessContext) -> Terminal:

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from lua_bridge.modules.io import TERMINAL
 from trio_actors import Exit, ProcessError, ProcessNotFound
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
 from ..definitions import Application
 from ..problems import nearest
-from ..terminal import TERMINAL, Terminal
+from ..terminal import Terminal
 from . import USAGE
 from .logs import silence
 from .signals import Signals, catch_signals, exit_code

@@ -12,29 +12,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 
+from lua_bridge import LuaTarget
+from lua_bridge.modules import MODULES
+from lua_bridge.syntax import syntax_error
 from trio_actors._core.code import function_target
 from trio_actors.fields import shown
 
 from ..fields import HostRef, LibraryRef, Text, Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
+from ..lua_source import SOURCE, limits_of, script_of
+from ..problems import listed
 from ..python_source import SourceError, load_callable
 
 if TYPE_CHECKING:
     from ..app import App
 
+# Modules without declaration (E3); naming them under `modules` does no harm (DE8).
+GLOBAL = ("process", "channel", "coroutine", "string", "table")
 Modules = tuple[Text, ...]
 Imports = dict[str, LibraryRef]
 
 
+Amount = Annotated[int, Within(1)] | None
+
+
 @attrs.frozen(slots=True)
 class Limits:
-    """What one script may use."""
+    """What one script may use; what is not given has the bridge's default."""
 
-    instructions: Annotated[int, Within(1)] | None = setting(
-        "instructions of one step", default=None
-    )
-    memory: Annotated[int, Within(1)] | None = setting("bytes of the process", default=None)
-    message_size: Annotated[int, Within(1)] | None = setting("bytes of one message", default=None)
+    instructions: Amount = setting("instructions of one step (50 million)", default=None)
+    memory: Amount = setting("bytes of the Lua state (128 MiB)", default=None)
+    message_size: Amount = setting("bytes of one message (4 MiB)", default=None)
+    coroutines: Amount = setting("coroutines alive (10,000)", default=None)
+    channels: Amount = setting("channels alive (10,000)", default=None)
+    timers: Amount = setting("timers alive (10,000)", default=None)
     isolated: bool = setting("a Lua state of its own", default=False)
 
 
@@ -110,11 +121,21 @@ class LuaKind(BaseKind):
     """A kind whose `source` is a Lua chunk."""
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
-        """Names of modules and imports. Rule: DE6."""
+        """A syntax error (DE1, E6), and wrong names of modules and imports (DE6)."""
+        wrong = syntax_error(definition.model.source)
+        if wrong is not None:
+            line, text = wrong
+            file, first = definition.entry.text_source(SOURCE)
+            yield Finding(
+                SOURCE, "valid Lua", f"a syntax error: {text}", place=(file, first + line - 1)
+            )
+        known = tuple(sorted(MODULES))
         for index, name in enumerate(definition.model.modules):
             if ":" in name:
                 expected = "the name of a built-in module (libraries belong under imports)"
                 yield Finding(("modules", index), expected, shown(name))
+            elif name not in MODULES and name not in GLOBAL:
+                yield Finding(("modules", index), listed(known, limit=30), shown(name), known)
         for alias in definition.model.imports:
             if not alias:
                 yield Finding(("imports", alias), "an alias that is not empty", shown(alias))
@@ -126,6 +147,17 @@ class ProcessLuaKind(LuaKind):
     model = ProcessLua
     meta_model = ProcessMeta
     doc = "A process whose code is a Lua script."
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """The id can be spawned when this returns."""
+        script = script_of(definition, app.libraries)
+        model: ProcessLua = definition.model
+        target = LuaTarget(script, model.method, limits_of(model.limits))
+        app.code.targets[definition.id] = target
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """The id is unknown when this returns; running processes go on."""
+        del app.code.targets[definition.id]
 
 
 class ProcessPyKind(PythonKind):
@@ -162,6 +194,14 @@ class LibraryLuaKind(LuaKind):
 
     model = LibraryLua
     doc = "Lua code that other entries import; evaluated anew in every process."
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """Other entries can import it when this returns."""
+        app.libraries[definition.id] = script_of(definition, app.libraries)
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """Nothing imports it any more; what has it keeps it."""
+        del app.libraries[definition.id]
 
 
 class FunctionLuaKind(LuaKind):
