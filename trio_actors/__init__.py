@@ -18,6 +18,8 @@ ended, as a value; *cancel* asks, *terminate* forces; an *upgrade* replaces code
 `supervision` (trees), `lua_bridge` (Lua) and `registry` (YAML, command line) build on this package.
 """
 
+from trio_actors import sys
+from trio_actors._core.ask import Ask, Request
 from trio_actors._core.code import Body, CodeSource, Drive, Target, TaskBody
 from trio_actors._core.context import Options, ProcessContext
 from trio_actors._core.current import current
@@ -50,8 +52,10 @@ from trio_actors._core.pid import Pid, is_pid
 from trio_actors._core.process import Process
 from trio_actors._core.scopes import open_node
 from trio_actors._siblings import check_siblings
+from trio_actors.server import Server, handles
 
 __all__ = [
+    "Ask",
     "Body",
     "Cause",
     "CauseKind",
@@ -85,7 +89,9 @@ __all__ = [
     "ProcessRateLimited",
     "ProcessTimeout",
     "ProcessUnavailable",
+    "Request",
     "Result",
+    "Server",
     "Shutdown",
     "Subscription",
     "Target",
@@ -95,10 +101,12 @@ __all__ = [
     "duration_seconds",
     "format_duration",
     "fresh",
+    "handles",
     "is_pid",
     "make_error",
     "open_node",
     "parse_duration",
+    "sys",
 ]
 
 check_siblings()

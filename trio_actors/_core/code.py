@@ -28,6 +28,12 @@ ProcessFunction = Callable[..., Awaitable[Any]]
 class Drive(Protocol):
     """What runs a body."""
 
+    direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
+
+    def answer_now(self, request: Any, caller: Process | None) -> Any:
+        """The reply to a request in the caller's own turn, `ask.DECLINED`, or a Waiter."""
+        ...
+
     def start(self) -> None:
         """The process exists with links, names and first messages: its code may begin."""
         ...
@@ -129,21 +135,52 @@ class TaskBody:
 
 
 @attrs.frozen(slots=True)
+class Arity:
+    """How many positional arguments a callable must and may get."""
+
+    required: int
+    most: int | None
+
+    def fit(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Missing arguments become None, surplus ones are dropped (E7)."""
+        if len(args) < self.required:
+            return args + (None,) * (self.required - len(args))
+        return args if self.most is None or len(args) <= self.most else args[: self.most]
+
+
+def arity(function: Callable[..., Any], *, skip: int) -> Arity:
+    """The arity of a callable whose first `skip` arguments the framework gives.
+
+    Raises:
+        TypeError: it takes fewer than `skip` positions, or needs a keyword.
+    """
+    kinds = inspect.Parameter
+    positional = []
+    endless = False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is kinds.VAR_POSITIONAL:
+            endless = True
+        elif parameter.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD):
+            positional.append(parameter)
+        elif parameter.kind is kinds.KEYWORD_ONLY and parameter.default is kinds.empty:
+            raise TypeError(f"{function!r} needs the keyword {parameter.name}; spawn gives none")
+    if len(positional) < skip and not endless:
+        raise TypeError(f"{function!r} must take the process context as its first argument")
+    required = sum(1 for p in positional if p.default is kinds.empty)
+    return Arity(max(0, required - skip), None if endless else len(positional) - skip)
+
+
+@attrs.frozen(slots=True)
 class FunctionTarget:
     """A coroutine function as a definition; its id is `module:qualname` (P7)."""
 
     function: ProcessFunction
     id: str
-    required: int
-    most: int | None
+    arity: Arity
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> FunctionBody:
-        """Missing arguments become None, surplus ones are dropped (E7)."""
-        if len(args) < self.required:
-            args += (None,) * (self.required - len(args))
-        elif self.most is not None and len(args) > self.most:
-            args = args[: self.most]
-        return FunctionBody(self.function, args)
+        """A call with these arguments."""
+        return FunctionBody(self.function, self.arity.fit(args))
 
 
 class FunctionBody(TaskBody):
@@ -169,26 +206,9 @@ def function_target(function: ProcessFunction, *, id: str | None = None) -> Func
     """
     if not inspect.iscoroutinefunction(_unwrapped(function)):
         raise TypeError(f"a process is an async function taking ctx first, not {function!r}")
-    kinds = inspect.Parameter
-    positional = []
-    most: int | None = 0
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is kinds.VAR_POSITIONAL:
-            most = None
-        elif parameter.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD):
-            positional.append(parameter)
-        elif parameter.kind is kinds.KEYWORD_ONLY and parameter.default is kinds.empty:
-            raise TypeError(f"{function!r} needs the keyword {parameter.name}; spawn gives none")
-    if not positional and most == 0:
-        raise TypeError(f"{function!r} must take the process context as its first argument")
-    required = sum(1 for p in positional if p.default is kinds.empty)
     name = getattr(function, "__qualname__", type(function).__qualname__)
-    return FunctionTarget(
-        function,
-        id or f"{function.__module__}:{name}",
-        max(0, required - 1),
-        None if most is None else max(0, len(positional) - 1),
-    )
+    module = getattr(function, "__module__", type(function).__module__)
+    return FunctionTarget(function, id or f"{module}:{name}", arity(function, skip=1))
 
 
 def _unwrapped(function: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Never
 import trio
 
 from trio_actors._core import operations
+from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import extend
 from trio_actors._core.mailbox import PythonMailbox, Subscription
@@ -179,6 +180,20 @@ class ProcessContext:
         with trio.move_on_after(seconds):
             return await _receive(inbox, wanted)
         raise make_error(ErrorKind.TIMEOUT, f"no message within {timeout}", retryable=None)
+
+    def cast(self, dest: str, message: object) -> None:
+        """Sends a typed message; its topic is the name of its class."""
+        self.send(dest, topic_of(message), message)
+
+    async def ask(
+        self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
+    ) -> ReplyT:
+        """The reply of another process, typically a Server; see `ask.ask` for what it raises.
+
+        Units: timeout in seconds, or a text like "5s"; None waits for reply or end.
+        """
+        reply: ReplyT = await ask(self._node, self.process, dest, request, timeout)
+        return reply
 
     # -- other processes
 

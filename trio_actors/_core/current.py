@@ -10,7 +10,17 @@ from trio_actors._core.errors import ErrorKind, make_error
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
 
-running: ContextVar[ProcessContext] = ContextVar("trio_actors.running")
+
+class Stepping:
+    """What a dispatcher's task holds in place of a context: the process it steps right now."""
+
+    __slots__ = ("context",)
+
+    def __init__(self) -> None:
+        self.context: ProcessContext | None = None
+
+
+running: ContextVar[ProcessContext | Stepping] = ContextVar("trio_actors.running")
 
 
 def current() -> ProcessContext:
@@ -20,6 +30,8 @@ def current() -> ProcessContext:
         ProcessInvalid: `no process context`, outside every process and function call.
     """
     context = running.get(None)
+    if isinstance(context, Stepping):
+        context = context.context
     if context is None:
         raise make_error(ErrorKind.INVALID, "no process context")
     return context

@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from trio_actors._core import operations
+from trio_actors._core.ask import Ask, ReplyT, Turns, ask, topic_of
 from trio_actors._core.clock import Clock
 from trio_actors._core.code import ENDED_DRIVE
 from trio_actors._core.errors import ErrorKind, make_error
@@ -76,6 +77,7 @@ class Node:
         self.now: Callable[[], float] = trio.current_time
         self.wall_time: Callable[[], float] = time.time
         self.clock = Clock(self._start_clock)
+        self.turns = Turns()
         self._sources: list[CodeSource] = []
         self._count = 0
         self._control: Pid | None = None
@@ -144,14 +146,14 @@ class Node:
         self.names.release(pid)  # 2
         watchers, peers = self.topology.remove(pid)  # 3
         self.exits.add(pid, process.id, exit, self.now())
-        process.mailbox.close()
-        process.drive = ENDED_DRIVE
         if watchers or peers:
             self._tell(pid, exit, watchers, peers)
         if process.context is not None:
             process.context.detach()
         for watcher in process.take_watchers():
             watcher(exit)
+        process.mailbox.close()
+        process.drive = ENDED_DRIVE
 
     def _tell(self, pid: Pid, exit: Exit, watchers: list[Pid], peers: list[Pid]) -> None:
         at = self.wall_time()
@@ -231,6 +233,20 @@ class Node:
 
         inherited = extend(NOTHING_INHERITED, values=context)
         return await call(self, target, args, host=host, inherited=inherited)
+
+    async def ask(
+        self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
+    ) -> ReplyT:
+        """The reply of a running process, typically a Server; see `ask.ask` for what it raises.
+
+        Units: timeout in seconds, or a text like "5s"; None waits for reply or end.
+        """
+        reply: ReplyT = await ask(self, None, dest, request, timeout)
+        return reply
+
+    def cast(self, dest: str, message: object) -> None:
+        """Sends a typed message; its topic is the name of its class."""
+        operations.send(self, None, dest, topic_of(message), message)
 
     def terminate(self, dest: str) -> None:
         """Ends a process by force (T1)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 import outcome
@@ -27,14 +28,20 @@ MailboxMaker = Callable[[Process], Mailbox]
 
 
 def find_target(node: Node, target: Any) -> Target:
-    """The definition meant: a coroutine function's, a Target itself, or a registry id's (W3)."""
+    """The definition meant: of a coroutine function, a Server class, a registry id (W3)."""
     if isinstance(target, str):
         found = node.find_code(target)
         if found is None:
             raise make_error(ErrorKind.NOT_FOUND, "factory not found", details={"id": target})
         return found
+    definition: Target
+    if isfunction(target):
+        return function_target(target)
+    if hasattr(target, "__process_target__"):  # a Server class, a Supervisor
+        definition = target.__process_target__()
+        return definition
     if hasattr(target, "prepare"):
-        definition: Target = target
+        definition = target
         return definition
     return function_target(target)
 

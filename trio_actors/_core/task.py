@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from trio_actors._core.ask import DECLINED
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
     FATAL,
@@ -36,7 +37,7 @@ from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Message
 
 if TYPE_CHECKING:
-    from trio_actors._core.code import Body, TaskBody
+    from trio_actors._core.code import Body, Drive, TaskBody
     from trio_actors._core.process import Process
 
 logger = logging.getLogger("trio_actors.process")
@@ -46,12 +47,17 @@ class TaskDrive:
     """Runs a `TaskBody` as one task of the host's nursery."""
 
     __slots__ = ("body", "process", "scope", "task")
+    direct = False
 
     def __init__(self, process: Process, body: TaskBody) -> None:
         self.process = process
         self.body: TaskBody | None = body
         self.scope = trio.CancelScope(deadline=process.deadline)
         self.task: trio.lowlevel.Task | None = None
+
+    def answer_now(self, request: Any, caller: Process | None) -> Any:
+        """Never: a task answers in its own turn."""
+        return DECLINED
 
     def start(self) -> None:
         """Starts the task."""
@@ -83,9 +89,11 @@ class TaskDrive:
         while True:
             end, outside = await self._run_body()
             if end is None:
-                end = self._next_body()
+                end = replace_code(process)
                 if end is None:
-                    continue
+                    if self._adopt(process.drive):
+                        continue
+                    return  # the new code is run in another way
             break
         self.body = self.task = None
         process.node.end(process, end)
@@ -114,38 +122,43 @@ class TaskDrive:
         finally:
             del error  # this frame is in its traceback: a cycle
 
-    def _next_body(self) -> Exit | None:
-        """Puts the new code in place of the old (U1-U6); an exit if that fails (E35)."""
-        process = self.process
-        assert process.upgrade is not None
-        wanted, args = process.upgrade
-        process.upgrade = None
-        process.step(Step.UPGRADE)
-        try:
-            target = process.target if wanted is None else process.node.resolve_target(wanted)
-            body: Body = target.prepare(process.host, args)
-        except ProcessError as reason:
-            return upgrade_failed(reason)
-        except Exception as exc:
-            return upgrade_failed(as_process_error(exc))
-        unread = process.mailbox.drain()
-        process.target = target
-        process.trap_links = False
-        process.mailbox = body.make_mailbox(process)
-        for item in unread:
-            if isinstance(item, Message):
-                process.mailbox.put(item)
-            else:
-                process.mailbox.put_event(item)
-        drive = body.attach(process)
+    def _adopt(self, drive: Drive) -> bool:
+        """Goes on with the upgraded code in this very task; starts a drive of another kind."""
         if not isinstance(drive, TaskDrive):
-            return upgrade_failed(
-                make_error(ErrorKind.INVALID, f"{target.id} does not run as a task")
-            )
-        process.drive = self
-        self.body = drive.body
-        self.scope = drive.scope
-        return None
+            drive.start()
+            return False
+        self.process.drive = self
+        self.body, self.scope = drive.body, drive.scope
+        return True
+
+
+def replace_code(process: Process) -> Exit | None:
+    """Puts the new code in place of the old (U1-U6): target, mailbox, drive; or the exit of E35.
+
+    Unread messages and events are in the new mailbox, in arrival order; nothing runs yet.
+    """
+    assert process.upgrade is not None
+    wanted, args = process.upgrade
+    process.upgrade = None
+    process.step(Step.UPGRADE)
+    try:
+        target = process.target if wanted is None else process.node.resolve_target(wanted)
+        body: Body = target.prepare(process.host, args)
+    except ProcessError as reason:
+        return upgrade_failed(reason)
+    except Exception as exc:
+        return upgrade_failed(as_process_error(exc))
+    unread = process.mailbox.drain()
+    process.target = target
+    process.trap_links = False
+    process.mailbox = body.make_mailbox(process)
+    process.drive = body.attach(process)
+    for item in unread:
+        if isinstance(item, Message):
+            process.mailbox.put(item)
+        else:
+            process.mailbox.put_event(item)
+    return None
 
 
 def judge(

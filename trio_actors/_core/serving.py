@@ -1,0 +1,223 @@
+"""What a server does with one message: find the handler, run it, give the reply, judge failures.
+
+Shared by the two ways to run a server (dispatch.py steps it, server.py gives it a task).
+
+An error that a handler raises as `ProcessError` while answering a request is the answer; every
+other exception is a failure of the server. Control events come through the same queue as messages,
+in arrival order, and are never limited.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trio_actors._core.ask import Request
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.exit import Exit
+from trio_actors._core.message import Event, EventKind, Message
+
+if TYPE_CHECKING:
+    from trio_actors._core.process import Process
+    from trio_actors.server import Server
+
+logger = logging.getLogger("trio_actors.server")
+Handler = Callable[[Any, Any], Any]
+
+
+@attrs.define(slots=True)
+class HandlerTable:
+    """Which method of a server class handles what; made once per class.
+
+    Attributes:
+        by_type: payload class (and, once met, its subclasses) to handler.
+        by_topic: topic text to handler, which gets the Message.
+        by_event: control event to handler, which gets the Event.
+        named: class name to payload class, for messages that arrive as plain data.
+        plain: no handler awaits, so a dispatcher can step the server.
+    """
+
+    by_type: dict[type, Handler]
+    by_topic: dict[str, Handler]
+    by_event: dict[EventKind, Handler]
+    named: dict[str, type]
+    plain: bool
+
+    def for_payload(self, payload: object) -> Handler | None:
+        """The handler of a payload's class or nearest base; remembered."""
+        cls = payload.__class__
+        handler = self.by_type.get(cls)
+        if handler is None:
+            for base in cls.__mro__[1:]:
+                handler = self.by_type.get(base)
+                if handler is not None:
+                    self.by_type[cls] = handler
+                    break
+        return handler
+
+
+class Queue:
+    """Unread messages and events in arrival order; one item needs no deque (0.6 KB)."""
+
+    __slots__ = ("_head", "_rest")
+
+    def __init__(self) -> None:
+        self._head: Message | Event | None = None
+        self._rest: deque[Message | Event] | None = None
+
+    def push(self, item: Message | Event) -> None:
+        """Appends."""
+        if self._head is None:
+            self._head = item
+        elif self._rest is None:
+            self._rest = deque((item,))
+        else:
+            self._rest.append(item)
+
+    def pop(self) -> Message | Event | None:
+        """Takes the oldest; None if there is none."""
+        item = self._head
+        rest = self._rest
+        if rest is None:
+            self._head = None
+        else:
+            self._head = rest.popleft()
+            if not rest:
+                self._rest = None
+        return item
+
+    def __len__(self) -> int:
+        return (self._head is not None) + (len(self._rest) if self._rest is not None else 0)
+
+    def take_all(self) -> list[Message | Event]:
+        """Empties it."""
+        items = [] if self._head is None else [self._head, *(self._rest or ())]
+        self._head = self._rest = None
+        return items
+
+
+class Serving(Queue):
+    """One running server: its object, its queue, and the decision about each item."""
+
+    __slots__ = ("finished", "process", "request", "server", "suspended", "table")
+
+    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
+        super().__init__()
+        self.process = process
+        self.server: Server | None = server
+        self.table = table
+        self.suspended = False
+        self.request: Request | None = None  # the one being answered; None once deferred
+        self.finished: Exit | None = None  # set by `stop`
+
+    # Mailbox
+
+    def put(self, message: Message) -> None:
+        """Takes a message."""
+        self.push(message)
+
+    def put_event(self, event: Event) -> None:
+        """Takes a control event."""
+        self.push(event)
+
+    def drain(self) -> list[Message | Event]:
+        """Everything unread."""
+        return self.take_all()
+
+    def depth(self) -> int:
+        """How many are unread."""
+        return len(self)
+
+    def close(self) -> None:
+        """The process has ended: what is unread is discarded."""
+        self.take_all()
+        self.server = self.request = None
+
+    def wake(self) -> None:
+        """Something is there to be done; how it gets done is the drive's business."""
+
+    def resume(self) -> None:
+        """Handles messages again."""
+        self.suspended = False
+        self.wake()
+
+    # decisions
+
+    def find(self, item: Message | Event) -> tuple[Handler | None, Any]:
+        """The handler of an item and what it is called with."""
+        if isinstance(item, Event):
+            return self.table.by_event.get(item.kind), item
+        payload = item.payload
+        handler = self.table.for_payload(payload)
+        if handler is not None:
+            return handler, payload
+        by_topic = self.table.by_topic.get(item.topic)
+        if by_topic is not None:
+            return by_topic, item
+        named = self.table.named.get(item.topic)
+        if named is not None and isinstance(payload, (dict, list, type(None))):
+            from trio_actors._core.plain import from_plain
+
+            return self.table.by_type[named], from_plain(payload, named)
+        return None, item
+
+    def unhandled(self, item: Message | Event) -> Any:
+        """What happens to an item without a handler: CANCEL stops, a request is refused."""
+        assert self.server is not None
+        if isinstance(item, Event) and item.kind is EventKind.CANCEL:
+            self.finished = Exit()
+            return None
+        if isinstance(item, Request):
+            text = f"{self.process.id} has no handler for {item.topic}"
+            item.fail(make_error(ErrorKind.INVALID, text))
+            return None
+        return self.server.unhandled(item)
+
+    def defer(self) -> Request:
+        """The request being answered, to be answered later; the handler's value is ignored."""
+        request, self.request = self.request, None
+        if request is None:
+            raise make_error(ErrorKind.INVALID, "no request is being answered here")
+        return request
+
+    def answer(self, item: Message | Event, value: Any) -> None:
+        """The handler is done: its value is the reply, unless it deferred that."""
+        request, self.request = self.request, None
+        if request is not None and request is item:
+            request.reply(value)
+
+    def refuse(self, error: ProcessError) -> bool:
+        """A handler raised a ProcessError: the reply if a request is being answered."""
+        request, self.request = self.request, None
+        return request is not None and (request.fail(error) or True)
+
+    def farewell(self, exit: Exit) -> Any:
+        """Calls the server's `terminate(exit)`; what it raises is logged, never reported."""
+        server = self.server
+        if server is None or type(server).terminate is _no_terminate():
+            return None
+        try:
+            return server.terminate(exit)
+        except Exception:
+            self.log("terminate raised")
+            return None
+
+    def log(self, what: str) -> None:
+        """Reports the exception being handled, once."""
+        logger.exception(
+            "server %s (%s) %s",
+            self.process.pid,
+            self.process.id,
+            what,
+            extra={"pid": self.process.pid, "entry": self.process.id},
+        )
+
+
+def _no_terminate() -> Any:
+    from trio_actors.server import Server
+
+    return Server.terminate

@@ -1,0 +1,343 @@
+"""Servers: a class with typed message handlers as a process.
+
+A class whose handlers (and `init`, `terminate`) are all plain functions needs no task: its host's
+dispatcher steps it, which is five to ten times as fast. As soon as one of them is `async`, its
+processes get a Trio task each. Nothing else about them differs (TM2).
+
+    @attrs.frozen
+    class Get(trio_actors.Ask[int]):
+        pass
+
+    class Counter(trio_actors.Server):
+        def init(self, start: int = 0) -> None:
+            self.count = start
+
+        @trio_actors.handles(Get)
+        def get(self, request: Get) -> int:
+            return self.count
+
+    pid = await host.spawn(Counter, 5)
+    assert await node.ask(pid, Get()) == 5
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import attrs
+import trio
+
+from trio_actors._core.ask import Request
+from trio_actors._core.code import Drive, TaskBody, arity
+from trio_actors._core.context import ProcessContext
+from trio_actors._core.dispatch import Stepped
+from trio_actors._core.errors import ProcessError
+from trio_actors._core.exit import Exit
+from trio_actors._core.mailbox import BUDGET, BUDGET_SECONDS
+from trio_actors._core.message import Event, EventKind, Message
+from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.task import TaskDrive
+
+if TYPE_CHECKING:
+    from trio_actors._core.host import Host
+    from trio_actors._core.mailbox import Mailbox
+    from trio_actors._core.process import Process
+
+logger = logging.getLogger("trio_actors.server")
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+Handled = type | str | EventKind
+
+
+def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
+    """Marks a method as the handler of message classes, topics or control events.
+
+    A handler of a class gets the message object (also of subclasses), one of a topic the Message,
+    one of an event the Event. What a handler of an `Ask` class returns is the reply.
+    """
+    if not what:
+        raise TypeError("handles() needs at least one message class, topic or EventKind")
+    for one in what:
+        if not isinstance(one, (type, str)):
+            raise TypeError(f"handles() takes classes, topics and EventKinds, not {one!r}")
+
+    def mark(method: MethodT) -> MethodT:
+        method.__handles__ = what  # type: ignore[attr-defined]  # read by Server.__init_subclass__
+        return method
+
+    return mark
+
+
+class Server:
+    """Base of servers: subclass it, mark handlers with `@handles`, spawn the class itself.
+
+    Attributes:
+        ctx: the process's context, from `init` on.
+        version: of the code; an upgrade passes the old one to `migrate`.
+    """
+
+    version: ClassVar[int] = 1
+    _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True)
+    _target: ClassVar[ServerTarget]
+    ctx: ProcessContext
+    _serving: Serving
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers = _collect(cls)
+        cls._target = ServerTarget(cls)
+
+    @classmethod
+    def __process_target__(cls) -> ServerTarget:
+        """This class as a definition."""
+        return cls._target
+
+    # -- what an author overrides
+
+    def init(self, *args: Any) -> Any:
+        """Sets the state up, before the first message; may be async. Failing fails the process."""
+
+    def terminate(self, exit: Exit) -> Any:
+        """Cleans up after the last message, whatever the end; may be async, shielded for 5 s."""
+
+    def migrate(self, old_version: int, state: Any) -> Any:
+        """Takes over the state of the code before an upgrade; may be async."""
+        raise TypeError(f"{type(self).__name__} has no migrate(old_version, state)")
+
+    def unhandled(self, item: Message | Event) -> Any:
+        """Called for what no handler takes; by default it is logged and dropped."""
+        logger.warning(
+            "%s (%s) has no handler for %r",
+            self.ctx.pid,
+            self.ctx.id,
+            item,
+            extra={"pid": self.ctx.pid, "entry": self.ctx.id},
+        )
+
+    # -- what an author calls
+
+    def stop(self, value: Any = None) -> None:
+        """Ends normally, with this value, when the handler is done."""
+        self._serving.finished = Exit(value)
+
+    def defer(self) -> Request:
+        """In a handler of an ask: the reply is given later, by `request.reply(value)`.
+
+        A deferred request that is dropped without a reply tells its caller so.
+        """
+        return self._serving.defer()
+
+    def upgrade(self, target: Any, state: Any = None) -> None:
+        """Goes on as `target` (None: the same class) when the handler is done (U1).
+
+        The new code gets `migrate(old_version, state)` in place of `init`.
+        """
+        process = self.ctx.process
+        process.upgrade = (target, (Migration(type(self).version, state),))
+        process.drive.interrupt()
+
+
+@attrs.frozen(slots=True)
+class Migration:
+    """What an upgrade hands to the new code."""
+
+    old_version: int
+    state: Any
+
+
+def _begin(server: Server, args: tuple[Any, ...]) -> Any:
+    if len(args) == 1 and isinstance(args[0], Migration):
+        return server.migrate(args[0].old_version, args[0].state)
+    return server.init(*args)
+
+
+def _collect(cls: type[Server]) -> HandlerTable:
+    """The handlers of a class and its bases; a subclass's handler of the same thing wins."""
+    table = HandlerTable({}, {}, {}, {}, True)
+    methods: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        methods.update(vars(base))
+    awaiting = [cls.init, cls.terminate, cls.migrate, cls.unhandled]
+    for method in methods.values():
+        for what in getattr(method, "__handles__", ()):
+            if isinstance(what, EventKind):
+                table.by_event[what] = method
+            elif isinstance(what, str):
+                table.by_topic[what] = method
+            else:
+                table.by_type[what] = method
+                table.named[what.__name__] = what
+            awaiting.append(method)
+    table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
+    return table
+
+
+class ServerTarget:
+    """A server class as a definition; its id is `module:qualname` (P7)."""
+
+    def __init__(self, cls: type[Server]) -> None:
+        self.cls = cls
+        self.id = f"{cls.__module__}:{cls.__qualname__}"
+        self._arity = arity(cls.init, skip=1)
+
+    def prepare(self, host: Host, args: tuple[Any, ...]) -> ServerBody:
+        """Missing arguments become None, surplus ones are dropped (E7)."""
+        if not (args and isinstance(args[0], Migration)):
+            args = self._arity.fit(args)
+        cls = self.cls
+        return PlainBody(cls, args) if cls._handlers.plain else AwaitingBody(cls, args)
+
+
+class ServerBody:
+    """One server to be."""
+
+    __slots__ = ("args", "cls", "serving")
+    serving: Serving
+
+    def __init__(self, cls: type[Server], args: tuple[Any, ...]) -> None:
+        self.cls = cls
+        self.args = args
+
+
+class PlainBody(ServerBody):
+    """A server that the dispatcher steps."""
+
+    __slots__ = ()
+
+    def make_mailbox(self, process: Process) -> Mailbox:
+        """Its mailbox is its drive as well."""
+        server = self.cls.__new__(self.cls)
+        self.serving = Stepped(process, server, self.cls._handlers, self.args, _begin)
+        server._serving = self.serving
+        return self.serving
+
+    def attach(self, process: Process) -> Drive:
+        """Stepped by the host's dispatcher."""
+        assert isinstance(self.serving, Stepped)
+        assert self.serving.server is not None
+        assert process.context is not None
+        self.serving.server.ctx = process.context
+        return self.serving
+
+
+class Served(Serving):
+    """The queue of a server with a task of its own."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
+        super().__init__(process, server, table)
+        self.task: trio.lowlevel.Task | None = None  # waits for an item
+
+    def put(self, message: Message) -> None:
+        """Takes a message and wakes the task."""
+        self.push(message)
+        self.wake()
+
+    def put_event(self, event: Event) -> None:
+        """Takes a control event and wakes the task."""
+        self.push(event)
+        self.wake()
+
+    def wake(self) -> None:
+        """Lets the task look again."""
+        if self.task is not None and not self.suspended:
+            task, self.task = self.task, None
+            trio.lowlevel.reschedule(task)
+
+    async def wait(self) -> None:
+        """Returns when there may be an item. Checkpoint: always."""
+        self.task = trio.lowlevel.current_task()
+
+        def give_up(_: Any) -> trio.lowlevel.Abort:
+            self.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)
+
+    async def handle(self, item: Message | Event) -> None:
+        """Runs the handler of one item and gives the reply."""
+        if isinstance(item, Request):
+            if not item.wanted:
+                return
+            self.request = item
+        try:
+            handler, argument = self.find(item)
+            value = handler(self.server, argument) if handler else self.unhandled(item)
+            if inspect.isawaitable(value):
+                value = await value
+        except ProcessError as error:
+            if not self.refuse(error):
+                raise
+            return
+        self.answer(item, value)
+
+
+class AwaitingBody(ServerBody, TaskBody):
+    """A server with a task of its own."""
+
+    __slots__ = ()
+
+    def make_mailbox(self, process: Process) -> Mailbox:
+        """A queue that wakes the task."""
+        server = self.cls.__new__(self.cls)
+        self.serving = Served(process, server, self.cls._handlers)
+        server._serving = self.serving
+        return self.serving
+
+    def attach(self, process: Process) -> Drive:
+        """A task of the host's nursery."""
+        return TaskDrive(process, self)
+
+    async def run(self, ctx: ProcessContext) -> Any:
+        """Handles items until the server stops; its value is the exit's."""
+        serving = self.serving
+        assert isinstance(serving, Served)
+        server = serving.server
+        assert server is not None
+        server.ctx = ctx
+        end = Exit()
+        try:
+            await _maybe(_begin(server, self.args))
+            ctx.started()
+            await _serve(serving)
+            end = serving.finished or end
+        except BaseException as exc:
+            end = Exit.failed(_reason(exc))
+            raise
+        finally:
+            serving.request = None  # one in hand is dropped, which tells its caller
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+                await _maybe(serving.farewell(end))
+        return end.value
+
+
+async def _serve(serving: Served) -> None:
+    left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+    while serving.finished is None:
+        item = None if serving.suspended else serving.pop()
+        if item is None:
+            await serving.wait()
+            left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+            continue
+        await serving.handle(item)
+        left -= 1
+        stopping = serving.process.forced is not None or serving.process.upgrade is not None
+        if stopping or left <= 0 or perf_counter() >= until:
+            await trio.lowlevel.checkpoint()
+            left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+
+
+async def _maybe(value: Any) -> Any:
+    if isinstance(value, Awaitable):
+        return await value
+    return value
+
+
+def _reason(exc: BaseException) -> ProcessError:
+    from trio_actors._core.errors import as_process_error
+
+    return as_process_error(exc)
