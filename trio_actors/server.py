@@ -309,7 +309,8 @@ class AwaitingBody(ServerBody, TaskBody):
             end = Exit.failed(_reason(exc))
             raise
         finally:
-            serving.request = None  # one in hand is dropped, which tells its caller
+            if serving.process.upgrade is not None:
+                serving.request = None  # one in hand is dropped, which tells its caller
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
                 await _maybe(serving.farewell(end))
         return end.value

@@ -55,6 +55,11 @@ class EndedDrive:
     """What drives a process that has ended: nothing. Lets go of the drive it had, and its code."""
 
     __slots__ = ()
+    direct = False
+
+    def answer_now(self, request: Any, caller: Process | None) -> Any:
+        """Nothing."""
+        raise AssertionError("an ended process was asked")
 
     def start(self) -> None:
         """Nothing."""
