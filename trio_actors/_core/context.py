@@ -273,6 +273,17 @@ class ProcessContext:
             raise
         return await call(process.node, target, args, host=host, inherited=inherited)
 
+    async def call_function(self, id: str, *args: Any, **options: Any) -> Any:
+        """Calls a function of the application with this process as its caller (functions.md §3).
+
+        Options are call options, such as `timeout="5s"`. Checkpoint: always. The callee is
+        cancelled with the caller (F11).
+        """
+        functions = self.node.functions
+        if functions is None:
+            raise make_error(ErrorKind.INVALID, "no functions service on this node")
+        return await functions.call_from(self, id, args, options)
+
     def _inherit(self, context: Mapping[str, Any] | None, actor: Any, scope: Any) -> Any:
         process = self.process
         if context is None and actor is None and scope is None:

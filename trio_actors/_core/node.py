@@ -65,6 +65,7 @@ class Node:
         self.strict = strict  # A7
         self.guard: Guard = DenyAll()
         self.gate: Gate | None = None
+        self.functions: Any = None  # what calls functions; trio_actors.functions sets it
         self.processes: dict[Pid, Process] = {}
         self.names = Names()
         self.topology = Topology()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trio_actors._core.exit import Exit, Forced, deadline_exceeded, link_failed
 from trio_actors._core.inherited import Inherited
@@ -47,11 +47,20 @@ class Cancel:
 Item = Message | Event | Cancel | Start
 
 
+class Calls(Protocol):
+    """Async function calls that end with the process (functions.md F13)."""
+
+    async def finish(self) -> None:
+        """Cancels them and returns when they have unwound; shields itself."""
+        ...
+
+
 class Process:
     """A process as the kernel sees it. User code sees `ProcessContext`."""
 
     __slots__ = (
         "_on_exit",
+        "calls",
         "context",
         "deadline",
         "deadline_by",
@@ -92,6 +101,7 @@ class Process:
         self.context: ProcessContext | None = None
         self.readiness: Callable[[Any], None] | None = None
         self.since = 0.0  # start, on Trio's clock
+        self.calls: Calls | None = None
         self._on_exit: dict[ExitWatcher, None] | None = None
 
     @property

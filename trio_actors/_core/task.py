@@ -88,6 +88,8 @@ class TaskDrive:
         self.task = trio.lowlevel.current_task()
         while True:
             end, outside = await self._run_body()
+            if process.calls is not None:
+                await process.calls.finish()
             if end is None:
                 end = replace_code(process)
                 if end is None:

@@ -1,0 +1,321 @@
+"""A frame: one running invocation, with the context that `current()` gives inside it.
+
+Rules: GC11, P6, F11-F18, CX1-CX6, DE12. A frame is addressed like a process, but most invocations
+never use their PID. So the kernel's record (PID, mailbox, place in the tables) is made the first
+time something asks for it, and an invocation that does not ask costs neither. What cannot come
+later is the cancel scope around the code: it is always there if the code can suspend.
+
+The code runs in the caller's task, so every cancellation of the caller is one of the callee (F11).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Never
+
+import trio
+
+from trio_actors._core.context import ProcessContext
+from trio_actors._core.current import running
+from trio_actors._core.errors import (
+    FATAL,
+    ErrorKind,
+    ProcessError,
+    as_process_error,
+    fresh,
+    leaves,
+    make_error,
+)
+from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
+from trio_actors._core.inherited import Inherited
+from trio_actors._core.lifecycle import Step
+from trio_actors._core.mailbox import PythonMailbox
+from trio_actors._core.pid import Pid
+from trio_actors._core.process import Process
+from trio_actors.functions.children import Children
+
+if TYPE_CHECKING:
+    from trio_actors._core.host import Host
+    from trio_actors._core.node import Node
+    from trio_actors._core.spawn import SpawnTarget
+    from trio_actors.functions.callee import Callee
+    from trio_actors.functions.pool import Pool
+
+__all__ = ["FrameContext", "boundary_error"]
+
+logger = logging.getLogger("trio_actors.functions")
+
+NO_BAGGAGE: Mapping[str, Any] = {}
+
+
+class FrameDrive:
+    """Stops the code of a frame: the kernel's Drive of a function call."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: FrameContext) -> None:
+        self.frame = frame
+
+    def start(self) -> None:
+        """The code runs already."""
+
+    def interrupt(self) -> None:
+        """A forced end: terminate, a failed link, a passed deadline."""
+        self.frame.interrupt()
+
+    def limit(self, deadline: float) -> None:
+        """The frame's scope ends at the deadline (K6)."""
+        if self.frame.cancel_scope is not None:
+            self.frame.cancel_scope.deadline = deadline
+
+    def doing(self) -> str:
+        """Whoever asks is running, so the frame waits for something."""
+        return "blocked"
+
+
+class FrameTarget:
+    """The definition of a frame as the kernel wants it: an id and nothing to spawn."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def prepare(self, host: Any, args: tuple[Any, ...]) -> Any:
+        """A function is called, not spawned."""
+        raise make_error(ErrorKind.INVALID, f"{self.id} is a function; call it")
+
+
+class FrameContext(ProcessContext):
+    """What `current()` gives inside a function: a ProcessContext of this invocation."""
+
+    __slots__ = (
+        "_children",
+        "_ended",
+        "_function_host",
+        "_inherited",
+        "baggage",
+        "cancel_scope",
+        "parent",
+        "pool",
+        "target",
+    )
+
+    def __init__(
+        self,
+        node: Node,
+        target: FrameTarget,
+        function_host: Host,
+        pool: Pool,
+        inherited: Inherited,
+        parent: ProcessContext | None,
+        baggage: Mapping[str, Any] = NO_BAGGAGE,
+    ) -> None:
+        # Deliberately not super().__init__: there is no process yet.
+        self._process = None
+        self._node = node
+        self._processes = node.processes
+        self._guarded = inherited.guarded or node.strict
+        self._children: Children | None = None
+        self._ended = False
+        self._function_host = function_host
+        self._inherited = inherited
+        # Things that calls hand down besides context values: the queue message (CX2).
+        self.baggage = baggage
+        self.cancel_scope: trio.CancelScope | None = None
+        # Who called: a frame, a process, or None for the root.
+        self.parent = parent
+        # Whose worker this frame holds (PL11).
+        self.pool = pool
+        self.target = target
+
+    def __repr__(self) -> str:
+        return f"<FrameContext of {self.target.id}>"
+
+    # -- identity, without making a process of it
+
+    @property
+    def process(self) -> Process:
+        """The kernel's record, made now if it was not there."""
+        if self._process is None:
+            if self._ended:
+                raise make_error(ErrorKind.INVALID, "no process context")
+            self._process = self._make_process()
+        return self._process
+
+    @property
+    def pid(self) -> Pid:
+        """The PID of this invocation; each has its own (CX6)."""
+        return self.process.pid
+
+    @pid.setter
+    def pid(self, value: Pid) -> Never:
+        raise AttributeError("the PID of a frame is fixed")
+
+    @property
+    def id(self) -> str:
+        """Registry id of the running function (CX6)."""
+        return self.target.id
+
+    @property
+    def node(self) -> Node:
+        """The node of the caller."""
+        return self._node
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """Context values: the caller's with what the call laid over them (CX5)."""
+        return self._inherited.values
+
+    @property
+    def actor(self) -> Any:
+        """The security actor, or None (CX3)."""
+        return self._inherited.actor
+
+    @property
+    def scope(self) -> Any:
+        """The security scope, or None (CX3)."""
+        return self._inherited.scope
+
+    @property
+    def inherited(self) -> Inherited:
+        """What calls and processes started here inherit."""
+        return self._inherited
+
+    @property
+    def host(self) -> Host:
+        """Where processes started here go by default: the host of the calling process."""
+        caller = self.parent
+        while isinstance(caller, FrameContext):
+            caller = caller.parent
+        return self._function_host if caller is None else caller.host
+
+    def detach(self) -> None:
+        """The frame has ended (PY14)."""
+        self._ended = True
+        self._process = None
+
+    async def spawn(self, target: SpawnTarget, *args: Any, **options: Any) -> Pid:
+        """As in a process; the default host is that of the calling process."""
+        if options.get("host") is None:
+            options["host"] = self._spawn_host()
+        return await super().spawn(target, *args, **options)
+
+    async def call(self, target: SpawnTarget, *args: Any, **options: Any) -> Any:
+        """As in a process; the default host is that of the calling process."""
+        if options.get("host") is None:
+            options["host"] = self._spawn_host()
+        return await super().call(target, *args, **options)
+
+    def _spawn_host(self) -> Host:
+        host = self.host
+        if host is self._function_host:
+            raise make_error(ErrorKind.INVALID, "a function called from outside must name a host")
+        return host
+
+    async def upgrade(self, target: Any, *state: Any) -> Never:
+        """Only processes upgrade (U7). Raises: ProcessInvalid; the call goes on."""
+        await trio.lowlevel.checkpoint()
+        raise make_error(ErrorKind.INVALID, "upgrade is only available in a process")
+
+    # -- life
+
+    @property
+    def children(self) -> Children:
+        """The async calls that end with this frame (F13)."""
+        if self._children is None:
+            self._children = Children()
+        return self._children
+
+    def interrupt(self) -> None:
+        """Ends the code from outside."""
+        process = self._process
+        if process is not None and isinstance(process.mailbox, PythonMailbox):
+            process.mailbox.exhaust()
+        if self.cancel_scope is not None:
+            forced = process.forced if process is not None else None
+            self.cancel_scope.cancel(reason=forced.error.message if forced else "frame ended")
+
+    def _make_process(self) -> Process:
+        node, host = self._node, self._function_host
+        process = Process(node, host, node.new_pid(host.id), self.target, self._inherited)
+        process.mailbox = PythonMailbox()
+        process.drive = FrameDrive(self)
+        process.context = self
+        process.since = node.now()
+        if isinstance(self.parent, ProcessContext):
+            process.parent = None
+        host.alive += 1
+        node.processes[process.pid] = process
+        process.step(Step.BEGIN)
+        return process
+
+    async def run(self, callee: Callee, payload: Any, args: tuple[Any, ...]) -> Any:
+        """Runs the code to its value. Raises: a ProcessError, or what must go on (E38, F16)."""
+        token = running.set(self)
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            if callee.suspends:
+                with trio.CancelScope() as self.cancel_scope:
+                    value = await callee.run(self, payload, args)
+            else:
+                value = await callee.run(self, payload, args)
+        except BaseException as exc:  # noqa: ASYNC103  _settle says what goes on outwards
+            error = exc
+        finally:
+            if self._children is not None:
+                await self._children.finish()  # noqa: ASYNC102  shields itself (F13)
+            running.reset(token)
+        if error is None and self._process is None:
+            self._ended = True
+            return value
+        return self._settle(value, error)
+
+    def _settle(self, value: Any, error: BaseException | None) -> Any:
+        """What the end of the code means for the caller (section 3.2), and for watchers."""
+        process = self._process
+        outwards = None if error is None else _outwards(error)
+        failure: ProcessError | None = None
+        forced = None if process is None else process.forced
+        if process is not None and forced is None and process.deadline <= trio.current_time():
+            forced = deadline_exceeded(process.deadline_by)
+        if forced is not None:
+            failure = forced.error
+        elif outwards is not None:
+            failure = cancelled_outside().error
+        elif error is not None:
+            failure = boundary_error(error, self.target.id)
+        if process is not None:
+            cause = (forced.cause,) if forced is not None else ()
+            end = Exit(value) if failure is None else Exit.failed(failure, *cause)
+            self._node.end(process, end)
+        self._ended = True
+        if outwards is not None:
+            raise outwards
+        if failure is not None:
+            raise fresh(failure)
+        return value
+
+
+def _outwards(error: BaseException) -> BaseException | None:
+    """The part of an exception that a call must not turn into an error: E38 and Cancelled."""
+    if isinstance(error, Exception) and not isinstance(error, (*FATAL, BaseExceptionGroup)):
+        return None
+    parts = leaves(error)
+    fatal = [part for part in parts if isinstance(part, FATAL)]
+    if fatal:
+        return fatal[0] if len(fatal) == 1 else BaseExceptionGroup("fatal", fatal)
+    cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
+    if not cancelled:
+        return None
+    return error if len(cancelled) == len(parts) else BaseExceptionGroup("cancelled", cancelled)
+
+
+def boundary_error(error: BaseException, id: str) -> ProcessError:
+    """The error that crosses for an exception; the traceback goes to the log only (DE13, F6)."""
+    first = leaves(error)[0]
+    if not isinstance(first, ProcessError):
+        logger.error("function %s failed: %s", id, first, exc_info=first, extra={"function": id})
+    return fresh(as_process_error(error))
