@@ -73,7 +73,7 @@ class PythonCallee:
         return _ready(self.function, args)
 
 
-async def _ready(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+async def _ready(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ASYNC124
     return function(*args)
 
 
