@@ -32,10 +32,18 @@ class Limits:
     channels: int = attrs.field(default=10_000, validator=_positive)
     timers: int = attrs.field(default=10_000, validator=_positive)
     isolated: bool = False
+    shared: tuple[int | bool, ...] = attrs.field(init=False, eq=False, repr=False)
 
-    def shared(self) -> "Limits":
-        """The same without what is counted per process: processes equal in it share a state."""
-        return attrs.evolve(self, instructions=1)
+    def __attrs_post_init__(self) -> None:
+        key = (
+            self.memory,
+            self.message_size,
+            self.coroutines,
+            self.channels,
+            self.timers,
+            self.isolated,
+        )
+        object.__setattr__(self, "shared", key)  # what processes in one state have in common
 
 
 DEFAULT_LIMITS = Limits()

@@ -129,6 +129,8 @@ class Shard:
         """Works through the queue, steps, and carries out what scripts asked for."""
         try:
             self.flush()
+            if self.state.slicer is not None:
+                self.state.slicer.ticks = 0
             result = self.state.run(steps, seconds)
         except (lupa.LuaError, MemoryError) as error:
             self._broken(error)
@@ -171,16 +173,18 @@ class Runner:
         self.host = host
         self.shards: list[Shard] = []
         self.ready: deque[Shard] = deque()
-        self._open: dict[Limits, list[Shard]] = {}  # shards with room, by what they share
+        self._open: dict[
+            tuple[int | bool, ...], list[Shard]
+        ] = {}  # shards with room, by what they share
         self._task: trio.lowlevel.Task | None = None
         host.start_system_task(self.run, name=f"{host.id} lua")
 
     def place(self, limits: Limits) -> Shard:
         """A shard with room for one more process."""
-        key = limits.shared()
+        key = limits.shared
         room = self._open.setdefault(key, [])
         if not room or limits.isolated:
-            shard = Shard(self, key)
+            shard = Shard(self, limits)
             self.shards.append(shard)
             room.append(shard)
         shard = room[-1]
@@ -193,7 +197,7 @@ class Runner:
         if shard.limits.isolated:
             self.drop(shard)
             return
-        room = self._open.get(shard.limits)
+        room = self._open.get(shard.limits.shared)
         if room is not None and shard in self.shards and shard not in room:
             room.append(shard)
 
@@ -201,7 +205,7 @@ class Runner:
         """This shard takes no more processes."""
         if shard in self.shards:
             self.shards.remove(shard)
-        room = self._open.get(shard.limits, [])
+        room = self._open.get(shard.limits.shared, [])
         if shard in room:
             room.remove(shard)
 

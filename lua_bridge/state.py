@@ -13,6 +13,7 @@ from typing import Any, Never
 
 import lupa.lua54 as lupa
 
+from lua_bridge import slicing
 from lua_bridge.codec import Refused, encode, text_in, text_out
 from lua_bridge.limits import SLACK, Limits
 from lua_bridge.modules import MODULES, Functions, Services
@@ -75,7 +76,7 @@ class LuaState:
     Not thread-safe: one thread at a time.
     """
 
-    def __init__(self, services: Services, limits: Limits, *, sliced: bool = False) -> None:
+    def __init__(self, services: Services, limits: Limits, *, sliced: bool | None = None) -> None:
         self.limits = limits
         self.runtime = lupa.LuaRuntime(
             encoding="latin-1",
@@ -89,7 +90,11 @@ class LuaState:
         self.broken: str | None = None
         self._services = services
         self._compiled: set[str] = set()
+        if sliced is None:
+            sliced = slicing.wanted()
+        main = slicing.address(self.runtime.execute("return tostring((coroutine.running()))"))
         self._load(limits, sliced)
+        self.slicer = slicing.Slicer(main, QUANTUM, limits.instructions) if sliced else None
 
     def _load(self, limits: Limits, sliced: bool) -> None:
         run = self.runtime.execute
@@ -129,7 +134,6 @@ class LuaState:
             self.kill,
             self.depth,
             self.drain,
-            self.arm,
         ) = finish(self._module, always)
 
     def _module(self, name: str) -> tuple[Any, ...]:

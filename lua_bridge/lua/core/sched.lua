@@ -28,6 +28,7 @@ local MAX_COROUTINES = H.config.max_coroutines
 local cur                                   -- record of the running coroutine
 local killing = false                       -- false, or {kind, message} of the limit that was hit
 local used = 0                              -- hook calls in this step
+local preempted = false                     -- the last step was cut short
 local ready, head, tail = {}, 1, 0
 local out, on = {}, 0                       -- outbox: code, process, request, n, n arguments, ...
 local procs = {}                            -- index -> process
@@ -365,6 +366,7 @@ local function stepped(rec, ok, tag, a, b)
       return crash(rec, KILL)
     end
     p.hold = rec
+    preempted = true
     requeue(rec)
   else
     requeue(rec)
@@ -436,7 +438,8 @@ function H.run(steps, seconds)
     head = head + 1
     step(rec)
     left = left - 1
-    if left & 7 == 0 then
+    if preempted or left & 7 == 0 then
+      preempted = false
       local now = clock()
       stop = stop or now + seconds
       if now > stop then break end

@@ -1,0 +1,107 @@
+"""Time slices for scripts that compute (TM8): a C hook that yields every so many instructions.
+
+The theory: Lua 5.4 lets a count hook yield, and a new coroutine inherits the C hook of the one that
+makes it. So one `lua_sethook` on the main state slices every coroutine of that state. The hook is a
+ctypes callback; it never lets a longjmp pass through Python: `lua_yieldk` inside a hook only sets a
+flag, and where a coroutine cannot yield (inside table.sort) the callback asks the state to arm its
+Lua hook, which raises by itself.
+
+It needs the C API symbols of lupa's library, which not every build exports: `available()` tries it
+out. Without it, or with TRIO_ACTORS_LUA_SLICING=0, one step runs until it blocks or its instruction
+budget ends it.
+"""
+
+import ctypes
+import functools
+import os
+from typing import Any
+
+import lupa.lua54 as lupa
+
+MASK_COUNT = 1 << 3
+REGISTRY = -1_001_000  # LUA_REGISTRYINDEX of 5.4
+ARM = b"trio_actors.arm"
+SWITCH = "TRIO_ACTORS_LUA_SLICING"
+
+_HOOK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.PyDLL(lupa.__file__)
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    for name, result, arguments in (
+        ("lua_sethook", None, [pointer, _HOOK, number, number]),
+        ("lua_isyieldable", number, [pointer]),
+        ("lua_yieldk", number, [pointer, number, pointer, pointer]),
+        ("lua_getfield", number, [pointer, number, ctypes.c_char_p]),
+        ("lua_pushthread", number, [pointer]),
+        ("lua_pcallk", number, [pointer, number, number, number, pointer, pointer]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Slicer:
+    """The hook of one state.
+
+    Attributes:
+        ticks: looks of the hook at a coroutine that could not yield, in this turn.
+    """
+
+    def __init__(self, main: int, quantum: int, instructions: int) -> None:
+        self.ticks = 0
+        self._limit = max(1, instructions // quantum)
+        self._callback = self._make(main)  # lives as long as the state
+        _library().lua_sethook(main, self._callback, MASK_COUNT, quantum)
+
+    def _make(self, main: int) -> Any:
+        library = _library()
+        yieldable, yieldk = library.lua_isyieldable, library.lua_yieldk
+
+        def hook(state: int, _: int) -> None:
+            if state == main:
+                return
+            if yieldable(state):
+                yieldk(state, 0, None, None)
+                return
+            self.ticks += 1
+            if self.ticks > self._limit:
+                self.ticks = 0
+                library.lua_getfield(state, REGISTRY, ARM)
+                library.lua_pushthread(state)
+                library.lua_pcallk(state, 1, 0, 0, None, None)
+
+        return _HOOK(hook)
+
+
+def address(text: str) -> int:
+    """The number in `thread: 0x55e1cc34ff58`."""
+    return int(text.rpartition(" ")[2], 16)
+
+
+_PROBE = """
+local co = coroutine.create(function() local i = 0; while true do i = i + 1 end end)
+return function() return coroutine.resume(co) end
+"""
+
+
+@functools.cache
+def available() -> bool:
+    """Whether slicing works with this build of lupa; tried once."""
+    try:
+        runtime = lupa.LuaRuntime(register_eval=False, register_builtins=False)
+        main = address(runtime.execute("return tostring((coroutine.running()))"))
+        slicer = Slicer(main, 1000, 1_000_000)
+        resume = runtime.execute(_PROBE)
+    except (AttributeError, OSError, ValueError):
+        return False
+    sliced = resume() is True and resume() is True
+    del slicer
+    return sliced
+
+
+def wanted() -> bool:
+    """Whether states made now are to be sliced."""
+    return os.environ.get(SWITCH, "1") != "0" and available()
