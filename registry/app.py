@@ -24,6 +24,7 @@ import trio
 
 from lua_bridge import Script
 from lua_bridge.modules.io import TERMINAL
+from supervision import ServiceManager
 from trio_actors import Host, Node, Pid, Target, open_node
 from trio_actors._core.scopes import reraise
 
@@ -55,15 +56,19 @@ class App:
         application: where the application lies, and the definitions it started with.
         definitions: the definitions in force now, by id.
         code: targets by registry id; kinds add to it.
+        supervisor: the services: states, start, stop.
         libraries: scripts of `library.lua` entries by id.
     """
 
     node: Node
     application: Application
     nursery: trio.Nursery
-    definitions: dict[str, Definition] = attrs.field(factory=dict)
+    supervisor: ServiceManager
     code: Code = attrs.field(factory=Code)
     libraries: dict[str, Script] = attrs.field(factory=dict)
+    definitions: dict[str, Definition] = attrs.field(factory=dict)
+    # Everything was added and what starts by itself was started.
+    started: bool = False
     _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
     _finished: trio.Event = attrs.field(factory=trio.Event)
 
@@ -93,6 +98,10 @@ class App:
         return self.node.hosts[ids[0]]
 
     # -- for kinds
+
+    def all_definitions(self) -> Mapping[str, Definition]:
+        """The definitions that there are, or that there will be when the start is over."""
+        return self.definitions if self.started else self.application.definitions
 
     def kind_of(self, definition: Definition) -> Kind:
         """The kind of a definition that was checked."""
@@ -134,21 +143,25 @@ class App:
     # -- start and stop
 
     async def start(self) -> None:
-        """Add every definition in order of creation."""
+        """Add every definition in order of creation, then start the services."""
         self.node.add_source(self.code)
         for definition in self.application.definitions.values():
             await self.kind_of(definition).add(self, definition)
             self.definitions[definition.id] = definition
+        await self.supervisor.start()
+        self.started = True
 
     async def stop(self, limit: float = STOP_LIMIT) -> None:
-        """Stop in order: hosts last, the newest first; what is left after `limit` is ended."""
+        """Stop in order: services, then hosts, the newest first; after `limit` all is ended."""
         with trio.move_on_after(limit) as scope:
+            await self.supervisor.stop()
             for id in reversed(list(self._host_ends)):
                 await self.close_host(id)
         if scope.cancelled_caught:
             self.abort()
             for ended in self._host_ends.values():
                 await ended.wait()
+        self.supervisor.finish()
         self._finished.set()
 
     def abort(self) -> None:
@@ -221,7 +234,7 @@ async def _run_app(
     try:
         with trio.CancelScope(shield=True):
             async with open_node(name, strict=strict) as node, trio.open_nursery() as nursery:
-                app = App(node, application, nursery)
+                app = App(node, application, nursery, ServiceManager(node, nursery))
                 task_status.started(app)
                 await app.wait_finished()
     except BaseExceptionGroup as group:

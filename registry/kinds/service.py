@@ -6,13 +6,20 @@ Rules: Y20-Y30 (fields), Y6 (references order the start), LD8.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from supervision import Backoff, ServiceSpec
 
 from ..fields import HostRef, ProcessRef, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from .lifecycle import Lifecycle, lifecycle_findings
+
+if TYPE_CHECKING:
+    from ..app import App
+
+KIND = "process.service"
 
 
 @attrs.frozen(slots=True)
@@ -25,6 +32,36 @@ class ProcessService:
     lifecycle: Lifecycle = setting("start, stop and restart", factory=Lifecycle)
 
 
+def service_spec(app: App, definition: Definition) -> ServiceSpec:
+    """What the supervision of a service needs to know.
+
+    Only other services are waited for: everything else that it needs was created before it.
+    """
+    model: ProcessService = definition.model
+    lifecycle = model.lifecycle
+    restart = lifecycle.restart
+    services = {id for id, d in app.all_definitions().items() if d.kind == KIND}
+    return ServiceSpec(
+        id=definition.id,
+        process=model.process,
+        host=model.host,
+        input=model.input,
+        auto_start=lifecycle.auto_start,
+        start_timeout=lifecycle.start_timeout,
+        stop_timeout=lifecycle.stop_timeout,
+        depends_on=tuple(id for id in lifecycle.needs if id in services),
+        backoff=Backoff(
+            initial_delay=restart.initial_delay,
+            max_delay=restart.max_delay,
+            backoff_factor=restart.backoff_factor,
+            jitter=restart.jitter,
+            reset_after=lifecycle.stable_threshold,
+        ),
+        max_attempts=restart.max_attempts,
+        ready=lifecycle.ready,
+    )
+
+
 class ServiceKind(BaseKind):
     """`process.service`."""
 
@@ -34,6 +71,17 @@ class ServiceKind(BaseKind):
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """The rules of its lifecycle."""
         return lifecycle_findings(definition, others)
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """The service is known; it is started with the application, or now if that runs."""
+        app.supervisor.add(service_spec(app, definition))
+        if app.started and definition.model.lifecycle.auto_start:
+            await app.supervisor.start([definition.id])
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """The service and what depends on it have stopped, then it is forgotten."""
+        await app.supervisor.stop([definition.id])
+        app.supervisor.remove(definition.id)
 
 
 PROCESS_SERVICE = ServiceKind()
