@@ -45,12 +45,13 @@ from trio_actors._core.errors import (
 from trio_actors._core.exit import Cause, CauseKind, Exit
 from trio_actors._core.host import Host, HostStatistics
 from trio_actors._core.inherited import Guard, Inherited
-from trio_actors._core.mailbox import Mailbox, Subscription
+from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Event, EventKind, Message, Result
 from trio_actors._core.node import Gate, Node, NodeStatistics
 from trio_actors._core.pid import Pid, is_pid
 from trio_actors._core.process import Process
 from trio_actors._core.scopes import open_node
+from trio_actors._core.subscription import Subscription
 from trio_actors._siblings import check_siblings
 from trio_actors.server import Server, handles
 

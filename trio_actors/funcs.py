@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.current import running
+from trio_actors._core.current import current_or_none
 from trio_actors._core.errors import ErrorKind, make_error
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def service() -> Functions:
 
     Raises: ProcessInvalid, when there is none.
     """
-    caller = running.get(None)
+    caller = current_or_none()
     functions: Functions | None = root_service.get() if caller is None else caller.node.functions
     if functions is None:
         raise make_error(ErrorKind.INVALID, "no functions service on this node")

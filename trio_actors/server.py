@@ -25,7 +25,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import attrs
@@ -37,9 +36,9 @@ from trio_actors._core.context import ProcessContext
 from trio_actors._core.dispatch import Stepped
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
-from trio_actors._core.mailbox import BUDGET, BUDGET_SECONDS
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.subscription import Budget
 from trio_actors._core.task import TaskDrive
 
 if TYPE_CHECKING:
@@ -317,19 +316,18 @@ class AwaitingBody(ServerBody, TaskBody):
 
 
 async def _serve(serving: Served) -> None:
-    left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+    budget = Budget()
+    process = serving.process
     while serving.finished is None:
         item = None if serving.suspended else serving.pop()
         if item is None:
             await serving.wait()
-            left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+            budget.renew()
             continue
         await serving.handle(item)
-        left -= 1
-        stopping = serving.process.forced is not None or serving.process.upgrade is not None
-        if stopping or left <= 0 or perf_counter() >= until:
+        if process.forced is not None or process.upgrade is not None or not budget.take():
             await trio.lowlevel.checkpoint()
-            left, until = BUDGET, perf_counter() + BUDGET_SECONDS
+            budget.renew()
 
 
 async def _maybe(value: Any) -> Any:

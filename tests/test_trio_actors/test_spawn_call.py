@@ -193,7 +193,11 @@ async def test_context_is_copied_and_read_only(host: Host) -> None:
     assert (await host.node.wait(pid)).value == ({"list": [1, [2, 3]]}, "ann", None)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2}, b"bytes", {"deep": [{2}]}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1: 2}, b"bytes", {"deep": [{2}]}],
+    ids=["object", "int-key", "bytes", "nested-set"],
+)
 async def test_context_value_that_may_not_travel(host: Host, value: object) -> None:
     """B3: INVALID, naming the path; nothing is started."""
     with pytest.raises(ProcessInvalid, match=r"^context value k"):

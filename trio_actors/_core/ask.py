@@ -10,17 +10,16 @@ An ask needs no cancel scope: its timeout is a timer of the node, armed only if 
 from __future__ import annotations
 
 from math import inf
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import outcome
 import trio
 
 from trio_actors._core import operations
+from trio_actors._core.code import DECLINED
 from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
-from trio_actors._core.mailbox import BUDGET, BUDGET_SECONDS
 from trio_actors._core.message import Message
 from trio_actors._core.pid import Pid
 
@@ -78,7 +77,6 @@ class Request(Message):
             waiter.wake(outcome.Error(make_error(ErrorKind.UNAVAILABLE, text, retryable=None)))
 
 
-DECLINED = object()  # a server that cannot answer in the caller's turn: go through its mailbox
 Answer = outcome.Value[Any] | outcome.Error
 
 
@@ -141,26 +139,6 @@ class Waiter:
             return trio.lowlevel.Abort.SUCCEEDED
 
         return await trio.lowlevel.wait_task_rescheduled(give_up)
-
-
-class Turns:
-    """How many asks may be answered in the callers' turns before one must be a checkpoint."""
-
-    __slots__ = ("_left", "_until")
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._until = 0.0
-
-    def take(self) -> bool:
-        """Uses one; False if a checkpoint is due."""
-        self._left -= 1
-        return self._left >= 0 and perf_counter() < self._until
-
-    def renew(self) -> None:
-        """A checkpoint has passed."""
-        self._left = BUDGET
-        self._until = perf_counter() + BUDGET_SECONDS
 
 
 def ended_error(callee: Process, exit: Exit) -> ProcessError:

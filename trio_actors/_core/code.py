@@ -31,7 +31,7 @@ class Drive(Protocol):
     direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
 
     def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """The reply to a request in the caller's own turn, `ask.DECLINED`, or a Waiter."""
+        """The reply to a request in the caller's own turn, DECLINED, or a Waiter."""
         ...
 
     def start(self) -> None:
@@ -51,15 +51,24 @@ class Drive(Protocol):
         ...
 
 
-class EndedDrive:
-    """What drives a process that has ended: nothing. Lets go of the drive it had, and its code."""
+DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
+
+
+class MailboxOnly:
+    """Base of drives that answer no request in the caller's turn."""
 
     __slots__ = ()
     direct = False
 
     def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """Nothing."""
-        raise AssertionError("an ended process was asked")
+        """Never."""
+        return DECLINED
+
+
+class EndedDrive(MailboxOnly):
+    """What drives a process that has ended: nothing. Lets go of the drive it had, and its code."""
+
+    __slots__ = ()
 
     def start(self) -> None:
         """Nothing."""

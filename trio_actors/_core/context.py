@@ -11,9 +11,10 @@ from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import extend
-from trio_actors._core.mailbox import PythonMailbox, Subscription
-from trio_actors._core.message import Message, payload_of, vet_topic
+from trio_actors._core.mailbox import PythonMailbox
+from trio_actors._core.message import VETTED, Message, payload_of, vet_topic
 from trio_actors._core.pid import Pid
+from trio_actors._core.subscription import Subscription
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Target
@@ -119,14 +120,14 @@ class ProcessContext:
         Raises: ProcessInvalid (reserved topic), ProcessNotFound, ProcessPermissionDenied, each
             with the message in `undelivered`.
         """
-        process = self.process
         node = self._node
-        target = self._processes.get(Pid(dest))
+        target = self._processes.get(dest)
         value = payload[0] if len(payload) == 1 else payload_of(payload)
-        if target is None or self._guarded or node.gate is not None:
-            operations.send(node, process, dest, topic, value)
+        if target is None or self._guarded or node.gate is not None or self._process is None:
+            operations.send(node, self.process, dest, topic, value)
             return
-        vet_topic(topic)
+        if topic not in VETTED:
+            vet_topic(topic)
         node.delivered += 1
         target.mailbox.put(Message(topic, self.pid, value))
 

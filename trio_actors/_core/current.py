@@ -29,9 +29,13 @@ def current() -> ProcessContext:
     Raises:
         ProcessInvalid: `no process context`, outside every process and function call.
     """
-    context = running.get(None)
-    if isinstance(context, Stepping):
-        context = context.context
+    context = current_or_none()
     if context is None:
         raise make_error(ErrorKind.INVALID, "no process context")
     return context
+
+
+def current_or_none() -> ProcessContext | None:
+    """As `current`; None outside every process and function call."""
+    context = running.get(None)
+    return context.context if isinstance(context, Stepping) else context

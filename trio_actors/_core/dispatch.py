@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.ask import DECLINED, Request, Waiter, ended_error, topic_of
+from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
+from trio_actors._core.code import DECLINED
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
@@ -69,10 +70,9 @@ class Dispatcher:
         try:
             await self._step_for_ever()
         finally:  # cancelled with its host: servers end like tasks would (E37)
-            outside = cancelled_outside()
             for process in self._host.processes():
                 if isinstance(process.drive, Stepped):
-                    process.drive.end(Exit.failed(outside.error, outside.cause))
+                    process.drive.end(cancelled_outside().exit())
 
     async def _step_for_ever(self) -> None:
         ready = self._ready

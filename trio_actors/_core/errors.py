@@ -31,6 +31,8 @@ class ErrorKind(StrEnum):
     RATE_LIMITED = "RateLimited"
     UNKNOWN = ""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
 
 class ProcessError(Exception):
     """Root of every error that this framework raises or delivers; `str(e)` is the message.
@@ -56,7 +58,10 @@ class ProcessError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.kind = self.default_kind if kind is None else ErrorKind(kind)
+        if kind is None:
+            self.kind = self.default_kind
+        else:
+            self.kind = kind if kind.__class__ is ErrorKind else ErrorKind(kind)
         self.retryable = retryable
         self.details: dict[str, Any] | None = dict(details) if details else None
         self.stack = stack

@@ -24,7 +24,7 @@ class CauseKind(StrEnum):
     UPGRADE = "upgrade failed"
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True)
 class Cause:
     """What brought an end about, and the process that did it, if one did."""
 
@@ -43,31 +43,37 @@ class Exit:
     `logged` is true if the failure is in the log, with its traceback (SU40: once).
     """
 
-    __slots__ = ("cause", "error", "logged", "shutdown", "value")
+    __slots__ = ("_error", "cause", "logged", "shutdown", "value")
 
     def __init__(
         self,
         value: Any = None,
-        error: ProcessError | None = None,
+        error: ProcessError | Forced | None = None,
         cause: Cause = _RETURNED,
         *,
         shutdown: bool = False,
     ) -> None:
         self.value = value
-        self.error = error
+        self._error = error
         self.cause = cause
         self.shutdown = shutdown
         self.logged = False
 
     @classmethod
-    def failed(cls, error: ProcessError, cause: Cause = _RAISED) -> Exit:
+    def failed(cls, error: ProcessError | Forced, cause: Cause = _RAISED) -> Exit:
         """An abnormal end."""
         return cls(None, error, cause)
 
     @property
+    def error(self) -> ProcessError | None:
+        """The error of an abnormal end, else None."""
+        error = self._error
+        return error.error if isinstance(error, Forced) else error
+
+    @property
     def abnormal(self) -> bool:
         """True if links are told (K13): the end was an error."""
-        return self.error is not None
+        return self._error is not None
 
     def copied(self) -> Exit:
         """With a deep copy of the value; an error if it cannot be copied (M24, M26)."""
@@ -95,37 +101,49 @@ class Exit:
 
 
 class Forced:
-    """An end decided from outside the code: what it will be, whatever the code does now (E40)."""
+    """An end decided from outside the code: what it will be, whatever the code does now (E40).
 
-    __slots__ = ("cause", "error")
+    The error object is made when somebody looks at it: in a cascade of 10,000 nobody does.
+    """
 
-    def __init__(self, error: ProcessError, cause: Cause) -> None:
-        self.error = error
+    __slots__ = ("_error", "cause", "kind", "message")
+
+    def __init__(self, message: str, kind: ErrorKind, cause: Cause) -> None:
+        self.message = message
+        self.kind = kind
         self.cause = cause
+        self._error: ProcessError | None = None
 
+    @property
+    def error(self) -> ProcessError:
+        """The exit's error."""
+        if self._error is None:
+            self._error = make_error(self.kind, self.message, retryable=None)
+        return self._error
 
-def _forced(message: str, kind: ErrorKind, cause: CauseKind, by: Pid | None) -> Forced:
-    return Forced(make_error(kind, message, retryable=None), Cause(cause, by))
+    def exit(self) -> Exit:
+        """The end that was decided."""
+        return Exit(None, self, self.cause)
 
 
 def terminated(by: Pid | None) -> Forced:
     """E32."""
-    return _forced("process terminated", ErrorKind.CANCELED, CauseKind.TERMINATED, by)
+    return Forced("process terminated", ErrorKind.CANCELED, Cause(CauseKind.TERMINATED, by))
 
 
 def deadline_exceeded(by: Pid | None) -> Forced:
     """E33."""
-    return _forced("cancel deadline exceeded", ErrorKind.CANCELED, CauseKind.DEADLINE, by)
+    return Forced("cancel deadline exceeded", ErrorKind.CANCELED, Cause(CauseKind.DEADLINE, by))
 
 
 def link_failed(by: Pid) -> Forced:
     """E34."""
-    return _forced("linked process failed", ErrorKind.INTERNAL, CauseKind.LINK, by)
+    return Forced("linked process failed", ErrorKind.INTERNAL, Cause(CauseKind.LINK, by))
 
 
 def cancelled_outside() -> Forced:
     """E37."""
-    return _forced("process cancelled", ErrorKind.CANCELED, CauseKind.OUTSIDE, None)
+    return Forced("process cancelled", ErrorKind.CANCELED, Cause(CauseKind.OUTSIDE))
 
 
 def upgrade_failed(reason: ProcessError) -> Exit:

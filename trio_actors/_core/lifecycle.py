@@ -16,6 +16,8 @@ StepT = TypeVar("StepT", bound=StrEnum)
 class State(StrEnum):
     """Where in its life a process is."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
     READY = "ready"  # has PID, mailbox, links; its code has not begun
     RUNNING = "running"
     UPGRADING = "upgrading"  # the old code unwinds, the new has not begun
@@ -24,6 +26,8 @@ class State(StrEnum):
 
 class Step(StrEnum):
     """What happens to a process."""
+
+    __hash__ = str.__hash__
 
     BEGIN = "begin"
     UPGRADE = "upgrade"

@@ -53,7 +53,7 @@ def payload_of(values: tuple[Any, ...]) -> Any:
     return list(values) if values else None
 
 
-_vetted: set[str] = set()  # topics that have passed; programs use few, so the set stays small
+VETTED: set[str] = set()  # topics that have passed; programs use few, so the set stays small
 
 
 def vet_topic(topic: str) -> None:
@@ -63,15 +63,15 @@ def vet_topic(topic: str) -> None:
         ProcessInvalid: the topic begins with `@`.
         TypeError: not a text.
     """
-    if topic in _vetted:
+    if topic in VETTED:
         return
     if not isinstance(topic, str):
         raise TypeError(f"topic must be a str, not {type(topic).__name__}")
     if topic.startswith(RESERVED):
         raise make_error(ErrorKind.INVALID, "cannot send to @ topics")
-    if len(_vetted) >= 4096:
-        _vetted.clear()
-    _vetted.add(topic)
+    if len(VETTED) >= 4096:
+        VETTED.clear()
+    VETTED.add(topic)
 
 
 def copy_value(value: Any, what: str) -> Any:

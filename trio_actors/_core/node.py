@@ -14,11 +14,11 @@ import attrs
 import trio
 
 from trio_actors._core import operations
-from trio_actors._core.ask import Ask, ReplyT, Turns, ask, topic_of
+from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.clock import Clock
 from trio_actors._core.code import ENDED_DRIVE
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors._core.exit import Exit
+from trio_actors._core.exit import Exit, link_failed
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
@@ -26,6 +26,7 @@ from trio_actors._core.message import Event, EventKind, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pid import CONTROL_HOST, Pid, format_pid
 from trio_actors._core.process import Cancel, Item, Process
+from trio_actors._core.subscription import Budget
 from trio_actors._core.topology import Topology
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Node:
         self.guard: Guard = DenyAll()
         self.gate: Gate | None = None
         self.functions: Any = None  # what calls functions; trio_actors.functions sets it
-        self.processes: dict[Pid, Process] = {}
+        self.processes: dict[str, Process] = {}
         self.names = Names()
         self.topology = Topology()
         self.exits = ExitMemory()
@@ -78,7 +79,7 @@ class Node:
         self.now: Callable[[], float] = trio.current_time
         self.wall_time: Callable[[], float] = time.time
         self.clock = Clock(self._start_clock)
-        self.turns = Turns()
+        self.turns = Budget()  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
         self._count = 0
         self._control: Pid | None = None
@@ -167,8 +168,11 @@ class Node:
             for peer in peers:  # 5
                 process = self.processes.get(peer)
                 if process is not None:
-                    event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
-                    self.post(pid, process, event)
+                    if process.trap_links or self.gate is not None:
+                        event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
+                        self.post(pid, process, event)
+                    else:
+                        process.force(link_failed(pid))  # K14, without the event nobody sees
 
     # -- code by registry id
 

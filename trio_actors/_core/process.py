@@ -124,7 +124,9 @@ class Process:
         """Takes what `Node.post` lets through; nothing is handled after the end."""
         if self.state is State.ENDED:
             return
-        if isinstance(item, Message):
+        if item is START:
+            self.drive.start()
+        elif isinstance(item, Message):
             self.mailbox.put(item)
         elif isinstance(item, Event):
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
@@ -134,8 +136,6 @@ class Process:
         elif isinstance(item, Cancel):
             self.mailbox.put_event(item.event)
             self.limit(item.deadline, item.event.sender)
-        else:
-            self.drive.start()
 
     def limit(self, deadline: float, by: Pid) -> None:
         """The earliest deadline wins (K7)."""
@@ -168,7 +168,7 @@ class Process:
     def take_watchers(self) -> list[ExitWatcher]:
         """Those to call now; there will be no others."""
         watchers, self._on_exit = self._on_exit, None
-        return list(watchers or ())
+        return list(watchers) if watchers else []
 
     def doing(self) -> str:
         """The state for people: `ready`, `idle`, `blocked`, `running`, `upgrading`, `ended`."""

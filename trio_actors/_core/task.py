@@ -8,11 +8,12 @@ gives the exit. Trio's own cancellation from outside is never swallowed: it is r
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.ask import DECLINED
+from trio_actors._core.code import MailboxOnly
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
     FATAL,
@@ -43,21 +44,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_actors.process")
 
 
-class TaskDrive:
+class TaskDrive(MailboxOnly):
     """Runs a `TaskBody` as one task of the host's nursery."""
 
-    __slots__ = ("body", "process", "scope", "task")
-    direct = False
+    __slots__ = ("body", "process", "scope")
 
     def __init__(self, process: Process, body: TaskBody) -> None:
         self.process = process
         self.body: TaskBody | None = body
         self.scope = trio.CancelScope(deadline=process.deadline)
-        self.task: trio.lowlevel.Task | None = None
-
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """Never: a task answers in its own turn."""
-        return DECLINED
 
     def start(self) -> None:
         """Starts the task."""
@@ -70,7 +65,7 @@ class TaskDrive:
         if self.body is not None:
             self.body.interrupted()
         forced = self.process.forced
-        self.scope.cancel(reason=forced.error.message if forced else "upgrade")
+        self.scope.cancel(reason=forced.message if forced else "upgrade")
 
     def limit(self, deadline: float) -> None:
         """The scope's deadline is the process's (K6)."""
@@ -82,12 +77,24 @@ class TaskDrive:
         return "idle" if isinstance(mailbox, PythonMailbox) and mailbox.idle() else "blocked"
 
     async def _run(self) -> None:
+        """One coroutine, not several: each frame of an idle process costs 0.3 KB."""
         process = self.process
-        assert process.context is not None
-        running.set(process.context)
-        self.task = trio.lowlevel.current_task()
+        context = process.context
+        assert context is not None
+        running.set(context)
         while True:
-            end, outside = await self._run_body()
+            value: Any = None
+            error: BaseException | None = None
+            if process.forced is None:
+                process.step(Step.BEGIN)
+                assert self.body is not None
+                try:
+                    with self.scope:
+                        value = await self.body.run(context)
+                except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+                    error = exc
+            end, outside = judge(process, value, error)
+            del error  # this frame is in its traceback: a cycle
             if process.calls is not None:
                 await process.calls.finish()
             if end is None:
@@ -97,32 +104,13 @@ class TaskDrive:
                         continue
                     return  # the new code is run in another way
             break
-        self.body = self.task = None
+        self.body = None
         process.node.end(process, end)
         if outside is not None:
             try:
                 raise outside
             finally:
                 del outside  # this frame is in its traceback: a cycle
-
-    async def _run_body(self) -> tuple[Exit | None, BaseException | None]:
-        """Runs the body once: its exit (None: it is to be upgraded), and what goes on outwards."""
-        process = self.process
-        value: Any = None
-        error: BaseException | None = None
-        if process.forced is None:
-            process.step(Step.BEGIN)
-            assert self.body is not None
-            assert process.context is not None
-            try:
-                with self.scope:
-                    value = await self.body.run(process.context)
-            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-                error = exc
-        try:
-            return judge(process, value, error)
-        finally:
-            del error  # this frame is in its traceback: a cycle
 
     def _adopt(self, drive: Drive) -> bool:
         """Goes on with the upgraded code in this very task; starts a drive of another kind."""
@@ -170,6 +158,9 @@ def judge(
 
     The exit is None if the code was stopped for an upgrade, which is then to be carried out.
     """
+    undisturbed = process.forced is None and process.upgrade is None and process.deadline == inf
+    if error is None and undisturbed:
+        return Exit(value), None
     parts = leaves(error) if error is not None else []
     cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
     failures = [p for p in parts if isinstance(p, Exception) and not isinstance(p, FATAL)]
@@ -189,12 +180,11 @@ def judge(
             logger.info(
                 "process %s (%s) returned while it was being ended", process.pid, process.id
             )
-        return Exit.failed(forced.error, forced.cause), outwards
+        return forced.exit(), outwards
     if failures:
         return _failed(process, error, failures), outwards
     if outwards is not None:  # E37; for E38 watchers are told the same: its end came from outside
-        outside = cancelled_outside()
-        return Exit.failed(outside.error, outside.cause), outwards
+        return cancelled_outside().exit(), outwards
     if process.upgrade is not None:
         return None, None
     return Exit(value), None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.current import running
+from trio_actors._core.current import current_or_none
 from trio_actors._core.inherited import Inherited, copy_values, extend
 from trio_actors.functions.permission import inherited_of, require
 from trio_actors.security.actor import Actor
@@ -70,11 +70,11 @@ class Executor:
 
     async def call(self, id: str, *args: Any) -> Any:
         """As `functions.call`. Checkpoint: always."""
-        return await self.call_from(running.get(None), id, args)
+        return await self.call_from(current_or_none(), id, args)
 
     def async_(self, id: str, *args: Any) -> Future:
         """As `functions.async_`."""
-        return self.start_from(running.get(None), id, args)
+        return self.start_from(current_or_none(), id, args)
 
     async def call_from(self, caller: ProcessContext | None, id: str, args: tuple[Any, ...]) -> Any:
         """`call` for a given caller."""
@@ -93,4 +93,4 @@ class Executor:
         )
 
     def _require(self, action: str, resource: str) -> None:
-        require(self._functions.node, running.get(None), action, resource)
+        require(self._functions.node, current_or_none(), action, resource)

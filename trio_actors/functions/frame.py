@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import trio
 
+from trio_actors._core.code import MailboxOnly
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
@@ -49,7 +50,7 @@ logger = logging.getLogger("trio_actors.functions")
 NO_BAGGAGE: Mapping[str, Any] = {}
 
 
-class FrameDrive:
+class FrameDrive(MailboxOnly):
     """Stops the code of a frame: the kernel's Drive of a function call."""
 
     __slots__ = ("frame",)
@@ -235,7 +236,7 @@ class FrameContext(ProcessContext):
             process.mailbox.exhaust()
         if self.cancel_scope is not None:
             forced = process.forced if process is not None else None
-            self.cancel_scope.cancel(reason=forced.error.message if forced else "frame ended")
+            self.cancel_scope.cancel(reason=forced.message if forced else "frame ended")
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 import trio
 
-from trio_actors._core.current import running
+from trio_actors._core.current import current_or_none
 from trio_actors._core.errors import ErrorKind, ProcessError, as_process_error, fresh, make_error
 from trio_actors._core.host import Host
 from trio_actors._core.inherited import DenyAll, Inherited
@@ -180,11 +180,11 @@ class Functions:
 
         Checkpoint: always. Raises: the callee's error; F1-F3.
         """
-        return self.call_from(running.get(None), id, args)
+        return self.call_from(current_or_none(), id, args)
 
     def async_(self, id: str, *args: Any) -> Future:
         """Starts a call and returns its future; never waits, no checkpoint (FU7)."""
-        return self.start_from(running.get(None), id, args)
+        return self.start_from(current_or_none(), id, args)
 
     def new(self) -> Executor:
         """An executor, for calls with other context, actor, scope or options."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.current import running
+from trio_actors._core.current import current_or_none
 from trio_actors.functions.permission import inherited_of
 from trio_actors.security.actor import Actor
 from trio_actors.security.conditions import Check
@@ -43,7 +43,7 @@ def explain(action: str, resource: str, meta: Mapping[str, Any] | None = None) -
 
     A check of a module permits more: with actor or scope missing it permits, unless strict (SE5).
     """
-    caller = running.get(None)
+    caller = current_or_none()
     inherited = inherited_of(caller)
     actor, scope = inherited.actor, inherited.scope
     if actor is None or scope is None:
