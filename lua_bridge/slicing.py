@@ -3,8 +3,9 @@
 The theory: Lua 5.4 lets a count hook yield, and a new coroutine inherits the C hook of the one that
 makes it. So one `lua_sethook` on the main state slices every coroutine of that state. The hook is a
 ctypes callback; it never lets a longjmp pass through Python: `lua_yieldk` inside a hook only sets a
-flag, and where a coroutine cannot yield (inside table.sort) the callback asks the state to arm its
-Lua hook, which raises by itself.
+flag. Where a coroutine cannot yield (inside table.sort) the callback asks the state to arm its Lua
+hook, which raises by itself. The host's own functions run inside the script's coroutines and share
+tables between processes, so they are never interrupted: the hook looks again a little later.
 
 It needs the C API symbols of lupa's library, which not every build exports: `available()` tries it
 out. Without it, or with TRIO_ACTORS_LUA_SLICING=0, one step runs until it blocks or its instruction
@@ -23,7 +24,22 @@ REGISTRY = -1_001_000  # LUA_REGISTRYINDEX of 5.4
 ARM = b"trio_actors.arm"
 SWITCH = "TRIO_ACTORS_LUA_SLICING"
 
-_HOOK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+RETRY = 200  # instructions until the next try, when the host's own code was running
+
+
+class _Debug(ctypes.Structure):
+    """The head of lua_Debug of 5.4; Lua owns the memory."""
+
+    _fields_ = (
+        ("event", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("namewhat", ctypes.c_char_p),
+        ("what", ctypes.c_char_p),
+        ("source", ctypes.c_char_p),
+    )
+
+
+_HOOK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(_Debug))
 
 
 @functools.cache
@@ -32,6 +48,7 @@ def _library() -> Any:
     pointer, number = ctypes.c_void_p, ctypes.c_int
     for name, result, arguments in (
         ("lua_sethook", None, [pointer, _HOOK, number, number]),
+        ("lua_getinfo", number, [pointer, ctypes.c_char_p, ctypes.POINTER(_Debug)]),
         ("lua_isyieldable", number, [pointer]),
         ("lua_yieldk", number, [pointer, number, pointer, pointer]),
         ("lua_getfield", number, [pointer, number, ctypes.c_char_p]),
@@ -53,16 +70,26 @@ class Slicer:
     def __init__(self, main: int, quantum: int, instructions: int) -> None:
         self.ticks = 0
         self._limit = max(1, instructions // quantum)
-        self._callback = self._make(main)  # lives as long as the state
+        self._callback = self._make(main, quantum)  # lives as long as the state
         _library().lua_sethook(main, self._callback, MASK_COUNT, quantum)
 
-    def _make(self, main: int) -> Any:
+    def _make(self, main: int, quantum: int) -> Any:
         library = _library()
         yieldable, yieldk = library.lua_isyieldable, library.lua_yieldk
+        getinfo, sethook = library.lua_getinfo, library.lua_sethook
+        hurried: set[int] = set()  # coroutines whose hook comes again after RETRY instructions
 
-        def hook(state: int, _: int) -> None:
+        def hook(state: int, debug: Any) -> None:
             if state == main:
                 return
+            getinfo(state, b"S", debug)
+            if debug.contents.source.startswith(b"=host:"):  # never in the middle of a delivery
+                hurried.add(state)
+                sethook(state, callback, MASK_COUNT, RETRY)
+                return
+            if state in hurried:
+                hurried.discard(state)
+                sethook(state, callback, MASK_COUNT, quantum)
             if yieldable(state):
                 yieldk(state, 0, None, None)
                 return
@@ -73,7 +100,8 @@ class Slicer:
                 library.lua_pushthread(state)
                 library.lua_pcallk(state, 1, 0, 0, None, None)
 
-        return _HOOK(hook)
+        callback = _HOOK(hook)
+        return callback
 
 
 def address(text: str) -> int:
