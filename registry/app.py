@@ -27,6 +27,9 @@ from lua_bridge.modules.io import TERMINAL
 from supervision import ServiceManager
 from trio_actors import Host, Node, Pid, Target, open_node
 from trio_actors._core.scopes import reraise
+from trio_actors.funcs import root_service
+from trio_actors.functions import Functions
+from trio_actors.security import Policy
 
 from .definitions import Application, read_application
 from .kind import Definition, Kind
@@ -57,6 +60,7 @@ class App:
         definitions: the definitions in force now, by id.
         code: targets by registry id; kinds add to it.
         supervisor: the services: states, start, stop.
+        functions: the functions service: calls, pools, interceptors.
         libraries: scripts of `library.lua` entries by id.
     """
 
@@ -64,8 +68,10 @@ class App:
     application: Application
     nursery: trio.Nursery
     supervisor: ServiceManager
+    functions: Functions
     code: Code = attrs.field(factory=Code)
     libraries: dict[str, Script] = attrs.field(factory=dict)
+    policies: dict[str, Policy] = attrs.field(factory=dict)
     definitions: dict[str, Definition] = attrs.field(factory=dict)
     # Everything was added and what starts by itself was started.
     started: bool = False
@@ -75,10 +81,11 @@ class App:
     # -- for users
 
     async def call(self, id: str, *args: Any) -> Any:
-        """Call a function, or a process with a default host (C8). Checkpoint: always."""
-        definition = self.definitions.get(id)
-        host = getattr(definition.meta, "default_host", None) if definition else None
-        return await self.node.call(id, *args, host=host or "")
+        """Call a function, or a process with a default host (C8). Checkpoint: always.
+
+        Raises: the callee's error; ProcessNotFound for an id that cannot be called.
+        """
+        return await self.functions.call(id, *args)
 
     async def spawn(self, id: str, host: str, *args: Any, **options: Any) -> Pid:
         """Start a process on a host and return its PID; options as `Host.spawn`."""
@@ -161,6 +168,7 @@ class App:
             self.abort()
             for ended in self._host_ends.values():
                 await ended.wait()
+        await self.functions.aclose()
         self.supervisor.finish()
         self._finished.set()
 
@@ -218,10 +226,12 @@ async def start_application(
         async with trio.open_nursery() as around:
             with application.importable():
                 app: App = await around.start(_run_app, application, name, strict)
+                token = root_service.set(app.functions)
                 try:
                     await app.start()
                     yield app
                 finally:
+                    root_service.reset(token)
                     with trio.CancelScope(shield=True):
                         await app.stop(stop_limit)
     except BaseExceptionGroup as group:
@@ -234,7 +244,9 @@ async def _run_app(
     try:
         with trio.CancelScope(shield=True):
             async with open_node(name, strict=strict) as node, trio.open_nursery() as nursery:
-                app = App(node, application, nursery, ServiceManager(node, nursery))
+                app = App(
+                    node, application, nursery, ServiceManager(node, nursery), Functions(node)
+                )
                 task_status.started(app)
                 await app.wait_finished()
     except BaseExceptionGroup as group:

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from trio_actors.fields import shown
+
 from .catalog import Catalog
 from .entry import Entry
 from .kind import Definition, Definitions, Finding, Kind
@@ -50,10 +52,7 @@ def check(
             problems += made
     for definition in definitions.values():
         problems += _check_references(definition, unique, catalog, uncertain)
-    needs = {
-        definition.id: [ref.id for ref in definition.references if ref.orders]
-        for definition in definitions.values()
-    }
+    needs = {d.id: list(_needs(d, definitions, catalog)) for d in definitions.values()}
     order, cycles = creation_order(needs)
     problems += [_cycle_problem(cycle, definitions) for cycle in cycles]
     for definition in definitions.values():
@@ -150,11 +149,18 @@ def _reference_problem(
     )
 
 
+def _needs(definition: Definition, others: Definitions, catalog: Catalog) -> Iterable[str]:
+    yield from (reference.id for reference in definition.references)
+    more = getattr(catalog.get(definition.kind), "needs", None)
+    if more is not None:
+        yield from more(definition, others)
+
+
 def _cycle_problem(cycle: list[str], definitions: Definitions) -> Problem:
     """One problem per cycle, at the reference with which its first entry leads into it."""
     first = definitions[cycle[0]]
     follower = cycle[1] if len(cycle) > 1 else cycle[0]
-    path = next(ref.path for ref in first.references if ref.id == follower)
+    path = next((ref.path for ref in first.references if ref.id == follower), ())
     got = " -> ".join([*cycle, cycle[0]])
     at = first.entry.value_at(path)
     return Problem(at, first.id, field_text(path), "references without a cycle", got)
@@ -166,7 +172,8 @@ def _findings(
     find = getattr(catalog.get(definition.kind), "findings", None)
     found: Iterable[Finding] = find(definition, definitions) if find is not None else ()
     for finding in found:
-        at = definition.entry.value_at(finding.path)
+        is_key = bool(finding.path) and finding.got == shown(finding.path[-1])
+        at = (definition.entry.key_at if is_key else definition.entry.value_at)(finding.path)
         if finding.place is not None:
             at = Position(*finding.place)
         hint = nearest(_quoted(finding.got), finding.choices)

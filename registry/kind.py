@@ -99,6 +99,10 @@ class BaseKind:
         """What else is wrong with this entry, seen together with all others. Never raises."""
         return ()
 
+    def needs(self, definition: Definition, others: Definitions) -> Iterable[str]:
+        """Ids that have to be created first although no field names them."""
+        return ()
+
     async def add(self, app: App, definition: Definition) -> None:
         """Nothing happens at run time."""
 

@@ -23,8 +23,6 @@ class Reference:
     path: Path
     id: str
     ref: Ref = attrs.field(factory=Ref)
-    # Where the other entry has to be created first. False: it only has to exist.
-    orders: bool = True
 
 
 def references_of(model: Any, prefix: Path = ()) -> tuple[Reference, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 _HOSTS = "registry.kinds.hosts"
 _CODE = "registry.kinds.code"
+_FUNCTIONS = "registry.kinds.functions"
+_SECURITY = "registry.kinds.security"
 
 BUILTIN: Mapping[str, str] = {
     "process.host": f"{_HOSTS}:PROCESS_HOST",
@@ -16,8 +18,11 @@ BUILTIN: Mapping[str, str] = {
     "process.lua": f"{_CODE}:PROCESS_LUA",
     "process.py": f"{_CODE}:PROCESS_PY",
     "library.lua": f"{_CODE}:LIBRARY_LUA",
-    "function.lua": f"{_CODE}:FUNCTION_LUA",
-    "function.py": f"{_CODE}:FUNCTION_PY",
+    "function.lua": f"{_FUNCTIONS}:FUNCTION_LUA",
+    "function.py": f"{_FUNCTIONS}:FUNCTION_PY",
+    "function.interceptor": f"{_FUNCTIONS}:FUNCTION_INTERCEPTOR",
+    "security.policy": f"{_SECURITY}:POLICY",
+    "security.policy.expr": f"{_SECURITY}:POLICY_EXPR",
     "process.service": "registry.kinds.service:PROCESS_SERVICE",
     "registry.entry": "registry.kind:REGISTRY_ENTRY",
 }
@@ -27,5 +32,4 @@ EXTRAS: Mapping[str, str] = {
     "hypercorn": "http",
     "starlette": "http",
     "cronsim": "schedule",
-    "cel_expr_python": "policy",
 }

@@ -1,12 +1,12 @@
-"""Entries that hold code: processes, functions and libraries, in Lua and in Python.
+"""Entries that hold code: processes and libraries, in Lua and in Python; the base of functions.
 
-Rules: functions.md section 2 (fields), E1, E2, DE1, DE6 (imports), DE9, DE11 (Python sources), PL3,
-IC7 (pools and default options), C8, F27 (`meta.default_host`).
+Rules: functions.md section 2 (fields), E1, E2, DE1, DE6 (imports), DE9, DE11 (Python sources), C8,
+F27 (`meta.default_host`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +15,18 @@ import attrs
 from lua_bridge import LuaTarget
 from lua_bridge.modules import MODULES
 from lua_bridge.syntax import syntax_error
+from trio_actors import Target
 from trio_actors._core.code import function_target
-from trio_actors.fields import shown
+from trio_actors.fields import FieldError, shown
+from trio_actors.functions.options import parse_options
 
 from ..fields import HostRef, LibraryRef, Text, Within, setting
+from ..ids import resolve
 from ..kind import BaseKind, Definition, Definitions, Finding
 from ..lua_source import SOURCE, limits_of, script_of
 from ..problems import listed
 from ..python_source import SourceError, load_callable
+from ..structure import split_path
 
 if TYPE_CHECKING:
     from ..app import App
@@ -77,32 +81,43 @@ class LibraryLua:
 
 
 @attrs.frozen(slots=True)
-class FunctionLua:
-    """A function written in Lua."""
-
-    source: Text = setting("the script, or `file://path`")
-    method: Text = setting("the function that is called")
-    modules: Modules = setting("built-in modules the script uses", default=())
-    imports: Imports = setting("alias: library", factory=dict)
-    pool: Any = setting("how many calls run at once", default=None)
-    limits: Limits = setting("what the script may use", factory=Limits)
-
-
-@attrs.frozen(slots=True)
-class FunctionPy:
-    """A function written in Python."""
-
-    source: Text = setting("`package.module:callable`, `def` or `async def`")
-    pool: Any = setting("how many calls run at once", default=None)
-
-
-@attrs.frozen(slots=True)
 class ProcessMeta:
     """The keys of `meta` that a process knows."""
 
     default_host: HostRef | None = setting(
         "where it runs when it is called as a function", default=None
     )
+    options: dict[str, Any] | None = setting("default call options", default=None)
+
+
+def callable_on(definition: Definition) -> str | None:
+    """The host on which a process runs when it is called as a function. Rule: C8."""
+    meta: ProcessMeta = definition.meta
+    written = (meta.options or {}).get("default_host")
+    if meta.default_host is None and isinstance(written, str):
+        return resolve(written, definition.entry.namespace)
+    return meta.default_host
+
+
+def option_findings(definition: Definition, others: Definitions) -> Iterable[Finding]:
+    """What is wrong with `meta.options`. Rules: IC7, C8."""
+    options = definition.entry.meta.get("options")
+    if isinstance(options, Mapping) and "default_host" in options:
+        options = dict(options)
+        host = options.pop("default_host")
+        ids = [id for id, other in others.items() if other.kind == "process.host"]
+        if not isinstance(host, str) or resolve(host, definition.entry.namespace) not in ids:
+            where = ("meta", "options", "default_host")
+            yield Finding(where, "the id of a process.host", shown(host), tuple(ids))
+    try:
+        parse_options(options, "meta.options")
+    except FieldError as error:
+        yield of_field_error(error)
+
+
+def of_field_error(error: FieldError) -> Finding:
+    """A mistake found by a parser of the packages below."""
+    return Finding(split_path(error.path), error.expected, error.found, error.choices)
 
 
 class PythonKind(BaseKind):
@@ -141,6 +156,25 @@ class LuaKind(BaseKind):
                 yield Finding(("imports", alias), "an alias that is not empty", shown(alias))
 
 
+def add_process(app: App, definition: Definition, target: Target) -> None:
+    """The id can be spawned, and called if it has a default host."""
+    app.code.targets[definition.id] = target
+    host = callable_on(definition)
+    if host is not None:
+        options = {k: v for k, v in (definition.meta.options or {}).items() if k != "default_host"}
+        meta = {**definition.entry.meta, "options": options}
+        app.functions.install_process(definition.id, host, meta=meta)
+    elif app.functions.has(definition.id):
+        app.functions.remove(definition.id)
+
+
+def remove_process(app: App, definition: Definition) -> None:
+    """The id is unknown; running processes go on."""
+    del app.code.targets[definition.id]
+    if app.functions.has(definition.id):
+        app.functions.remove(definition.id)
+
+
 class ProcessLuaKind(LuaKind):
     """`process.lua`."""
 
@@ -148,16 +182,21 @@ class ProcessLuaKind(LuaKind):
     meta_model = ProcessMeta
     doc = "A process whose code is a Lua script."
 
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The script, and the default options of calls."""
+        yield from super().findings(definition, others)
+        yield from option_findings(definition, others)
+
     async def add(self, app: App, definition: Definition) -> None:
         """The id can be spawned when this returns."""
         script = script_of(definition, app.libraries)
         model: ProcessLua = definition.model
         target = LuaTarget(script, model.method, limits_of(model.limits))
-        app.code.targets[definition.id] = target
+        add_process(app, definition, target)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""
-        del app.code.targets[definition.id]
+        remove_process(app, definition)
 
 
 class ProcessPyKind(PythonKind):
@@ -178,15 +217,16 @@ class ProcessPyKind(PythonKind):
                 got = "a plain function" if not iscoroutinefunction(function) else str(error)
                 yield Finding(("source",), "an async def main(ctx, *args)", got)
         yield from found
+        yield from option_findings(definition, others)
 
     async def add(self, app: App, definition: Definition) -> None:
         """The id can be spawned when this returns."""
         function = load_callable(definition.model.source)
-        app.code.targets[definition.id] = function_target(function, id=definition.id)
+        add_process(app, definition, function_target(function, id=definition.id))
 
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""
-        del app.code.targets[definition.id]
+        remove_process(app, definition)
 
 
 class LibraryLuaKind(LuaKind):
@@ -204,22 +244,6 @@ class LibraryLuaKind(LuaKind):
         del app.libraries[definition.id]
 
 
-class FunctionLuaKind(LuaKind):
-    """`function.lua`."""
-
-    model = FunctionLua
-    doc = "A function whose code is a Lua script."
-
-
-class FunctionPyKind(PythonKind):
-    """`function.py`."""
-
-    model = FunctionPy
-    doc = "A function whose code is a Python callable."
-
-
 PROCESS_LUA = ProcessLuaKind()
 PROCESS_PY = ProcessPyKind()
 LIBRARY_LUA = LibraryLuaKind()
-FUNCTION_LUA = FunctionLuaKind()
-FUNCTION_PY = FunctionPyKind()

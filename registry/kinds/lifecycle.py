@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import attrs
 
 from ..fields import AnyRef, Described, Ref, SecondsOrDefault, Within, ZeroIsDefault, setting
+from ..ids import resolve
 from ..kind import Definition, Definitions, Finding
 from ..problems import Path
 
@@ -85,10 +86,20 @@ def lifecycle_findings(
         return
     known = tuple(sorted(groups_of(others)))
     for index, group in enumerate(lifecycle.security.groups):
-        name = group if ":" in group else f"{definition.entry.namespace}:{group}"
-        if name not in known:
+        if resolve(group, definition.entry.namespace) not in known:
             where: Path = (*path, "security", "groups", index)
             yield Finding(where, "a group that a policy names", f'"{group}"', known)
+
+
+def policies_needed(definition: Definition, others: Definitions) -> Iterable[str]:
+    """The policies that the groups of a lifecycle mean: they have to be there first."""
+    security: Security | None = definition.model.lifecycle.security
+    wanted = {
+        resolve(name, definition.entry.namespace) for name in (security and security.groups) or ()
+    }
+    for other in others.values() if wanted else ():
+        if POLICY.accepts(other.kind) and wanted & groups_of({other.id: other}):
+            yield other.id
 
 
 def groups_of(others: Definitions) -> set[str]:
@@ -97,5 +108,5 @@ def groups_of(others: Definitions) -> set[str]:
         group
         for definition in others.values()
         if POLICY.accepts(definition.kind)
-        for group in definition.model.groups
+        for group in (resolve(name, definition.entry.namespace) for name in definition.model.groups)
     }

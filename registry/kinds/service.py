@@ -14,7 +14,8 @@ from supervision import Backoff, ServiceSpec
 
 from ..fields import HostRef, ProcessRef, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
-from .lifecycle import Lifecycle, lifecycle_findings
+from .lifecycle import Lifecycle, lifecycle_findings, policies_needed
+from .security import actor_and_scope
 
 if TYPE_CHECKING:
     from ..app import App
@@ -40,6 +41,7 @@ def service_spec(app: App, definition: Definition) -> ServiceSpec:
     model: ProcessService = definition.model
     lifecycle = model.lifecycle
     restart = lifecycle.restart
+    actor, scope = actor_and_scope(app, lifecycle.security, definition.entry.namespace)
     services = {id for id, d in app.all_definitions().items() if d.kind == KIND}
     return ServiceSpec(
         id=definition.id,
@@ -59,6 +61,8 @@ def service_spec(app: App, definition: Definition) -> ServiceSpec:
         ),
         max_attempts=restart.max_attempts,
         ready=lifecycle.ready,
+        actor=actor,
+        scope=scope,
     )
 
 
@@ -71,6 +75,10 @@ class ServiceKind(BaseKind):
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """The rules of its lifecycle."""
         return lifecycle_findings(definition, others)
+
+    def needs(self, definition: Definition, others: Definitions) -> Iterable[str]:
+        """The policies of its groups."""
+        return policies_needed(definition, others)
 
     async def add(self, app: App, definition: Definition) -> None:
         """The service is known; it is started with the application, or now if that runs."""

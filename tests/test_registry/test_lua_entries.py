@@ -131,7 +131,7 @@ async def test_io_works_on_a_terminal_host_only(app_path: Path) -> None:
              '"app:data", a registry.entry',
              "app/a.yaml:6:27: entry app:x: imports.b: expected the id of a library.lua, got "
              '"app:nothing", which does not exist',
-             'app/a.yaml:6:40: entry app:x: imports.: expected an alias that is not empty, got ""'],
+             'app/a.yaml:6:36: entry app:x: imports.: expected an alias that is not empty, got ""'],
         ),
         (
             "kind: library.lua\n    source: return 1\n    imports: {y: y}\n"

@@ -1,0 +1,135 @@
+"""`function.lua`, `function.py` and `function.interceptor`.
+
+Rules: functions.md section 2 (fields), DE1, DE9-DE11, PL3, IC7 (pools and options are checked at
+the load), PL16, PL17 (an update puts a new version in place), IC11, IC12 (interceptors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trio_actors.fields import FieldError
+from trio_actors.functions import PythonCallee, parse_pool
+from trio_actors.functions.options import parse_options
+
+from ..fields import Text, Texts, setting
+from ..kind import BaseKind, Definition, Definitions, Finding
+from ..python_source import load_callable
+from .code import Imports, Limits, LuaKind, Modules, PythonKind, of_field_error
+
+if TYPE_CHECKING:
+    from ..app import App
+
+
+@attrs.frozen(slots=True)
+class FunctionLua:
+    """A function written in Lua."""
+
+    source: Text = setting("the script, or `file://path`")
+    method: Text = setting("the function that is called")
+    modules: Modules = setting("built-in modules the script uses", default=())
+    imports: Imports = setting("alias: library", factory=dict)
+    pool: Any = setting("how many calls run at once", default=None)
+    limits: Limits = setting("what the script may use", factory=Limits)
+
+
+@attrs.frozen(slots=True)
+class FunctionPy:
+    """A function written in Python."""
+
+    source: Text = setting("`package.module:callable`, `def` or `async def`")
+    pool: Any = setting("how many calls run at once", default=None)
+
+
+@attrs.frozen(slots=True)
+class FunctionInterceptor:
+    """Python code around calls."""
+
+    source: Text = setting("`package.module:callable`, an `async def interceptor(call, next)`")
+    order: int = setting("the lowest is the outermost", default=50)
+    match: Texts = setting("globs of function ids", default=("*",))
+
+
+def function_findings(definition: Definition) -> Iterable[Finding]:
+    """What is wrong with the pool and with the default call options."""
+    for parse, value, path in (
+        (parse_pool, definition.model.pool, "pool"),
+        (parse_options, definition.entry.meta.get("options"), "meta.options"),
+    ):
+        try:
+            parse(value, path)
+        except FieldError as error:
+            yield of_field_error(error)
+
+
+class FunctionPyKind(PythonKind):
+    """`function.py`."""
+
+    model = FunctionPy
+    doc = "A function whose code is a Python callable."
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The source, the pool and the options."""
+        yield from super().findings(definition, others)
+        yield from function_findings(definition)
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """The function can be called when this returns."""
+        model: FunctionPy = definition.model
+        callee = PythonCallee(load_callable(model.source))
+        app.functions.install(definition.id, callee, pool=model.pool, meta=definition.entry.meta)
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """New calls run the new version, accepted ones finish on the old one. Rule: PL16."""
+        await self.add(app, new)
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """Later calls find nothing, accepted ones finish. Rule: PL18."""
+        app.functions.remove(definition.id)
+
+
+class InterceptorKind(PythonKind):
+    """`function.interceptor`."""
+
+    model = FunctionInterceptor
+    doc = "Python code that runs around calls of functions; its name is its id."
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The source has to be an async function."""
+        found = list(super().findings(definition, others))
+        if not found and not iscoroutinefunction(load_callable(definition.model.source)):
+            expected = "an async def interceptor(call, next)"
+            found.append(Finding(("source",), expected, "a plain function"))
+        return found
+
+    async def add(self, app: App, definition: Definition) -> None:
+        """Later calls pass it."""
+        model: FunctionInterceptor = definition.model
+        app.functions.add_interceptor(
+            definition.id, load_callable(model.source), order=model.order, match=model.match
+        )
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """Later calls do not pass it."""
+        app.functions.remove_interceptor(definition.id)
+
+
+class FunctionLuaKind(LuaKind):
+    """`function.lua`."""
+
+    model = FunctionLua
+    doc = "A function whose code is a Lua script."
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """The script, the pool and the options."""
+        yield from super().findings(definition, others)
+        yield from function_findings(definition)
+
+
+FUNCTION_LUA: BaseKind = FunctionLuaKind()
+FUNCTION_PY: BaseKind = FunctionPyKind()
+FUNCTION_INTERCEPTOR: BaseKind = InterceptorKind()
