@@ -7,7 +7,13 @@ import pytest
 import trio
 
 from registry import open_app
-from trio_actors import ProcessNotFound, ProcessPermissionDenied, ProcessTimeout, funcs
+from trio_actors import (
+    ProcessError,
+    ProcessNotFound,
+    ProcessPermissionDenied,
+    ProcessTimeout,
+    funcs,
+)
 
 WriteApp = Callable[..., Path]
 
@@ -28,6 +34,19 @@ entries:
     source: code_of_functions:process
     meta: {options: {default_host: hosts, timeout: 1s}}
   - {name: hosts, kind: process.host}
+  - name: lua_add
+    kind: function.lua
+    method: add
+    modules: [ctx, time]
+    pool: {workers: 1}
+    source: |
+      local M = {}
+      function M.add(a, b)
+        if a == "boom" then error({}) end
+        if a == "wait" then time.sleep("1h") end
+        return a + b, ctx.get("tenant")
+      end
+      return M
   - name: guarded
     kind: process.service
     process: asks
@@ -100,6 +119,22 @@ async def test_a_process_with_a_default_host_is_a_function(app_path: Path) -> No
     """C8, F27, CX8: spawned on that host, its result is the call's; calls go on from there."""
     async with open_app(app_path) as app:
         assert await app.call("app:process", 4) == [5]
+
+
+async def test_a_lua_function_is_called_like_any_other(
+    app_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """GC1, CX1, F11, F20: result, context, error, cancellation; a second call waits its turn."""
+    async with open_app(app_path, overrides={"app:around:match": "nothing"}) as app:
+        executor = funcs.new().with_context({"tenant": 7})
+        assert await executor.call("app:lua_add", 1, 2) == 3
+        with pytest.raises(ProcessTimeout):
+            await executor.with_options({"timeout": "5s"}).call("app:lua_add", "wait", 1)
+        assert trio.current_time() == 5
+        assert [p for p in app.node.processes if "lua_add" in p] == []
+        with pytest.raises(ProcessError) as caught:
+            await app.call("app:lua_add", 1)
+        assert str(caught.value).startswith("app/main.yaml:")
 
 
 async def test_a_service_acts_under_its_policies(app_path: Path) -> None:
