@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import plain
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload
@@ -77,6 +78,7 @@ WORKLOADS = [
             Program("a cancel scope each", cascade_scopes),
             Program("one nursery cancelled", cascade_nursery),
             Program("async code", cascade_async, goal=1.5),
+            Program("plain handlers", plain.cascade, goal=5),
         ),
     ),
 ]

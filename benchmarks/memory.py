@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import plain
 import trio
 import trio.testing
 from harness import Better, Program, Workload
@@ -73,9 +74,15 @@ async def async_code(n: int) -> int:
         return resident() - before
 
 
+async def plain_handlers(n: int) -> int:
+    """Servers of ours with plain handlers."""
+    return await plain.memory(n, resident)
+
+
 PROGRAMS: dict[str, Callable[[int], Awaitable[int]]] = {
     "channel": channel_tasks,
     "async": async_code,
+    "plain": plain_handlers,
 }
 
 
@@ -95,6 +102,7 @@ WORKLOADS = [
         (
             Program("task + memory channel", functools.partial(kilobytes, "channel")),
             Program("async code", functools.partial(kilobytes, "async"), goal=4.0),
+            Program("plain handlers", functools.partial(kilobytes, "plain"), goal=1.5),
         ),
         better=Better.LOWER,
         rounds=3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import plain
 import trio
 import trio.testing
 from floors import DequeMailbox, channels
@@ -356,6 +357,7 @@ WORKLOADS = [
             Program("deque + reschedule", ping_deque),
             Program("two checkpoints", checkpoints),
             Program("async code", ping_async, goal=2),
+            Program("plain handlers", plain.ping, goal=10),
         ),
     ),
     Workload(
@@ -366,6 +368,7 @@ WORKLOADS = [
             Program("memory channel of 64", hose_channel, divide=5),
             Program("unbounded channel, send_nowait", hose_unbounded, divide=5),
             Program("async code", hose_async, goal=15),
+            Program("plain handlers", plain.hose, goal=20),
         ),
     ),
     Workload(
@@ -375,6 +378,7 @@ WORKLOADS = [
         (
             Program("memory channel", ring_channel),
             Program("async code", ring_async, goal=2),
+            Program("plain handlers", plain.ring, goal=12),
         ),
     ),
     Workload(
@@ -384,6 +388,7 @@ WORKLOADS = [
         (
             Program("memory channel of 64", fan_channel, divide=4),
             Program("async code", fan_async, goal=10),
+            Program("plain handlers", plain.fan, goal=12),
         ),
     ),
     Workload(
@@ -393,6 +398,7 @@ WORKLOADS = [
         (
             Program("unbounded channels", all_channel, divide=2),
             Program("async code", all_async, goal=4),
+            Program("plain handlers", plain.all_to_all, goal=7),
         ),
     ),
     Workload(
@@ -402,6 +408,7 @@ WORKLOADS = [
         (
             Program("memory channel", wake_channel),
             Program("async code", wake_async, goal=4),
+            Program("plain handlers", plain.wake, goal=7),
         ),
     ),
 ]

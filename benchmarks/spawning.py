@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import plain
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload
@@ -145,6 +146,7 @@ WORKLOADS = [
             Program("start_soon + memory channel", spawn_channel),
             Program("start_soon", spawn_bare),
             Program("async code", spawn_async, goal=1),
+            Program("plain handlers", plain.spawn, goal=5),
         ),
     ),
     Workload(
@@ -154,6 +156,7 @@ WORKLOADS = [
         (
             Program("start_soon + memory channel", idle_channel),
             Program("async code", idle_async, goal=1.5),
+            Program("plain handlers", plain.idle, goal=15),
         ),
     ),
     Workload(
