@@ -1,0 +1,18 @@
+"""The example's own Python modules, importable as the application imports them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGWATCH = ROOT / "examples" / "logwatch"
+
+if str(LOGWATCH) not in sys.path:
+    sys.path.insert(0, str(LOGWATCH))
+
+
+@pytest.fixture
+def logwatch() -> Path:
+    """The directory of the example."""
+    return LOGWATCH
