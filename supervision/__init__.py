@@ -1,6 +1,8 @@
 """Restart types, services and supervision trees."""
 
+from supervision.administration import ChildCount, ChildInfo
 from supervision.backoff import Backoff
+from supervision.control import SupervisorRef
 from supervision.fields import MILLISECONDS, SECONDS, Problem, SpecInvalid
 from supervision.order import DependencyCycle
 from supervision.service_machine import ServiceState
@@ -16,6 +18,7 @@ from supervision.specs import (
     read_child,
     read_supervisor,
 )
+from supervision.supervisor import Supervisor, SupervisorTarget, TooManyRestarts
 from supervision.terms import (
     AutoShutdown,
     ChildType,
@@ -32,7 +35,9 @@ __all__ = [
     "SECONDS",
     "AutoShutdown",
     "Backoff",
+    "ChildCount",
     "ChildDefinition",
+    "ChildInfo",
     "ChildSpec",
     "ChildType",
     "DependencyCycle",
@@ -47,8 +52,12 @@ __all__ = [
     "ServiceStatus",
     "SpecInvalid",
     "Strategy",
+    "Supervisor",
     "SupervisorDefinition",
+    "SupervisorRef",
     "SupervisorSpec",
+    "SupervisorTarget",
+    "TooManyRestarts",
     "child",
     "decision_table",
     "open_services",

@@ -272,8 +272,11 @@ class _Turn:
         if record is None:
             return
         if isinstance(event, Lost):
-            self.report(ReportKind.ZOMBIE, record)
-            self.gone(record, None)
+            self.report(ReportKind.ZOMBIE, record, event.stack)
+            if record.state is _C.STARTING:
+                self.start_failed(StartFailed(event.key, "start timeout"))
+            else:
+                self.gone(record, None)
         elif record.state is _C.STARTING:
             self.start_failed(StartFailed(event.key, event.error))
         elif record.state is _C.STOPPING:
@@ -352,6 +355,7 @@ class _Turn:
         if not state.window.add(self.now):
             self.report(ReportKind.GAVE_UP, record, error)
             count, period = state.spec.intensity, state.spec.period
+            state.gave_up = True
             why = f"more than {count} restarts within {period:g} s, the last of {record.spec.id!r}"
             self.shut_down(End(f"reached maximum restart intensity: {why}"))
             return None
@@ -431,4 +435,6 @@ class _Turn:
     def report(
         self, kind: ReportKind, record: ChildRecord, reason: object = None, delay: float = 0.0
     ) -> None:
-        self.plan.append(Report(kind, record.spec.id, record.pid, reason, record.restarts, delay))
+        self.plan.append(
+            Report(kind, record.key, record.spec.id, record.pid, reason, record.restarts, delay)
+        )

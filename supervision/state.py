@@ -126,6 +126,7 @@ class SupervisorState:
     backlog: deque["Event"] = Factory(deque)
     group_due: float | None = None  # when the waiting group may begin
     end: "End | None" = None  # how the supervisor will end
+    gave_up: bool = False  # because of too many restarts
     keys: int = 0
     restarts: int = 0
 
@@ -193,9 +194,10 @@ class Ended:
 
 @frozen
 class Lost:
-    """A child could not be stopped within its limit: a zombie (SU8)."""
+    """A child could not be stopped within its limit: a zombie (SU8); ``stack`` is where it is."""
 
     key: int
+    stack: str = ""
 
 
 @frozen
@@ -313,6 +315,7 @@ class Report:
     """
 
     kind: ReportKind
+    key: int
     child: str
     pid: str | None
     reason: Any = None

@@ -389,7 +389,7 @@ def test_reports_are_data() -> None:
     case = Case(spec("a", backoff=Backoff(jitter=0))).boot()
     case(Ended(1, ABNORMAL, "boom"))
     assert case.reports == [
-        Report(ReportKind.STARTED, "a", "{h|1}"),
-        Report(ReportKind.FAILED, "a", "{h|1}", "boom"),
-        Report(ReportKind.RESTARTING, "a", "{h|1}", "boom", restarts=1, delay=1.0),
+        Report(ReportKind.STARTED, 1, "a", "{h|1}"),
+        Report(ReportKind.FAILED, 1, "a", "{h|1}", "boom"),
+        Report(ReportKind.RESTARTING, 1, "a", "{h|1}", "boom", restarts=1, delay=1.0),
     ]

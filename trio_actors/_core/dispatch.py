@@ -26,7 +26,7 @@ from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.message import Event, Message
 from trio_actors._core.serving import HandlerTable, Serving
-from trio_actors._core.task import judge, replace_code
+from trio_actors._core.task import judge, replace_code, stops_the_host
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
@@ -302,6 +302,8 @@ class Stepped(Serving):
                 return
         elif value is not None and not end.abnormal:
             end = value
+        if outwards is not None and stops_the_host(process, outwards):
+            outwards = None
         self.end(end)
         if outwards is not None:
             raise outwards

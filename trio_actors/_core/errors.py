@@ -171,6 +171,8 @@ class Shutdown(Exception):
     A supervisor restarts a permanent child after it, a transient or temporary one not.
     """
 
+    kind: ClassVar[ErrorKind] = ErrorKind.CANCELED  # of the error that links are told
+
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail

@@ -22,6 +22,7 @@ class CauseKind(StrEnum):
     LINK = "linked process failed"
     OUTSIDE = "cancelled from outside"
     UPGRADE = "upgrade failed"
+    ABANDONED = "could not be stopped"
 
 
 @attrs.define(slots=True)

@@ -65,23 +65,32 @@ class Host:
         self.state = HostState.NEW
         self.alive = 0
         self.extensions: dict[str, Any] = {}  # what runs bodies keeps its own things here
+        self.zombies: dict[Pid, str] = {}  # given up while they would not end: their code's id
         self._nursery: trio.Nursery | None = None
+        self._around: trio.Nursery | None = None
         self._stop_requested = trio.Event()
         self._closed = trio.Event()
         self._empty: trio.Event | None = None
 
     # -- used by the kernel
 
-    def opened(self, nursery: trio.Nursery) -> None:
-        """The nursery is there: spawns are accepted."""
+    def opened(self, nursery: trio.Nursery, around: trio.Nursery) -> None:
+        """The nursery is there: spawns are accepted. `around` also holds the user's block."""
+        self._around = around
         self.state = advance(HOST_LIFE, self.state, HostStep.OPEN)
         self._nursery = nursery
 
     def closed(self) -> None:
         """Nothing of the host is left."""
         self.state = advance(HOST_LIFE, self.state, HostStep.CLOSE)
-        self._nursery = None
+        self._nursery = self._around = None
         self._closed.set()
+
+    def fail(self, exc: BaseException) -> None:
+        """A process ended by E38: `exc` leaves the host at once, the processes stop in order."""
+        self.request_stop()
+        assert self._around is not None
+        self._around.start_soon(_leave_with, exc)
 
     def admit(self) -> None:
         """Refuses a spawn that cannot be (Z2, W8); changes nothing."""
@@ -100,6 +109,14 @@ class Host:
         if self.alive == 0 and self._empty is not None:
             self._empty.set()
             self._empty = None
+
+    def task_of(self, process: Process) -> trio.lowlevel.Task | None:
+        """The Trio task of a process, if it has one of its own; for reports, it is searched for."""
+        for task in self._nursery.child_tasks if self._nursery is not None else ():
+            frame = getattr(task.coro, "cr_frame", None)
+            if frame is not None and frame.f_locals.get("self") is process.drive:
+                return task
+        return None
 
     def start_soon(self, function: Callable[[], Awaitable[object]], name: str) -> None:
         """Starts a process's task in the nursery."""
@@ -122,7 +139,11 @@ class Host:
         await self._stop_requested.wait()
 
     def request_stop(self, drain: float | None = None) -> None:
-        """Refuses spawns from now on and asks every process to end (Z3); repeatable."""
+        """Refuses spawns from now on and asks every process to end (Z3); repeatable.
+
+        A process whose guardian lives here is asked by its guardian, in the guardian's order (SU7);
+        the deadline holds for it as for all.
+        """
         if self.state is not HostState.OPEN:
             return
         if drain is not None:
@@ -133,6 +154,8 @@ class Host:
         for process in self.processes():
             if self.drain <= 0:
                 process.force(terminated(control))
+            elif (guardian := process.guardian) and guardian.host is self and not guardian.ended:
+                process.limit(deadline, control)
             else:
                 self.node.request_cancel(process, control, deadline)
         self._stop_requested.set()
@@ -232,3 +255,10 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.id} {self.state.value}, {self.alive} processes>"
+
+
+async def _leave_with(exc: BaseException) -> None:
+    try:
+        raise exc
+    finally:
+        del exc  # this frame is in its traceback: a cycle

@@ -18,7 +18,7 @@ from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.clock import Clock
 from trio_actors._core.code import ENDED_DRIVE
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors._core.exit import Exit, link_failed
+from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
@@ -156,6 +156,16 @@ class Node:
             watcher(exit)
         process.mailbox.close()
         process.drive = ENDED_DRIVE
+
+    def abandon(self, process: Process, why: str) -> None:
+        """Gives up a process that would not end: names, monitors and its place are free (SU8).
+
+        Its host remembers it as a zombie and fails when it closes. What its code still does has no
+        effect on the node.
+        """
+        process.host.zombies[process.pid] = process.id
+        error = make_error(ErrorKind.INTERNAL, why, retryable=False)
+        self.end(process, Exit.failed(error, Cause(CauseKind.ABANDONED)))
 
     def _tell(self, pid: Pid, exit: Exit, watchers: list[Pid], peers: list[Pid]) -> None:
         at = self.wall_time()

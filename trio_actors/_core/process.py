@@ -66,6 +66,7 @@ class Process:
         "deadline_by",
         "drive",
         "forced",
+        "guardian",
         "host",
         "inherited",
         "mailbox",
@@ -98,6 +99,7 @@ class Process:
         self.deadline_by: Pid | None = None
         self.upgrade: tuple[Any, tuple[Any, ...]] | None = None
         self.parent: Pid | None = None
+        self.guardian: Process | None = None  # who stops it, in an order of its own
         self.context: ProcessContext | None = None
         self.readiness: Callable[[Any], None] | None = None
         self.since = 0.0  # start, on Trio's clock

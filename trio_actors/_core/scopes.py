@@ -3,7 +3,8 @@
 The theory of a host: its processes live in a nursery inside a shielded scope, in a task of an
 unshielded nursery around the user's block. So a cancellation from outside reaches the block, the
 block's end asks the processes to stop, they get `drain` seconds, and then the cancellation goes
-on. What leaves a process by E38 leaves through both nurseries, unwrapped when it is alone.
+on. What leaves a process by E38 leaves through the outer nursery, unwrapped when it is alone: the
+block is cancelled at once, the other processes stop in order (SU9).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ async def open_host(
     try:
         async with trio.open_nursery() as around:
             with trio.CancelScope(shield=True):  # cancelled already: the block is still entered
-                await around.start(_run_host, host)
+                await around.start(_run_host, host, around)
             try:
                 yield host
             finally:
@@ -76,15 +77,18 @@ async def open_host(
         del node.hosts[id]
 
 
-async def _run_host(host: Host, task_status: trio.TaskStatus[None]) -> None:
+async def _run_host(host: Host, around: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
     try:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                host.opened(nursery)
+                host.opened(nursery, around)
                 task_status.started()
                 await host.wait_stop_requested()
                 await host.join()
                 nursery.cancel_scope.cancel()
+        if host.zombies:
+            text = f"processes that could not be stopped: {', '.join(host.zombies)}"
+            raise make_error(ErrorKind.INTERNAL, text, details={"pids": [*host.zombies]})
     except BaseExceptionGroup as group:
         reraise(group)
     finally:

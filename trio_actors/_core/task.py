@@ -82,6 +82,7 @@ class TaskDrive(MailboxOnly):
         context = process.context
         assert context is not None
         running.set(context)
+        outside: BaseException | None
         while True:
             value: Any = None
             error: BaseException | None = None
@@ -105,7 +106,10 @@ class TaskDrive(MailboxOnly):
                     return  # the new code is run in another way
             break
         self.body = None
-        process.node.end(process, end)
+        if outside is not None and stops_the_host(process, outside):
+            outside = None
+        if not process.ended:
+            process.node.end(process, end)
         if outside is not None:
             try:
                 raise outside
@@ -195,12 +199,26 @@ def _is_fatal(exc: BaseException) -> bool:
     return isinstance(exc, FATAL) or not isinstance(exc, (Exception, trio.Cancelled))
 
 
+def stops_the_host(process: Process, exc: BaseException) -> bool:
+    """E38 leaves the host at once and lets the other processes stop in order (SU9).
+
+    Called before the end is told, so that who watches knows that the host stops. False for Trio's
+    own cancellation, and for a broken Trio, with which nothing can be stopped in order any more.
+    """
+    parts = leaves(exc)
+    if any(isinstance(p, trio.TrioInternalError) for p in parts) or not any(map(_is_fatal, parts)):
+        return False
+    process.host.fail(exc)
+    return True
+
+
 def _failed(process: Process, error: BaseException | None, failures: list[Exception]) -> Exit:
     first = failures[0]
     if process.upgrade is not None:  # PY11: the old code would not unwind
         return upgrade_failed(as_process_error(first))
     if isinstance(first, Shutdown):  # SU10: asked for; an error only so that links are told
-        reason = make_error(ErrorKind.CANCELED, "shutdown", retryable=None)
+        text = f"shutdown: {first.detail}" if first.detail else "shutdown"
+        reason = make_error(first.kind, text, retryable=None)
         return Exit(None, reason, Cause(CauseKind.RETURNED), shutdown=True)
     whole: BaseException = first if len(failures) == 1 else ExceptionGroup("failed", failures)
     reported = as_process_error(whole)
