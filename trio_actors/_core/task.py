@@ -17,7 +17,6 @@ from trio_actors._core.code import MailboxOnly
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
     FATAL,
-    ErrorKind,
     ProcessError,
     Shutdown,
     as_process_error,
