@@ -258,6 +258,7 @@ class Host:
 
 
 async def _leave_with(exc: BaseException) -> None:
+    await trio.lowlevel.cancel_shielded_checkpoint()
     try:
         raise exc
     finally:
