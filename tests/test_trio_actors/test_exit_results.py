@@ -287,7 +287,10 @@ class Odd(BaseException):
 async def test_sc28_fatal_exceptions_leave_the_host(
     autojump_clock: trio.testing.MockClock, fatal: type[BaseException], grouped: bool
 ) -> None:
-    """SC28, E38, PH7: they are no result; they leave through the host, unwrapped when alone."""
+    """SC28, E38, PH7: they are no result; they leave through the host, unwrapped when alone.
+
+    SU9: the other processes are stopped in order, with the time of the host's drain.
+    """
 
     async def child() -> None:
         raise fatal
@@ -307,7 +310,7 @@ async def test_sc28_fatal_exceptions_leave_the_host(
             process.on_exit(ended.append)
             await host.spawn(body)
             await trio.sleep_forever()
-    assert [told(end)["error"] for end in ended] == ["process cancelled"]
+    assert [told(end)["error"] for end in ended] == ["cancel deadline exceeded"]
 
 
 async def test_two_fatal_exceptions_leave_as_a_group(
