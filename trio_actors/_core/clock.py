@@ -85,6 +85,11 @@ class Clock:
             self._lapsed = max(0, self._lapsed - 1)
         return self._heap[0].due if self._heap else inf
 
+    def refresh(self) -> None:
+        """Forgets cancelled timers now, so that Trio's next deadline is that of a pending one."""
+        if self._scope is not None:
+            self._scope.deadline = self.next_due()
+
     async def run(self) -> None:
         """Fires timers in the order of their times, until cancelled."""
         while True:

@@ -120,6 +120,10 @@ class Node:
         """A unique id from the node's random source (TS3)."""
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
+    async def blocking(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Runs blocking work in a thread (TS3). A simulation lets no time pass meanwhile (TS13)."""
+        return await trio.to_thread.run_sync(function, *args)
+
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """The single exit of messages, events, cancels and starts (TS1)."""
         gate = self.gate

@@ -167,6 +167,10 @@ class Process:
         if self._on_exit is not None:
             self._on_exit.pop(watcher, None)
 
+    def watchers(self) -> list[ExitWatcher]:
+        """Those who wait for the end, longest waiting first."""
+        return list(self._on_exit or ())
+
     def take_watchers(self) -> list[ExitWatcher]:
         """Those to call now; there will be no others."""
         watchers, self._on_exit = self._on_exit, None

@@ -18,6 +18,7 @@ import trio
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
+from trio_actors._core.seams import offer
 
 
 @asynccontextmanager
@@ -29,6 +30,7 @@ async def open_node(name: str = "local", *, strict: bool = False) -> AsyncIterat
         strict: deny what is checked when actor or scope is missing (A7).
     """
     node = Node(name, strict=strict)
+    offer(node)
     try:
         async with trio.open_nursery() as nursery:
             node.opened(nursery)

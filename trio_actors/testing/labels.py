@@ -1,0 +1,70 @@
+"""Names for processes that are the same in every run of a test, whatever the order of events.
+
+A PID counts spawns, and their order changes with the schedule. A label is made of what does not:
+the name under which a process was spawned, else its parent's label and how many children of that
+code the parent had before.
+"""
+
+from __future__ import annotations
+
+from trio_actors._core.node import Node
+from trio_actors._core.pid import CLOCK, CONTROL_HOST, Pid, place_of
+from trio_actors._core.process import Process
+from trio_actors.testing.schedule import safe_label
+
+TEST = "test"  # the test itself, and whatever else is no process
+NODE = "node"  # system senders and watchers
+
+
+class Labels:
+    """The labels of one run."""
+
+    def __init__(self) -> None:
+        self._labels: dict[Pid | None, str] = {None: TEST, CLOCK: "clock"}
+        self._counts: dict[str, int] = {}
+        self._taken: dict[str, Pid] = {}
+
+    def of(self, pid: Pid | None) -> str:
+        """The label of a process that was labelled before, or of a pseudo-sender."""
+        label = self._labels.get(pid)
+        if label is None:
+            assert pid is not None
+            _, host = place_of(pid)
+            label = self._fresh(NODE if host == CONTROL_HOST else safe_label(host))
+            self._labels[pid] = label
+        return label
+
+    def add(self, node: Node, process: Process) -> str:
+        """Labels a process at its first delivery, when its name and parent are known."""
+        label = self._labels.get(process.pid)
+        if label is not None:
+            return label
+        names = node.names.names_of(process.pid)
+        if names:
+            base = safe_label(names[0])
+        else:
+            base = safe_label(short_name(process.id))
+            if process.parent is not None:
+                base = f"{self.of(process.parent)}/{base}"
+        label = self._fresh(base)
+        self._labels[process.pid] = label
+        self._taken[label] = process.pid
+        return label
+
+    def pid(self, label: str) -> Pid | None:
+        """Whom a label means, if it was given."""
+        return self._taken.get(label)
+
+    def known(self) -> dict[Pid, str]:
+        """All labelled processes."""
+        return {pid: label for label, pid in self._taken.items()}
+
+    def _fresh(self, base: str) -> str:
+        count = self._counts.get(base, 0) + 1
+        self._counts[base] = count
+        return base if count == 1 else f"{base}#{count}"
+
+
+def short_name(id: str) -> str:
+    """The last part of a registry id or of `module:qualname`."""
+    return id.rpartition(":")[2].rpartition(".")[2] or id

@@ -1,0 +1,421 @@
+"""The pump: holds everything that is delivered and lets one thing happen at a time (TS1).
+
+The theory: whenever all tasks are blocked, the pump makes one step: it delivers the head of one
+pair's queue, or lets time pass to the next deadline. A policy chooses which. Within a pair order
+is kept (M12); everything else is free. So each run is a sequence of choices, and nothing that
+happens between two choices depends on chance.
+
+Rejected: permuting Trio's batches of runnable tasks (nobody gets more than one step ahead, and
+none of the planted races was found); an autojump clock (time may pass only when the policy says).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trio_actors._core.message import Event, Message
+from trio_actors._core.node import Node
+from trio_actors._core.pid import Pid, place_of
+from trio_actors._core.process import Cancel, Item, Process, Start
+from trio_actors.testing.clock import SimClock
+from trio_actors.testing.footprint import Footprint
+from trio_actors.testing.labels import TEST, Labels
+from trio_actors.testing.schedule import Fault, MessageId
+
+EARLY_TICKS = 200  # so often may time overtake messages in one run
+BUSY_WAIT = 0.0005  # real seconds between two looks at a working thread
+PATIENCE = 100  # looks, before deliveries go on beside a thread that will not end
+
+
+class Delivery:
+    """One thing that waits to be delivered."""
+
+    __slots__ = (
+        "due",
+        "fault",
+        "fire",
+        "head_since",
+        "id",
+        "item",
+        "overtaken",
+        "posted_at",
+        "posted_in",
+        "seq",
+        "source",
+        "target",
+        "what",
+    )
+
+    def __init__(
+        self,
+        id: MessageId,
+        what: str,
+        fire: Callable[[], None],
+        seq: int,
+        posted_in: int,
+        *,
+        source: Pid | None = None,
+        target: Process | None = None,
+        item: Any = None,
+    ) -> None:
+        self.id = id
+        self.what = what  # topic or kind of event, for people
+        self.fire = fire
+        self.seq = seq
+        self.posted_in = posted_in  # the step that posted it; 0 = before the first
+        self.source = source
+        self.target = target
+        self.item = item
+        self.head_since = 0  # steps made when it became the first of its pair
+        self.overtaken = False  # something posted later, or time, went first
+        self.due = -inf  # not before this time (fault `delay`)
+        self.posted_at = 0.0
+        self.fault: Fault | None = None
+
+
+class Step:
+    """One step that was made: a delivery, or None for time that passed."""
+
+    __slots__ = ("at", "delivery", "effects", "enabled", "footprint", "late")
+
+    def __init__(self, delivery: Delivery | None, at: float, late: int) -> None:
+        self.delivery = delivery
+        self.at = at
+        self.late = late  # how many steps the message was held
+        self.enabled: list[MessageId | None] = []
+        self.footprint: dict[Any, bool] = {}
+        self.effects: list[str] = []  # exits and faults in this step, for pictures
+
+    @property
+    def id(self) -> MessageId | None:
+        """What was delivered; None for time."""
+        return self.delivery.id if self.delivery is not None else None
+
+
+class Policy(Protocol):
+    """Chooses the next step."""
+
+    wants_enabled: bool  # note in each step what else could have been chosen
+
+    def choose(self, pump: Pump, heads: list[Delivery]) -> Delivery | None:
+        """One of `heads` (oldest first), or None to let time pass (only if `pump.can_tick()`)."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told what happens in a run: invariants, faults, reports."""
+
+    def posted(self, delivery: Delivery) -> None:
+        """Something was sent."""
+        ...
+
+    def delivering(self, delivery: Delivery) -> bool:
+        """It is about to arrive; False: it is swallowed by a fault."""
+        ...
+
+    def stepped(self, step: Step) -> None:
+        """All tasks are blocked again after a step."""
+        ...
+
+
+class Pump:
+    """Holds deliveries and makes steps; one per run."""
+
+    def __init__(self, clock: SimClock, policy: Policy, watcher: Watcher, max_steps: int) -> None:
+        self.clock = clock
+        self.policy = policy
+        self.watcher = watcher
+        self.max_steps = max_steps
+        self.labels = Labels()
+        self.footprint = Footprint()
+        self.nodes: list[Node] = []
+        self.steps: list[Step] = []
+        self.exploring = True
+        self.sent = 0
+        self.delivered = 0
+        self.swallowed = 0
+        self.early_ticks = 0
+        self.held_pairs: dict[tuple[str, str], None] = {}
+        self.separated: dict[str, int] = {}  # host -> its side of a partition
+        self.scripted = False  # only `deliver_now` delivers
+        self._pairs: dict[tuple[str, str], deque[Delivery]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._resting: list[tuple[bool, trio.Event]] = []
+        self._looks = 0
+
+    # -- what is posted
+
+    def gate(self, node: Node) -> NodeGate:
+        """The gate for one node's `post`."""
+        self.nodes.append(node)
+        return NodeGate(self, node)
+
+    def post(self, node: Node, source: Pid | None, target: Process, item: Item) -> None:
+        """Keeps an item until the policy chooses it."""
+        dst = self.labels.add(node, target)
+        src = self.labels.of(source)
+        if isinstance(item, Start):
+            id = MessageId(src, dst, 0)
+        else:
+            id = self._next_id(src, dst)
+        what = _what(item)
+        self._enqueue(
+            Delivery(
+                id,
+                what,
+                lambda: target.deliver(item),
+                self.sent,
+                len(self.steps),
+                source=source,
+                target=target,
+                item=item,
+            )
+        )
+
+    def post_action(self, src: str, dst: str, what: str, action: Callable[[], None]) -> None:
+        """Keeps something else that one party does to another: a reply, a task's step."""
+        self._enqueue(
+            Delivery(self._next_id(src, dst), what, action, self.sent, len(self.steps))
+        )
+
+    def _next_id(self, src: str, dst: str) -> MessageId:
+        pair = (src, dst)
+        number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
+        return MessageId(src, dst, number)
+
+    def _enqueue(self, delivery: Delivery) -> None:
+        self.sent += 1
+        delivery.posted_at = self.clock.time
+        pair = delivery.id[:2]
+        queue = self._pairs.get(pair)
+        if queue is None:
+            queue = self._pairs[pair] = deque()
+        if not queue:
+            delivery.head_since = len(self.steps)
+        queue.append(delivery)
+        self.watcher.posted(delivery)
+
+    def again(self, delivery: Delivery) -> None:
+        """Puts a delivery into its queue a second time (fault `dup`)."""
+        twin = Delivery(
+            self._next_id(delivery.id.src, delivery.id.dst),
+            delivery.what,
+            delivery.fire,
+            self.sent,
+            len(self.steps),
+            source=delivery.source,
+            target=delivery.target,
+            item=delivery.item,
+        )
+        self._enqueue(twin)
+
+    def drop_where(self, condition: Callable[[Delivery], bool]) -> None:
+        """Swallows everything in transit for which the condition holds."""
+        for pair, queue in list(self._pairs.items()):
+            kept = deque(d for d in queue if not condition(d))
+            self.swallowed += len(queue) - len(kept)
+            if kept:
+                self._pairs[pair] = kept
+            else:
+                del self._pairs[pair]
+
+    # -- what is pending
+
+    def pending(self) -> list[Delivery]:
+        """Everything in transit, oldest first."""
+        found = [delivery for queue in self._pairs.values() for delivery in queue]
+        return sorted(found, key=lambda d: d.seq)
+
+    def heads(self) -> list[Delivery]:
+        """What could be delivered now: the first of each pair, oldest first."""
+        if self.scripted:
+            return []
+        now = self.clock.time
+        found = [queue[0] for queue in self._pairs.values() if queue[0].due <= now]
+        if self.held_pairs:
+            found = [head for head in found if head.id[:2] not in self.held_pairs]
+        if self.separated:
+            found = [head for head in found if not self._apart(head)]
+        found.sort(key=_seq)
+        return found
+
+    def _apart(self, head: Delivery) -> bool:
+        if head.source is None or head.target is None:
+            return False
+        sides = self.separated
+        a, b = place_of(head.source)[1], head.target.host.id
+        return a in sides and b in sides and sides[a] != sides[b]
+
+    def next_deadline(self) -> float:
+        """When something is due next; infinity if nothing is."""
+        for node in self.nodes:
+            node.clock.refresh()
+        seconds = trio.lowlevel.current_statistics().seconds_to_next_deadline
+        due = self.clock.time + max(0.0, seconds)
+        for queue in self._pairs.values():
+            if queue[0].due > self.clock.time:
+                due = min(due, queue[0].due)
+        return due
+
+    def can_tick(self) -> bool:
+        """Whether time may pass although messages wait."""
+        return self.early_ticks < EARLY_TICKS and self.next_deadline() < inf
+
+    # -- steps
+
+    async def run(self) -> None:
+        """Makes steps for ever; cancelled at the end of the run."""
+        while True:
+            await wait_all_tasks_blocked()
+            if self.steps:
+                self._end_step()
+            if _threads_busy() and self._looks < PATIENCE:
+                self._looks += 1
+                await wait_all_tasks_blocked(BUSY_WAIT)
+                continue
+            self._looks = 0
+            await self._step()
+
+    async def _step(self) -> None:
+        heads = self.heads()
+        if not heads and self._rest(with_time=False):
+            return
+        if heads:
+            choice = self.policy.choose(self, heads) if self.exploring else heads[0]
+            if choice is not None:
+                self._deliver(choice, heads)
+                return
+            self.early_ticks += 1
+        due = self.next_deadline()
+        if due < inf:
+            if _threads_busy():
+                await wait_all_tasks_blocked(BUSY_WAIT)
+            else:
+                self._tick(due, heads)
+        elif not self._rest(with_time=True):
+            if _threads_busy():
+                await wait_all_tasks_blocked(BUSY_WAIT)
+            else:
+                raise Stuck(
+                    "nothing is in transit, no deadline is pending, and the test still waits"
+                )
+
+    def _begin_step(self, step: Step, heads: list[Delivery]) -> None:
+        if len(self.steps) >= self.max_steps:
+            raise Restless(f"the system did not come to rest within {self.max_steps} steps")
+        if self.policy.wants_enabled:
+            step.enabled = [d.id for d in heads]
+            if not heads or self.can_tick():
+                step.enabled.append(None)
+        self.steps.append(step)
+
+    def _deliver(self, delivery: Delivery, heads: list[Delivery]) -> None:
+        for head in heads:
+            if head is delivery:
+                break
+            head.overtaken = True
+        late = len(self.steps) - delivery.head_since if delivery.overtaken else 0
+        step = Step(delivery, self.clock.time, late)
+        self._begin_step(step, heads)
+        self._take(delivery)
+        self.footprint.begin(("run", delivery.id.dst))
+        if self.watcher.delivering(delivery):
+            self.delivered += 1
+            delivery.fire()
+        else:
+            self.swallowed += 1
+
+    def _take(self, delivery: Delivery) -> None:
+        pair = delivery.id[:2]
+        queue = self._pairs[pair]
+        queue.popleft()
+        if queue:
+            queue[0].head_since = len(self.steps)
+        else:
+            del self._pairs[pair]
+
+    def deliver_now(self, id: MessageId) -> None:
+        """Delivers one thing at once, out of turn (a scripted order)."""
+        queue = self._pairs.get(id[:2])
+        if not queue or queue[0].id != id:
+            waiting = ", ".join(str(d.id) for d in self.heads()) or "nothing"
+            raise LookupError(f"{id} cannot be delivered now; first in their pairs: {waiting}")
+        self._deliver(queue[0], self.heads())
+
+    def _tick(self, due: float, heads: list[Delivery]) -> None:
+        for head in heads:
+            head.overtaken = True
+        self._begin_step(Step(None, due, 0), heads)
+        self.footprint.begin(("time", ""))
+        self.clock.advance(due - self.clock.time)
+
+    def _end_step(self) -> None:
+        step = self.steps[-1]
+        if not step.footprint:
+            step.footprint = self.footprint.end()
+            self.watcher.stepped(step)
+
+    # -- coming to rest
+
+    async def rest(self, *, with_time: bool) -> None:
+        """Returns when nothing is in transit, and with `with_time` no deadline is pending either.
+
+        Checkpoint: always.
+        """
+        event = trio.Event()
+        self._resting.append((with_time, event))
+        await event.wait()
+
+    def _rest(self, *, with_time: bool) -> bool:
+        woken = [entry for entry in self._resting if entry[0] <= with_time]
+        for entry in woken:
+            self._resting.remove(entry)
+            entry[1].set()
+        return bool(woken)
+
+
+class Stuck(AssertionError):
+    """Nothing can ever happen any more, and somebody waits."""
+
+
+class Restless(AssertionError):
+    """The system went on and on."""
+
+
+class NodeGate:
+    """What stands in a node's `gate`."""
+
+    def __init__(self, pump: Pump, node: Node) -> None:
+        self._pump = pump
+        self._node = node
+
+    def post(self, source: Pid | None, target: Process, item: Item) -> None:
+        """See `Pump.post`."""
+        self._pump.post(self._node, source, target, item)
+
+
+def _what(item: Item) -> str:
+    if isinstance(item, Message):
+        return item.topic
+    if isinstance(item, Event):
+        return item.kind.name
+    if isinstance(item, Cancel):
+        return "CANCEL"
+    return "start"
+
+
+def _seq(delivery: Delivery) -> int:
+    return delivery.seq
+
+
+def _threads_busy() -> bool:
+    return trio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
+
+
+__all__ = ["TEST", "Delivery", "NodeGate", "Policy", "Pump", "Restless", "Step", "Stuck", "Watcher"]

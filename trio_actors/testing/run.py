@@ -1,0 +1,309 @@
+"""One simulated run of a test: a policy, a node, faults, checks; what came of it as a value.
+
+Each run has a Trio loop of its own, so that nothing of one run can reach the next. The end of a
+run is not explored: when the test is over, hosts are stopped and what is in transit is delivered
+in order. After a failure the same happens, so that every run ends in an orderly way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+
+from trio_actors._core.current import running
+from trio_actors._core.exit import Exit
+from trio_actors._core.host import Host
+from trio_actors._core.node import Node
+from trio_actors._core.pid import Pid
+from trio_actors._core.scopes import open_node
+from trio_actors._core.seams import adopting
+from trio_actors.testing.clock import SimClock
+from trio_actors.testing.determinism import SimRandom, seed_trio
+from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
+from trio_actors.testing.footprint import RanInstrument, trace
+from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
+from trio_actors.testing.policies import Covered
+from trio_actors.testing.pump import Delivery, Policy, Pump, Restless, Step, Stuck
+from trio_actors.testing.schedule import Fault, MessageId, Schedule
+from trio_actors.testing.sim import Sim, crashed, host_of
+
+EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
+
+Body = Callable[[Sim], Awaitable[None]]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Options:
+    """What is the same for all runs of an exploration."""
+
+    faults: Faults = NO_FAULTS
+    invariants: frozenset[Invariant] = DEFAULT
+    max_steps: int = 20_000
+    level: str = "message"
+    seed: int = 0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Outcome:
+    """What came of one run."""
+
+    failure: BaseException | None
+    schedule: Schedule  # replays exactly this run
+    steps: list[Step]
+    digest: str  # the same for runs in which the same happened
+    delivered: int
+    sometimes: dict[str, bool]
+    covered: bool  # given up because an equivalent run was made before
+    time: float  # virtual seconds
+    labels: dict[Pid, str]
+
+
+class Run:
+    """A run under way; watches the pump."""
+
+    def __init__(
+        self,
+        body: Body,
+        policy: Policy,
+        options: Options,
+        *,
+        faults: dict[MessageId, Fault] | None = None,
+        fault_seed: str | None = None,
+        tables: bool = False,
+    ) -> None:
+        self._body = body
+        self._options = options
+        self._tables = tables
+        self.pump = Pump(SimClock(), policy, self, options.max_steps)
+        self.checks = Checks(self.pump, options.invariants, self.failed)
+        self.plan = FaultPlan(options.faults, faults or {}, fault_seed)
+        self.sim = Sim(self)
+        self.failure: BaseException | None = None
+        self.covered = False
+        self.sometimes: dict[str, bool] = {}
+        self.skew: dict[str, float] = {}
+        self.hit: dict[Pid, None] = {}
+        self._scope = trio.CancelScope()
+        self._explored = 0  # steps before the end began
+        self._instrument = RanInstrument(self.pump.footprint)
+
+    # -- the run
+
+    def __call__(self) -> Outcome:
+        """Runs it."""
+        seed_trio()
+        state = random.getstate()
+        random.seed(self._options.seed)
+        instruments = [self._instrument] if self._tables else []
+        try:
+            trio.run(self._main, clock=self.pump.clock, instruments=instruments)
+        finally:
+            random.setstate(state)
+        return self._outcome()
+
+    async def _main(self) -> None:
+        adopting.set(self.adopt)
+        active_plan.set(self.plan)
+        self._instrument.watch_main(trio.lowlevel.current_task())
+        async with trio.open_nursery() as outer:
+            outer.start_soon(self._pump, outer.cancel_scope)
+            async with open_node() as node, trio.open_nursery() as hosts:
+                self.sim.opened(node, hosts)
+                await self._run_body()
+                self._end_exploring()
+                left = list(dict.values(node.processes))
+                self.sim.close_hosts()
+                while self.sim.node.hosts:
+                    await trio.lowlevel.checkpoint()
+                    await self.pump.rest(with_time=False)
+                self.checks.closed(node, [p for p in left if p.pid in node.processes])
+                hosts.cancel_scope.cancel()
+            outer.cancel_scope.cancel()
+
+    async def _run_body(self) -> None:
+        with self._scope:
+            try:
+                await self._body(self.sim)
+                await self.sim.finish()
+                self.checks.at_rest(timeless=False)
+            except Exception as error:
+                self.failed(alone(error))
+            except BaseExceptionGroup as group:
+                rest = group.split(trio.Cancelled)[1]
+                if rest is not None:
+                    self.failed(alone(rest))
+                raise
+
+    async def _pump(self, everything: trio.CancelScope) -> None:
+        for last_try in (False, True):
+            try:
+                await self.pump.run()
+            except Covered:
+                self.covered = True
+            except (Stuck, Restless) as error:
+                self.failed(error)
+                if last_try:
+                    everything.cancel()
+                    for node in self.pump.nodes:
+                        for host in node.hosts.values():
+                            host.abort()
+            self._end_exploring()
+            self._scope.cancel()
+
+    def _end_exploring(self) -> None:
+        pump = self.pump
+        if pump.exploring:
+            pump.exploring = False
+            self._explored = len(pump.steps)
+            pump.max_steps += len(pump.steps) + self._options.max_steps
+            pump.held_pairs.clear()
+            pump.separated = {}
+            pump.scripted = False
+
+    def failed(self, error: BaseException) -> None:
+        """The first failure counts; the test is stopped."""
+        if self.failure is None and not self.covered:
+            self.failure = error
+            self._end_exploring()
+            self._scope.cancel()
+
+    # -- a node is opened inside the run
+
+    def adopt(self, node: Node) -> None:
+        """Takes over delivery, time and chance of a node (TS1-TS4)."""
+        pump = self.pump
+
+        def ended(pid: Pid, id: str, exit: Exit) -> None:
+            self._ended(node, pid, id, exit)
+
+        trace(node, pump.footprint, ended, tables=self._tables)
+        node.gate = pump.gate(node)
+        node.rng = SimRandom(self._options.seed, self._who)
+        node.wall_time = self._wall_time
+
+    def _who(self) -> str:
+        context = running.get(None)
+        pid = getattr(context, "pid", None)
+        return self.pump.labels.of(pid)
+
+    def _wall_time(self) -> float:
+        time = EPOCH + self.pump.clock.time
+        if self.skew:
+            pid = getattr(running.get(None), "pid", None)
+            if pid is not None:
+                time += self.skew.get(host_of(pid), 0.0)
+        return time
+
+    def _ended(self, node: Node, pid: Pid, id: str, exit: Exit) -> None:
+        if self.pump.steps:
+            error = f": {exit.error.message}" if exit.error is not None else ""
+            self.pump.steps[-1].effects.append(f"{self.pump.labels.of(pid)} ended{error}")
+        self.checks.ended(node, pid, id, exit)
+
+    # -- watching the pump
+
+    def posted(self, delivery: Delivery) -> None:
+        """See `pump.Watcher`."""
+        self.checks.posted(delivery)
+        if not self.pump.exploring:
+            return
+        fault = self.plan.of(delivery)
+        if fault is not None:
+            delivery.fault = fault
+            if fault.kind in ("delay", "slow"):
+                delivery.due = self.pump.clock.time + (fault.arg or 0.0)
+                if delivery.target is not None:
+                    self.hit[delivery.target.pid] = None
+
+    def delivering(self, delivery: Delivery) -> bool:
+        """See `pump.Watcher`."""
+        self.checks.delivering(delivery)
+        target = delivery.target
+        if target is not None and target.ended:
+            self.sim.dead_letters.append(delivery.id)
+        fault = delivery.fault
+        if fault is None or target is None or not self.pump.exploring:
+            return True
+        self.hit[target.pid] = None
+        self.pump.steps[-1].effects.append(f"fault: {fault} at {delivery.id.dst}")
+        match fault.kind:
+            case "kill":
+                target.force(crashed(target.host.id))
+            case "crash":
+                self._crash(target.host)
+            case "drop":
+                self._crash(target.host)
+                return False
+            case "dup":
+                delivery.fault = None
+                self.pump.again(delivery)
+            case "jump":
+                host = target.host.id
+                self.skew[host] = self.skew.get(host, 0.0) + (fault.arg or 0.0)
+        return True
+
+    def crash(self, host: Host) -> None:
+        """Ends everything on a host."""
+        self._crash(host)
+
+    def _crash(self, host: Host) -> None:
+        mark = f"{{{host.id}|"
+        self.pump.drop_where(
+            lambda d: (
+                (d.target is not None and d.target.host is host)
+                or (d.source is not None and d.source.startswith(mark))
+            )
+        )
+        for process in host.processes():
+            self.hit[process.pid] = None
+            process.force(crashed(host.id))
+
+    def note_fault(self, pid: Pid | None) -> None:
+        """A process was hit by the test itself."""
+        if pid is not None:
+            self.hit[pid] = None
+
+    def stepped(self, step: Step) -> None:
+        """See `pump.Watcher`."""
+        self.checks.stepped(step.delivery)
+        if self.pump.exploring:
+            self.sim.check_promises()
+
+    # -- what came of it
+
+    def _outcome(self) -> Outcome:
+        steps = self.pump.steps[: self._explored]
+        late = {s.delivery.id: s.late for s in steps if s.delivery is not None and s.late}
+        return Outcome(
+            failure=self.failure,
+            schedule=Schedule(late, dict(self.plan.used)),
+            steps=steps,
+            digest=_digest(steps, self.failure),
+            delivered=self.pump.delivered,
+            sometimes=self.sometimes,
+            covered=self.covered,
+            time=self.pump.clock.time,
+            labels=self.pump.labels.known(),
+        )
+
+
+def _digest(steps: list[Step], failure: BaseException | None) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for step in steps:
+        delivery = step.delivery
+        text = f"{step.at!r}" if delivery is None else f"{delivery.id} {delivery.what}"
+        digest.update(f"{text} {step.effects}\n".encode())
+    digest.update(type(failure).__name__.encode())
+    return digest.hexdigest()
+
+
+def alone(error: BaseException) -> BaseException:
+    """The only exception inside groups of one, else the group."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
