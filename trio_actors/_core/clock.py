@@ -85,10 +85,12 @@ class Clock:
             self._lapsed = max(0, self._lapsed - 1)
         return self._heap[0].due if self._heap else inf
 
-    def refresh(self) -> None:
-        """Forgets cancelled timers now, so that Trio's next deadline is that of a pending one."""
-        if self._scope is not None:
-            self._scope.deadline = self.next_due()
+    def refresh(self) -> bool:
+        """Wakes at no cancelled timer's time any more; True if Trio's next deadline may be later."""
+        if self._scope is None or self._scope.deadline >= (due := self.next_due()):
+            return False
+        self._scope.deadline = due
+        return True
 
     async def run(self) -> None:
         """Fires timers in the order of their times, until cancelled."""

@@ -17,7 +17,6 @@ from math import inf
 from typing import Any, Protocol
 
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node
@@ -30,6 +29,7 @@ from trio_actors.testing.schedule import Fault, MessageId
 
 EARLY_TICKS = 200  # so often may time overtake messages in one run
 BUSY_WAIT = 0.0005  # real seconds between two looks at a working thread
+SHORT = 1e-6
 PATIENCE = 100  # looks, before deliveries go on beside a thread that will not end
 
 
@@ -148,6 +148,8 @@ class Pump:
         self._numbers: dict[tuple[str, str], int] = {}
         self._resting: list[tuple[bool, trio.Event]] = []
         self._looks = 0
+        self._idle_looks = 0
+        self._deadline = inf
 
     # -- what is posted
 
@@ -252,59 +254,56 @@ class Pump:
         a, b = place_of(head.source)[1], head.target.host.id
         return a in sides and b in sides and sides[a] != sides[b]
 
-    def next_deadline(self) -> float:
-        """When something is due next; infinity if nothing is."""
-        for node in self.nodes:
-            node.clock.refresh()
-        seconds = trio.lowlevel.current_statistics().seconds_to_next_deadline
-        due = self.clock.time + max(0.0, seconds)
-        for queue in self._pairs.values():
-            if queue[0].due > self.clock.time:
-                due = min(due, queue[0].due)
-        return due
-
     def can_tick(self) -> bool:
         """Whether time may pass although messages wait."""
-        return self.early_ticks < EARLY_TICKS and self.next_deadline() < inf
+        return self.early_ticks < EARLY_TICKS and self._deadline < inf
 
     # -- steps
 
-    async def run(self) -> None:
-        """Makes steps for ever; cancelled at the end of the run."""
-        while True:
-            await wait_all_tasks_blocked()
-            if self.steps:
-                self._end_step()
-            if _threads_busy() and self._looks < PATIENCE:
-                self._looks += 1
-                await wait_all_tasks_blocked(BUSY_WAIT)
-                continue
-            self._looks = 0
-            await self._step()
+    def idle(self, deadline: float) -> float:
+        """All tasks are blocked, and Trio's next deadline is this: makes the next step.
 
-    async def _step(self) -> None:
+        Returns:
+            How long Trio may really sleep: 0 after a step.
+        """
+        if any([node.clock.refresh() for node in self.nodes]):
+            return 0.0
+        if self.steps:
+            self._end_step()
+        if _threads_busy() and self._looks < PATIENCE:
+            self._looks += 1
+            return BUSY_WAIT
+        self._looks = 0
+        self._deadline = min(deadline, self._next_due())
+        return self._step()
+
+    def _next_due(self) -> float:
+        now = self.clock.time
+        return min((q[0].due for q in self._pairs.values() if q[0].due > now), default=inf)
+
+    def _step(self) -> float:
         heads = self.heads()
         if not heads and self._rest(with_time=False):
-            return
+            return 0.0
         if heads:
             choice = self.policy.choose(self, heads) if self.exploring else heads[0]
             if choice is not None:
                 self._deliver(choice, heads)
-                return
+                return 0.0
             self.early_ticks += 1
-        due = self.next_deadline()
-        if due < inf:
-            if _threads_busy():
-                await wait_all_tasks_blocked(BUSY_WAIT)
-            else:
-                self._tick(due, heads)
+        if _threads_busy():
+            return BUSY_WAIT
+        if self._deadline < inf:
+            self._tick(self._deadline, heads)
         elif not self._rest(with_time=True):
-            if _threads_busy():
-                await wait_all_tasks_blocked(BUSY_WAIT)
-            else:
+            self._idle_looks += 1
+            if self._idle_looks > 2:
                 raise Stuck(
                     "nothing is in transit, no deadline is pending, and the test still waits"
                 )
+            return SHORT  # whoever waits for all tasks to be blocked gets a chance
+        self._idle_looks = 0
+        return 0.0
 
     def _begin_step(self, step: Step, heads: list[Delivery]) -> None:
         if len(self.steps) >= self.max_steps:
@@ -353,7 +352,7 @@ class Pump:
             head.overtaken = True
         self._begin_step(Step(None, due, 0), heads)
         self.footprint.begin(("time", ""))
-        self.clock.advance(due - self.clock.time)
+        self.clock.time = due
 
     def _end_step(self) -> None:
         step = self.steps[-1]

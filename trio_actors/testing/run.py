@@ -1,7 +1,7 @@
 """One simulated run of a test: a policy, a node, faults, checks; what came of it as a value.
 
-Each run has a Trio loop of its own, so that nothing of one run can reach the next. The end of a
-run is not explored: when the test is over, hosts are stopped and what is in transit is delivered
+Many runs share one Trio loop, one after the other; each has a node, a clock from 0 and chance of its
+own, and waits until everything it started has ended. The end of a run is not explored: when the test is over, hosts are stopped and what is in transit is delivered
 in order. After a failure the same happens, so that every run ends in an orderly way.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextvars import copy_context
+
+from typing import TypeVar
 
 import attrs
 import trio
@@ -35,6 +37,7 @@ from trio_actors.testing.sim import Sim, crashed, host_of
 EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
 
 Body = Callable[[Sim], Awaitable[None]]
+ResultT = TypeVar("ResultT")
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -89,41 +92,49 @@ class Run:
         self.skew: dict[str, float] = {}
         self.hit: dict[Pid, None] = {}
         self._scope = trio.CancelScope()
+        self._everything = trio.CancelScope()
+        self._gave_up = False
         self._explored = 0  # steps before the end began
         self._instrument = RanInstrument(self.pump.footprint)
 
     # -- the run
 
-    def __call__(self) -> Outcome:
-        """Runs it."""
+    async def run(self, clock: SimClock) -> Outcome:
+        """Runs it in the running Trio loop, whose clock begins at 0 again."""
         seed_trio()
         state = random.getstate()
         random.seed(self._options.seed)
-        instruments = [self._instrument] if self._tables else []
+        clock.time = 0.0
+        self.pump.clock = clock
+        tokens = adopting.set(self.adopt), active_plan.set(self.plan)
+        context = copy_context()
+        clock.on_idle = lambda deadline: context.run(self._idle, deadline)
+        if self._tables:
+            self._instrument.watch_main(trio.lowlevel.current_task())
+            trio.lowlevel.add_instrument(self._instrument)
         try:
-            trio.run(self._main, clock=self.pump.clock, instruments=instruments)
+            await self._main()
         finally:
+            clock.on_idle = None
+            if self._tables:
+                trio.lowlevel.remove_instrument(self._instrument)
+            adopting.reset(tokens[0])
+            active_plan.reset(tokens[1])
             random.setstate(state)
         return self._outcome()
 
     async def _main(self) -> None:
-        adopting.set(self.adopt)
-        active_plan.set(self.plan)
-        self._instrument.watch_main(trio.lowlevel.current_task())
-        async with trio.open_nursery() as outer:
-            outer.start_soon(self._pump, outer.cancel_scope)
+        with trio.CancelScope() as self._everything:
             async with open_node() as node, trio.open_nursery() as hosts:
                 self.sim.opened(node, hosts)
                 await self._run_body()
                 self._end_exploring()
                 left = list(dict.values(node.processes))
                 self.sim.close_hosts()
-                while self.sim.node.hosts:
-                    await trio.lowlevel.checkpoint()
-                    await self.pump.rest(with_time=False)
+                if node.hosts:
+                    await self.pump.rest(with_time=True)
                 self.checks.closed(node, [p for p in left if p.pid in node.processes])
                 hosts.cancel_scope.cancel()
-            outer.cancel_scope.cancel()
 
     async def _run_body(self) -> None:
         with self._scope:
@@ -139,21 +150,22 @@ class Run:
                     self.failed(alone(rest))
                 raise
 
-    async def _pump(self, everything: trio.CancelScope) -> None:
-        for last_try in (False, True):
-            try:
-                await self.pump.run()
-            except Covered:
-                self.covered = True
-            except (Stuck, Restless) as error:
-                self.failed(error)
-                if last_try:
-                    everything.cancel()
-                    for node in self.pump.nodes:
-                        for host in node.hosts.values():
-                            host.abort()
-            self._end_exploring()
-            self._scope.cancel()
+    def _idle(self, deadline: float) -> float:
+        try:
+            return self.pump.idle(deadline)
+        except Covered:
+            self.covered = True
+        except (Stuck, Restless) as error:
+            self.failed(error)
+            if self._gave_up:
+                self._everything.cancel()
+                for node in self.pump.nodes:
+                    for host in node.hosts.values():
+                        host.abort()
+            self._gave_up = True
+        self._end_exploring()
+        self._scope.cancel()
+        return 0.0
 
     def _end_exploring(self) -> None:
         pump = self.pump
@@ -200,7 +212,7 @@ class Run:
         return time
 
     def _ended(self, node: Node, pid: Pid, id: str, exit: Exit) -> None:
-        if self.pump.steps:
+        if self.pump.steps and self.pump.exploring:
             error = f": {exit.error.message}" if exit.error is not None else ""
             self.pump.steps[-1].effects.append(f"{self.pump.labels.of(pid)} ended{error}")
         self.checks.ended(node, pid, id, exit)
@@ -307,3 +319,9 @@ def alone(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def run_in_trio(function: Callable[[SimClock], Awaitable[ResultT]]) -> ResultT:
+    """Runs `await function(clock)` in a new Trio loop on virtual time."""
+    clock = SimClock()
+    return trio.run(function, clock, clock=clock)

@@ -1,0 +1,66 @@
+"""The pytest plugin: options for simulated tests, and what exploration has shown (TS12)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The three options."""
+    group = parser.getgroup("trio-actors", "simulated tests of trio-actors")
+    group.addoption(
+        "--sim-schedules", type=int, metavar="N", help="runs per simulated test, instead of its own"
+    )
+    group.addoption(
+        "--sim-replay", metavar="TOKEN", help="make only the run of this schedule in each test"
+    )
+    group.addoption(
+        "--sim-report", metavar="DIR", help="where text, Mermaid and SVG of failures are written"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hands the options to `explore`; a wrong one ends pytest with a usage error."""
+    import pytest
+
+    schedules = config.getoption("--sim-schedules")
+    token = config.getoption("--sim-replay")
+    directory = config.getoption("--sim-report")
+    if schedules is None and token is None and directory is None:
+        return
+    from trio_actors.testing.explore import settings
+    from trio_actors.testing.schedule import Schedule
+
+    if schedules is not None and schedules < 1:
+        raise pytest.UsageError(f"--sim-schedules must be at least 1, not {schedules}")
+    if token is not None:
+        try:
+            Schedule.parse(token)
+        except ValueError as error:
+            raise pytest.UsageError(f"--sim-replay: {error}") from None
+    settings.schedules = schedules
+    settings.replay = token
+    settings.directory = None if directory is None else Path(directory)
+
+
+def pytest_itemcollected(item: Any) -> None:
+    """A simulated test brings its own Trio loop: the mark `trio` is not for it."""
+    function = getattr(item, "obj", None)
+    if getattr(function, "simulated", False):
+        item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "trio"]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """With -v, what each exploration has shown, for example `verified: all 12 traces`."""
+    import sys
+
+    module = sys.modules.get("trio_actors.testing.explore")
+    if module is None or terminalreporter.verbosity < 1 or not module.settings.explored:
+        return
+    terminalreporter.section("simulated tests")
+    for name, explored in module.settings.explored.items():
+        terminalreporter.write_line(f"{name}: {explored}")

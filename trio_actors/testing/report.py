@@ -1,0 +1,90 @@
+"""What people see of a failure: the property, how to replay it, and a picture of the run (TS15)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from trio_actors.testing.pump import Step
+from trio_actors.testing.report_mermaid import mermaid
+from trio_actors.testing.report_svg import svg
+from trio_actors.testing.report_text import Picture, picture_of, sequence_text
+from trio_actors.testing.schedule import Schedule
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Report:
+    """A failure of a test, shrunk."""
+
+    test: str
+    error: BaseException
+    schedule: Schedule
+    steps: list[Step]
+    strategy: str
+    found_at: int
+    tries: int
+    inputs: dict[str, Any]
+    where: str
+
+    @property
+    def picture(self) -> Picture:
+        """The run as data for the three kinds of pictures."""
+        return picture_of(self.steps)
+
+    def text(self) -> str:
+        """The report for a terminal."""
+        what = f"{type(self.error).__name__}: {self.error}".rstrip(": ")
+        first, *more = what.splitlines() or [""]
+        lines = [f"{self.test} fails: {first}", *(f"    {line}" for line in more[:20])]
+        if self.where:
+            lines.append(f"  at      {self.where}")
+        for name, value in self.inputs.items():
+            lines.append(f"  with    {name} = {_short(value)}")
+        if self.strategy != "replay":
+            lines.append(
+                f"  found   at schedule {self.found_at} ({self.strategy}),"
+                f" shrunk in {self.tries} runs"
+            )
+        if self.schedule.faults:
+            faults = ", ".join(
+                f"{fault} at {id.dst} on {id}" for id, fault in self.schedule.faults.items()
+            )
+            lines.append(f"  faults  {faults}")
+        lines.append(f"  replay  --sim-replay={quoted(str(self.schedule))}")
+        lines.append("")
+        lines.append(sequence_text(self.picture))
+        return "\n".join(lines)
+
+    def mermaid(self) -> str:
+        """The run as a Mermaid sequence diagram."""
+        return mermaid(self.picture)
+
+    def svg(self) -> str:
+        """The run as an SVG picture."""
+        title = f"{type(self.error).__name__}: {self.error}".splitlines()[0]
+        return svg(self.picture, title)
+
+    def write(self, directory: Path) -> list[Path]:
+        """Writes text, Mermaid and SVG files named after the test; returns their paths."""
+        directory.mkdir(parents=True, exist_ok=True)
+        stem = re.sub(r"[^\w.-]+", "_", self.test).strip("_") or "test"
+        contents = {".txt": self.text(), ".mmd": self.mermaid(), ".svg": self.svg()}
+        paths = []
+        for suffix, content in contents.items():
+            path = directory / f"{stem}{suffix}"
+            path.write_text(content + "\n", encoding="utf-8")
+            paths.append(path)
+        return paths
+
+
+def quoted(token: str) -> str:
+    """A token as one word for a shell."""
+    return f"'{token}'" if re.search(r"[^\w.+/-]", token) else token
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
