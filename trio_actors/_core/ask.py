@@ -63,12 +63,12 @@ class Request(Message):
     def reply(self, value: Any) -> bool:
         """Answers; False if the caller no longer waits. Only the first answer counts."""
         waiter, self._waiter = self._waiter, None
-        return waiter is not None and waiter.wake(outcome.Value(value))
+        return waiter is not None and waiter.answer(outcome.Value(value), self.sender)
 
     def fail(self, error: ProcessError) -> bool:
         """Answers with an error, which the ask raises; False if the caller no longer waits."""
         waiter, self._waiter = self._waiter, None
-        return waiter is not None and waiter.wake(outcome.Error(fresh(error)))
+        return waiter is not None and waiter.answer(outcome.Error(fresh(error)), self.sender)
 
     def __del__(self) -> None:
         waiter = self._waiter
@@ -92,6 +92,15 @@ class Waiter:
         self._timer: Timer | None = None
         self._answer: Answer | None = None  # came before the caller began to wait
         callee.on_exit(self.ended)
+
+    def answer(self, answer: Answer, caller: Pid | None) -> bool:
+        """The callee answers; in a simulation the answer travels like a message (TS1)."""
+        gate = self.callee.node.gate
+        if gate is None or not self.pending:
+            return self.wake(answer)
+        self.callee.forget(self.ended)  # its end cannot overtake its answer
+        gate.reply(self.callee, caller, lambda: self.wake(answer))
+        return True
 
     def wake(self, answer: Answer) -> bool:
         """Resumes the caller with the answer, once."""

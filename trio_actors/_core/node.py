@@ -42,6 +42,10 @@ class Gate(Protocol):
         """Keeps the item and calls `target.deliver(item)` when its time has come."""
         ...
 
+    def reply(self, source: Process, caller: Pid | None, deliver: Callable[[], object]) -> None:
+        """Keeps the answer to a request and calls `deliver()` when its time has come."""
+        ...
+
 
 @attrs.frozen(slots=True)
 class NodeStatistics:

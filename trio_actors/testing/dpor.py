@@ -7,7 +7,8 @@ run is planned that makes, at the point of i, a step that leads to j. A sleep se
 tried already and has met nothing since that it depends on. When no plan is left, every possible
 order is equivalent to one that was run: the system is verified, not sampled.
 
-Pure: runs go in, prefixes of choices come out. Time that passes depends on everything.
+Pure: runs go in, prefixes of choices come out. Time that passes depends on everything, and a step
+can take a deadline away so that no run shows it; so wherever time could pass, a run is planned.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class Dpor:
                 sleep = awake(points[index - 1].sleep, points[index - 1].footprint)
             point = _Point(made.enabled, made.choice, sleep, made.footprint)
             point.tried[made.choice] = None
+            if None in made.enabled and made.choice is not None:
+                point.todo[None] = None  # what was made instead may have taken the deadline away
             points.append(point)
 
     def _plan(self, i: int, j: int, run: list[Made], before: list[set[int]]) -> None:
@@ -105,8 +108,7 @@ class Dpor:
         first = [
             run[k].choice
             for k in rest
-            if run[k].choice in point.enabled
-            and not any(m in before[k] for m in rest if m < k)
+            if run[k].choice in point.enabled and not any(m in before[k] for m in rest if m < k)
         ]
         if any(choice in point.todo or choice in point.tried for choice in first):
             return

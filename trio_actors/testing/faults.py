@@ -85,9 +85,7 @@ KILLS_AND_DELAYS = Faults(kill=0.03, delay=0.03)
 class FaultPlan:
     """Decides which fault hits which delivery, in one run; remembers those that did."""
 
-    def __init__(
-        self, faults: Faults, given: Mapping[MessageId, Fault], seed: str | None
-    ) -> None:
+    def __init__(self, faults: Faults, given: Mapping[MessageId, Fault], seed: str | None) -> None:
         self._faults = faults
         self._given = given
         self._seed = seed  # None: only what is given
@@ -134,9 +132,9 @@ class FaultPlan:
         count = self._sites[site] = self._sites.get(site, 0) + 1
         id = MessageId("buggify", site, count)
         fault = self._given.get(id)
-        if fault is None and self._seed is not None and self._faults.buggify:
-            if random.Random(f"{self._seed}/{id}").random() < self._faults.buggify:
-                fault = Fault("on")
+        if fault is None and self._seed is not None:
+            rng = random.Random(f"{self._seed}/{id}")
+            fault = Fault("on") if rng.random() < self._faults.buggify else None
         if fault is not None:
             self.used[id] = fault
         return fault is not None

@@ -4,7 +4,7 @@
 - `ByPlan` makes given choices, then goes on in order: what DPOR needs.
 - `Priorities` is PCT: each sender has a random priority, and at few random moments the leader of
   that moment falls to the end. A bug that needs d orderings is found with probability at least
-  1 / (senders * steps^(d-1)), so a sender can be starved for a whole run: random walk never does it.
+  1 / (senders * steps^(d-1)): a sender can be starved for a whole run, as random walk never does.
 - `PartialOrderSampling` gives each message a random priority and draws anew for those that race.
 - `RandomWalk` is uniform.
 """
@@ -86,6 +86,8 @@ class ByPlan:
         for head in heads:
             if head.id not in self._sleep:
                 return head
+        if None not in self._sleep and pump.can_tick():
+            return None
         raise Covered
 
 

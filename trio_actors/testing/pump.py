@@ -28,6 +28,7 @@ from trio_actors.testing.labels import TEST, Labels
 from trio_actors.testing.schedule import Fault, MessageId
 
 EARLY_TICKS = 200  # so often may time overtake messages in one run
+MOST_TRANSIT = 30.0  # virtual seconds that a message may be overtaken by time, without a fault
 BUSY_WAIT = 0.0005  # real seconds between two looks at a working thread
 SHORT = 1e-6
 PATIENCE = 100  # looks, before deliveries go on beside a thread that will not end
@@ -56,7 +57,7 @@ class Delivery:
         self,
         id: MessageId,
         what: str,
-        fire: Callable[[], None],
+        fire: Callable[[], object],
         seq: int,
         posted_in: int,
         *,
@@ -162,10 +163,7 @@ class Pump:
         """Keeps an item until the policy chooses it."""
         dst = self.labels.add(node, target)
         src = self.labels.of(source)
-        if isinstance(item, Start):
-            id = MessageId(src, dst, 0)
-        else:
-            id = self._next_id(src, dst)
+        id = MessageId(src, dst, 0) if isinstance(item, Start) else self._next_id(src, dst)
         what = _what(item)
         self._enqueue(
             Delivery(
@@ -180,11 +178,9 @@ class Pump:
             )
         )
 
-    def post_action(self, src: str, dst: str, what: str, action: Callable[[], None]) -> None:
+    def post_action(self, src: str, dst: str, what: str, action: Callable[[], object]) -> None:
         """Keeps something else that one party does to another: a reply, a task's step."""
-        self._enqueue(
-            Delivery(self._next_id(src, dst), what, action, self.sent, len(self.steps))
-        )
+        self._enqueue(Delivery(self._next_id(src, dst), what, action, self.sent, len(self.steps)))
 
     def _next_id(self, src: str, dst: str) -> MessageId:
         pair = (src, dst)
@@ -255,8 +251,11 @@ class Pump:
         return a in sides and b in sides and sides[a] != sides[b]
 
     def can_tick(self) -> bool:
-        """Whether time may pass although messages wait."""
-        return self.early_ticks < EARLY_TICKS and self._deadline < inf
+        """Whether time may pass although messages wait: none is in transit for ever."""
+        if self._deadline == inf or self.early_ticks >= EARLY_TICKS:
+            return False
+        oldest = min((queue[0].posted_at for queue in self._pairs.values()), default=inf)
+        return self._deadline <= oldest + MOST_TRANSIT
 
     # -- steps
 
@@ -266,8 +265,9 @@ class Pump:
         Returns:
             How long Trio may really sleep: 0 after a step.
         """
-        if any([node.clock.refresh() for node in self.nodes]):
-            return 0.0
+        for node in self.nodes:
+            if node.clock.refresh():
+                return 0.0
         if self.steps:
             self._end_step()
         if _threads_busy() and self._looks < PATIENCE:
@@ -397,6 +397,11 @@ class NodeGate:
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """See `Pump.post`."""
         self._pump.post(self._node, source, target, item)
+
+    def reply(self, source: Process, caller: Pid | None, deliver: Callable[[], object]) -> None:
+        """The answer to a request; its pair is that of messages from callee to caller."""
+        labels = self._pump.labels
+        self._pump.post_action(labels.add(self._node, source), labels.of(caller), "reply", deliver)
 
 
 def _what(item: Item) -> str:

@@ -1,8 +1,9 @@
 """One simulated run of a test: a policy, a node, faults, checks; what came of it as a value.
 
-Many runs share one Trio loop, one after the other; each has a node, a clock from 0 and chance of its
-own, and waits until everything it started has ended. The end of a run is not explored: when the test is over, hosts are stopped and what is in transit is delivered
-in order. After a failure the same happens, so that every run ends in an orderly way.
+Many runs share one Trio loop, one after the other; each has a node, a clock from 0 and chance of
+its own, and waits until everything it started has ended. The end of a run is not explored: when
+the test is over, hosts are stopped and what is in transit is delivered in order. After a failure
+the same happens, so that every run ends in an orderly way.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-
 from typing import TypeVar
 
 import attrs

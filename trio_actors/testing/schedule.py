@@ -15,11 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple, Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import attrs
 
-_UNSAFE = re.compile(r"[>.+;!<=%\s]")
+_UNSAFE = re.compile(r"[>+;!<=%\s]")
 _LATE = re.compile(r"(?P<src>[^>]+)>(?P<dst>.+)\.(?P<n>\d+)\+(?P<late>\d+)")
 _FAULT = re.compile(
     r"!(?P<dst>[^<]+)<(?P<src>.+)\.(?P<n>\d+)=(?P<kind>[a-z]+)(:(?P<arg>-?\d+(\.\d+)?))?"
@@ -139,7 +139,7 @@ def parse_annotation(text: str) -> Annotation:
 
 def safe_label(text: str) -> str:
     """A process's name as it may stand in a token: reserved characters are written as %xx."""
-    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02x}", text) or "%00"
+    return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
 
 
 def plain_label(label: str) -> str:
