@@ -86,7 +86,7 @@ class Clock:
         return self._heap[0].due if self._heap else inf
 
     def refresh(self) -> bool:
-        """Wakes at no cancelled timer's time any more; True if Trio's next deadline may be later."""
+        """Forgets cancelled timers' times; True if Trio's next deadline may now be later."""
         if self._scope is None or self._scope.deadline >= (due := self.next_due()):
             return False
         self._scope.deadline = due

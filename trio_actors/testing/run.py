@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from trio_actors._core.current import running
-from trio_actors._core.exit import Exit
+from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
@@ -245,7 +245,7 @@ class Run:
         self.pump.steps[-1].effects.append(f"fault: {fault} at {delivery.id.dst}")
         match fault.kind:
             case "kill":
-                target.force(crashed(target.host.id))
+                target.force(terminated(None))
             case "crash":
                 self._crash(target.host)
             case "drop":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind
 from trio_actors._core.exit import Cause, CauseKind, Forced
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
@@ -39,6 +39,7 @@ class Sim:
         self._pump = run.pump
         self._hosts: dict[str, Host] = {}
         self._stops: dict[str, trio.Event] = {}
+        self._gone: dict[str, trio.Event] = {}
         self._nursery: trio.Nursery | None = None
         self._node: Node | None = None
         self._promises: list[_Promise] = []
@@ -73,12 +74,14 @@ class Sim:
         self, id: str, options: dict[str, Any], task_status: trio.TaskStatus[Host]
     ) -> None:
         stop = self._stops[id] = trio.Event()
+        self._gone[id] = trio.Event()
         options.setdefault("drain", 0.0)
         async with self.node.open_host(id, **options) as host:
             self._hosts[id] = host
             task_status.started(host)
             await stop.wait()
             self._hosts.pop(id, None)
+        self._gone[id].set()
 
     def close_hosts(self) -> None:
         """Stops all hosts, the last opened first; called by the run."""
@@ -194,8 +197,9 @@ class Sim:
 
     async def restart_host(self, id: str) -> None:
         """Opens a crashed host again, empty."""
-        while id in self.node.hosts:
-            await trio.sleep(0)
+        gone = self._gone.get(id)
+        if gone is not None:
+            await gone.wait()
         await self.host(id)
 
     def partition(self, *groups: tuple[str, ...] | list[str]) -> None:
@@ -327,5 +331,4 @@ def host_of(pid: Pid) -> str:
 
 def crashed(host: str) -> Forced:
     """The end of a process whose host crashed."""
-    error = make_error(ErrorKind.UNAVAILABLE, f"host {host} crashed", retryable=None)
-    return Forced(error, Cause(CauseKind.OUTSIDE))
+    return Forced(f"host {host} crashed", ErrorKind.UNAVAILABLE, Cause(CauseKind.OUTSIDE))
