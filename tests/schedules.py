@@ -1,0 +1,77 @@
+"""Drawn schedules: deliveries are held back and let through in an order drawn from a seed.
+
+Between one sender and one receiver the order stays (M12); everything else may overtake. Between
+two deliveries the tasks run until all are blocked, or only for some steps: that is drawn too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+import trio.testing
+
+from trio_actors import Node, Pid, Process
+
+RUNS = 1000
+
+Pair = tuple[str, str]
+
+
+class Held:
+    """A gate that keeps everything until `play` lets it through."""
+
+    def __init__(self, node: Node, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.held: dict[Pair, deque[tuple[Process, Any]]] = {}
+        self.node = node
+        node.gate = self
+
+    def post(self, source: Pid | None, target: Process, item: Any) -> None:
+        """Keeps one item (TS1)."""
+        self.held.setdefault((source or "", target.pid), deque()).append((target, item))
+
+    def release(self) -> None:
+        """Lets the oldest item of a drawn pair through."""
+        pair = self.rng.choice(list(self.held))
+        queue = self.held[pair]
+        target, item = queue.popleft()
+        if not queue:
+            del self.held[pair]
+        target.deliver(item)
+
+    async def play(self) -> None:
+        """Lets everything through, in a drawn order; returns when nothing moves any more."""
+        while True:
+            if self.rng.random() < 0.5:
+                await trio.testing.wait_all_tasks_blocked()
+                if not self.held:
+                    return
+            else:
+                for _ in range(self.rng.randrange(3)):
+                    await trio.lowlevel.checkpoint()
+            for _ in range(self.rng.randrange(1, 4)):
+                if self.held:
+                    self.release()
+
+    def drop(self) -> None:
+        """From now on everything is delivered at once."""
+        self.node.gate = None
+
+
+async def under_schedules(
+    node: Node, scenario: Callable[[Held], Awaitable[None]], *, runs: int = RUNS
+) -> None:
+    """Runs a scenario under many schedules; a failure names the seed."""
+    for seed in range(runs):
+        held = Held(node, seed)
+        try:
+            await scenario(held)
+        except AssertionError as error:
+            error.add_note(f"under schedule {seed}")
+            raise
+        finally:
+            held.drop()

@@ -1,0 +1,351 @@
+"""The hard races of the kernel, each under 1,000 drawn schedules (issue 3 §1)."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from schedules import RUNS, Held, under_schedules
+
+from trio_actors import (
+    Exit,
+    Host,
+    Node,
+    Pid,
+    ProcessContext,
+    ProcessError,
+    ProcessUnavailable,
+)
+
+
+class Play:
+    """One run: actors that obey, and a log of what happened in which order."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.node = host.node
+        self.steps: list[str] = []
+        self.ends: dict[str, Exit] = {}
+        self.names: dict[str, str] = {}
+
+    def actor(self, name: str, *, trap: bool = False) -> Pid:
+        """An obedient process whose end is logged."""
+        pid = self.host.spawn_soon(obey, self, name)
+        self.node.processes[pid].trap_links = trap
+        self.watch(name, pid)
+        return pid
+
+    def watch(self, name: str, pid: Pid) -> None:
+        """Logs the end of a process; it must be its only one."""
+
+        def ended(end: Exit) -> None:
+            assert name not in self.ends, f"{name} ended twice"
+            self.ends[name] = end
+            self.steps.append(f"{name} ended")
+
+        self.names[pid] = name
+        self.node.processes[pid].on_exit(ended)
+
+    def order(self, pid: Pid, op: str, *args: Any) -> None:
+        """Tells an actor to do something."""
+        self.node.send(pid, op, args)
+
+    def before(self, first: str, second: str) -> bool:
+        """Whether `first` happened, and before `second`."""
+        steps = self.steps
+        if first not in steps or second not in steps:
+            return first in steps
+        return steps.index(first) < steps.index(second)
+
+    def how(self, name: str) -> str:
+        """How a process ended."""
+        end = self.ends[name]
+        return str(end.error) if end.error else str(end.value)
+
+    def events(self, pid: Pid) -> list[str]:
+        """What a living process has got, as `kind name`."""
+        channel: Any = self.node.processes[pid].mailbox
+        events, found = channel.events(), []
+        while True:
+            try:
+                event = events.receive_nowait()
+            except trio.WouldBlock:
+                return found
+            found.append(f"{event.kind} {self.names[event.sender]}")
+
+    async def clear(self) -> None:
+        """Ends everybody, so that the next run begins with nothing."""
+        self.node.gate = None
+        for process in self.host.processes():
+            self.node.terminate(process.pid)
+        await self.host.join()
+        assert (self.node.names.by_name, self.node.processes) == ({}, {})
+
+
+async def obey(ctx: ProcessContext, play: Play, name: str) -> None:
+    """Does what its messages say: `fail`, `return`, or a method of the context."""
+    async for message in ctx.inbox:
+        op, args = message.topic, message.payload
+        if op == "fail":
+            raise ProcessError(name)  # expected: not logged
+        if op == "return":
+            return
+        try:
+            getattr(ctx, op)(*args)
+        except ProcessError as error:
+            play.steps.append(f"{name} {op}: {error.kind}")
+        else:
+            play.steps.append(f"{name} {op}")
+
+
+@pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
+async def test_unlink_against_exit(host: Host, trap: bool) -> None:
+    """K11, K13-K15: unlinked before the failure nothing happens, after it exactly one thing."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        a, b = play.actor("a", trap=trap), play.actor("b")
+        host.node.topology.link(a, b)
+        play.order(b, "fail")
+        play.order(a, "unlink", b)
+        await held.play()
+        first = play.before("a unlink", "b ended")
+        seen.add(first)
+        if trap or first:
+            assert play.events(a) == ([] if first else ["pid.link.down b"])
+        else:
+            assert play.how("a") == "linked process failed"
+        await play.clear()
+
+    await under_schedules(host.node, race)
+    assert seen == {True, False}
+
+
+async def test_unmonitor_against_exit(host: Host) -> None:
+    """N4: unmonitored before the end there is no EXIT, after it exactly one."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        a, b = play.actor("a"), play.actor("b")
+        host.node.topology.monitor(a, b)
+        play.order(b, "return")
+        play.order(a, "unmonitor", b)
+        await held.play()
+        first = play.before("a unmonitor", "b ended")
+        seen.add(first)
+        assert play.events(a) == ([] if first else ["pid.exit b"])
+        await play.clear()
+
+    await under_schedules(host.node, race)
+    assert seen == {True, False}
+
+
+async def test_register_against_exit_of_the_owner(host: Host) -> None:
+    """R2, R4, R7: a name never points to an ended process, and is never lost to a living one."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        a, b, c = (play.actor(name) for name in "abc")
+        play.order(a, "register", "n", b)
+        play.order(b, "return")
+        play.order(c, "register", "n")
+        await held.play()
+        first = [step for step in play.steps if " register" in step or step == "b ended"]
+        seen.add(tuple(first))
+        holder = host.node.names.by_name.get("n")
+        c_got_it = "c register" in play.steps
+        assert holder == (c if c_got_it else None)
+        if "a register" in play.steps:
+            assert play.before("a register", "b ended"), "registered for the dead"
+        if "c register: AlreadyExists" in play.steps:
+            assert play.before("a register", "b ended")
+            assert play.before("c register: AlreadyExists", "b ended")
+        await play.clear()
+
+    await under_schedules(host.node, race)
+    assert len(seen) >= 5
+
+
+@pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
+@pytest.mark.parametrize("fails", [False, True], ids=["returns", "fails"])
+async def test_spawn_linked_of_a_process_that_ends_at_once(
+    host: Host, trap: bool, fails: bool
+) -> None:
+    """E11, V5: EXIT and LINK_DOWN are never lost, however short the life of the child."""
+
+    async def child(ctx: ProcessContext) -> None:
+        if fails:
+            raise ProcessError("child")
+
+    async def parent(ctx: ProcessContext, play: Play) -> None:
+        ctx.options.trap_links = trap
+        await ctx.inbox.receive()
+        pid = await ctx.spawn(child, link=True, monitor=True)
+        play.names[pid] = "child"
+        await trio.sleep_forever()
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        pid = host.spawn_soon(parent, play)
+        play.watch("parent", pid)
+        play.order(pid, "go")
+        await held.play()
+        if fails and not trap:
+            assert play.how("parent") == "linked process failed"
+        else:
+            told = ["pid.exit child", "pid.link.down child"]
+            assert play.events(pid) == told[: 2 if fails else 1]
+        await play.clear()
+
+    await under_schedules(host.node, race)
+
+
+async def test_cancel_deadline_against_normal_return(host: Host) -> None:
+    """K6, K8: ended before the deadline, its own result; alive at it, E33. Exactly one EXIT."""
+    seen = set()
+
+    async def worker(ctx: ProcessContext, seconds: float) -> str:
+        try:
+            await trio.sleep(seconds)
+        finally:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return "own"
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        held.drop()
+        seconds = held.rng.choice([0.0, 0.5, 1.0, 1.0, 1.5])
+        watcher = play.actor("watcher")
+        pid = host.spawn_soon(worker, seconds)
+        play.watch("worker", pid)
+        host.node.topology.monitor(watcher, pid)
+        host.node.cancel(pid, 1)
+        await trio.sleep(2)
+        in_time = seconds < 1
+        seen.add(play.how("worker"))
+        assert play.how("worker") == ("own" if in_time else "cancel deadline exceeded")
+        assert play.events(watcher) == ["pid.exit worker"]
+        await play.clear()
+
+    await under_schedules(host.node, race)
+    assert seen == {"own", "cancel deadline exceeded"}
+
+
+async def test_terminate_during_upgrade(host: Host) -> None:
+    """E32, E40, U1: whenever terminate comes, no code begins after it and the end is its."""
+    seen = set()
+
+    async def version(ctx: ProcessContext, number: Any, play: Play, rng: random.Random) -> None:
+        play.steps.append(f"version {number}")
+        inbox = ctx.inbox
+        try:
+            await inbox.receive()
+            await ctx.upgrade(None, number + 1, play, rng)
+        finally:
+            with trio.CancelScope(shield=True):
+                for _ in range(rng.randrange(3)):
+                    await trio.lowlevel.checkpoint()
+
+    async def terminator(ctx: ProcessContext, play: Play, pid: Pid) -> None:
+        await ctx.inbox.receive()
+        ctx.terminate(pid)
+        play.steps.append("terminated")
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        pid = host.spawn_soon(version, 0, play, held.rng)
+        play.watch("worker", pid)
+        other = host.spawn_soon(terminator, play, pid)
+        for _ in range(3):
+            play.order(pid, "next")
+        play.order(other, "go")
+        await held.play()
+        assert play.how("worker") == "process terminated"
+        assert not any(step.startswith("version") for step in play.steps[at(play) :])
+        seen.add(at(play))
+        await play.clear()
+
+    def at(play: Play) -> int:
+        return play.steps.index("terminated")
+
+    await under_schedules(host.node, race)
+    assert seen == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
+async def test_two_exit_signals_to_one_process(host: Host, trap: bool) -> None:
+    """E40, K14, K15: the first one ends the process, once; a trapping one gets both."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        play = Play(host)
+        watcher = play.actor("watcher")
+        target = play.actor("target", trap=trap)
+        pids = {name: play.actor(name) for name in "ab"}
+        host.node.topology.monitor(watcher, target)
+        for name, pid in pids.items():
+            host.node.topology.link(target, pid)
+            play.order(pid, "fail", name)
+        await held.play()
+        if trap:
+            events = play.events(target)
+            seen.add(tuple(events))
+            assert sorted(events) == ["pid.link.down a", "pid.link.down b"]
+        else:
+            cause = play.ends["target"].cause
+            seen.add(cause.by and play.names[cause.by])
+            assert play.how("target") == "linked process failed"
+            assert play.events(watcher) == ["pid.exit target"]
+            assert set(play.ends) == {"target", "a", "b"}
+        await play.clear()
+
+    await under_schedules(host.node, race)
+    assert len(seen) == 2
+
+
+async def test_host_stop_during_spawn(node: Node) -> None:
+    """Z2, Z3, PY7: each spawn is refused or its child is ended by the stop; nothing is left."""
+    refused: set[str] = set()
+    ended = {"cancelled": 0, "by force": 0}
+
+    async def child(ctx: ProcessContext, patient: bool) -> None:
+        if patient:
+            await ctx.events.receive()
+            ended["cancelled"] += 1
+        else:
+            try:
+                await trio.sleep_forever()
+            finally:
+                ended["by force"] += 1
+
+    async def spawner(ctx: ProcessContext, rng: random.Random, spawned: list[Pid]) -> None:
+        for _ in range(4):
+            for _ in range(rng.randrange(3)):
+                await trio.lowlevel.checkpoint()
+            try:
+                spawned.append(await ctx.spawn(child, rng.random() < 0.5, host="app:busy"))
+            except ProcessUnavailable as error:
+                refused.add(str(error))
+
+    async with node.open_host("app:spawners") as spawners:
+        for seed in range(RUNS):
+            rng = random.Random(seed)
+            spawned: list[Pid] = []
+            ended.update({"cancelled": 0, "by force": 0})
+            async with node.open_host("app:busy", drain=1) as host:
+                await spawners.spawn(spawner, rng, spawned)
+                for _ in range(rng.randrange(12)):
+                    await trio.lowlevel.checkpoint()
+            await spawners.join()
+            ends = [(await node.wait(pid)) for pid in spawned]
+            texts = {str(end.error) if end.error else "asked" for end in ends}
+            assert texts <= {"asked", "cancel deadline exceeded"}, seed
+            assert len(spawned) == sum(ended.values()), seed
+            assert (host.alive, node.processes) == (0, {}), seed
+    assert refused == {"host is shutting down", "host is not running"}
