@@ -20,6 +20,7 @@ from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.host import Host
+    from trio_actors._core.message import Event, Message
     from trio_actors._core.process import Process
 
 ProcessFunction = Callable[..., Awaitable[Any]]
@@ -65,8 +66,8 @@ class MailboxOnly:
         return DECLINED
 
 
-class EndedDrive(MailboxOnly):
-    """What drives a process that has ended: nothing. Lets go of the drive it had, and its code."""
+class Ended(MailboxOnly):
+    """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()
 
@@ -80,11 +81,28 @@ class EndedDrive(MailboxOnly):
         """Nothing."""
 
     def doing(self) -> str:
-        """Nothing."""
+        """Nothing any more."""
         return "ended"
 
+    def put(self, message: Message) -> None:
+        """Discards it (M7)."""
 
-ENDED_DRIVE = EndedDrive()
+    def put_event(self, event: Event) -> None:
+        """Discards it."""
+
+    def drain(self) -> list[Message | Event]:
+        """Nothing."""
+        return []
+
+    def depth(self) -> int:
+        """Nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+ENDED = Ended()
 
 
 class Body(Protocol):

@@ -16,7 +16,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.clock import Clock
-from trio_actors._core.code import ENDED_DRIVE
+from trio_actors._core.code import ENDED
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
 from trio_actors._core.exits import ExitMemory
@@ -163,7 +163,7 @@ class Node:
         for watcher in process.take_watchers():
             watcher(exit)
         process.mailbox.close()
-        process.drive = ENDED_DRIVE
+        process.drive = process.mailbox = ENDED
 
     def abandon(self, process: Process, why: str) -> None:
         """Gives up a process that would not end: names, monitors and its place are free (SU8).

@@ -145,8 +145,9 @@ async def _until_ready(node: Node, process: Process) -> None:
     ends: list[Exit] = []
 
     def ended(exit: Exit) -> None:
-        ends.append(exit)
-        is_ready.set()
+        if not is_ready.is_set():
+            ends.append(exit)
+            is_ready.set()
 
     process.readiness = lambda value: is_ready.set()
     process.on_exit(ended)

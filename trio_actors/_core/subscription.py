@@ -53,8 +53,8 @@ class Budget:
         return now < self.until
 
     def renew(self) -> None:
-        """A checkpoint has passed."""
-        self.left = BUDGET
+        """A checkpoint has passed, and its caller takes the first item."""
+        self.left = BUDGET - 1
         self.until = 0.0
 
 

@@ -1,0 +1,202 @@
+"""What a process is does not depend on how it is run (TM2): tasks, servers, plain servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from trio_actors import (
+    EventKind,
+    Exit,
+    Host,
+    ProcessContext,
+    ProcessError,
+    ProcessNotFound,
+    Server,
+    handles,
+)
+
+
+async def function(ctx: ProcessContext) -> Any:
+    """Obeys as an async function."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end_at_cancel, ctx, nursery.cancel_scope)
+        async for message in ctx.inbox:
+            if message.topic == "fail":
+                raise ProcessError("boom")
+            if message.topic == "return":
+                nursery.cancel_scope.cancel()
+                break
+            getattr(ctx, message.topic)(*message.payload)
+    return "value"
+
+
+async def end_at_cancel(ctx: ProcessContext, scope: trio.CancelScope) -> None:
+    """A server stops when it is asked to."""
+    await ctx.events.receive()
+    scope.cancel()
+
+
+class Plain(Server):
+    """Obeys as a plain server."""
+
+    @handles("fail")
+    def fail(self, message: Any) -> None:
+        raise ProcessError("boom")
+
+    @handles("return")
+    def end(self, message: Any) -> None:
+        self.stop("value")
+
+    @handles("link", "monitor", "register", "terminate", "unlink")
+    def method(self, message: Any) -> None:
+        getattr(self.ctx, message.topic)(*message.payload)
+
+    @handles(EventKind.CANCEL)
+    def cancelled(self, event: Any) -> None:
+        self.stop("value")
+
+
+class Tasked(Plain):
+    """Obeys as a server with a task."""
+
+    @handles("fail")
+    async def fail(self, message: Any) -> None:
+        raise ProcessError("boom")
+
+
+pytestmark = pytest.mark.parametrize("way", [function, Plain, Tasked], ids=lambda w: w.__name__)
+
+
+async def watch(ctx: ProcessContext, pid: str, link: bool) -> list[str]:
+    """What a trapping process gets to know of an end."""
+    ctx.options.trap_links = True
+    ctx.monitor(pid)
+    if link:
+        ctx.link(pid)
+    told = []
+    with trio.move_on_after(50):
+        async for event in ctx.events:
+            result = event.result
+            told.append(f"{event.kind} {result.error or result.value}")
+    return told
+
+
+def text(end: Exit) -> str:
+    """An exit as text."""
+    return str(end.error or end.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("return", ["pid.exit value"]),
+        ("fail", ["pid.exit boom", "pid.link.down boom"]),
+        ("terminate", ["pid.exit process terminated", "pid.link.down process terminated"]),
+        ("cancel", ["pid.exit value"]),
+    ],
+)
+async def test_end_is_told_alike(host: Host, way: Any, how: str, told: list[str]) -> None:
+    """N1, K13, V5, T2: EXIT and LINK_DOWN are the same whatever runs the code."""
+    node = host.node
+    pid = await host.spawn(way, name="worker")
+    watcher = await host.spawn(watch, pid, True)
+    await trio.testing.wait_all_tasks_blocked()
+    if how in ("terminate", "cancel"):
+        getattr(node, how)(pid)
+    else:
+        node.send(pid, how, ())
+    assert (await node.wait(watcher)).value == told
+    with pytest.raises(ProcessNotFound):
+        node.send(pid, "t")
+    with pytest.raises(ProcessNotFound):
+        node.lookup("worker")
+
+
+async def test_linked_failure_ends_it_alike(host: Host, way: Any) -> None:
+    """K14: a failing peer ends it, its own exit is E34."""
+    first, second = await host.spawn(way), await host.spawn(Plain)
+    host.node.send(first, "link", (second,))
+    await trio.testing.wait_all_tasks_blocked()
+    host.node.send(second, "fail", ())
+    assert text(await host.node.wait(first)) == "linked process failed"
+
+
+async def test_deadline_is_enforced_alike(host: Host, way: Any) -> None:
+    """K6, K7: alive at the earliest deadline, it is ended; a stuck one too."""
+
+    async def ignores(ctx: ProcessContext) -> None:
+        await trio.sleep_forever()
+
+    class Deaf(way if isinstance(way, type) else Plain):  # type: ignore[misc]
+        @handles(EventKind.CANCEL)
+        def cancelled(self, event: Any) -> None:
+            """Takes no notice."""
+
+    pid = await host.spawn(Deaf if isinstance(way, type) else ignores)
+    host.node.cancel(pid, "5s")
+    host.node.cancel(pid, "10s")
+    assert text(await host.node.wait(pid)) == "cancel deadline exceeded"
+    assert trio.current_time() == pytest.approx(5)
+
+
+async def test_terminate_before_the_first_step_alike(host: Host, way: Any) -> None:
+    """T1, E11: it never begins."""
+    pid = host.spawn_soon(way)
+    host.node.send(pid, "fail", ())
+    host.node.terminate(pid)
+    assert text(await host.node.wait(pid)) == "process terminated"
+
+
+async def test_forced_end_comes_before_unread_messages_alike(host: Host, way: Any) -> None:
+    """TM2, E40: what is unread when terminate comes is not handled."""
+    pid = await host.spawn(way)
+    await trio.testing.wait_all_tasks_blocked()
+    host.node.terminate(pid)
+    host.node.send(pid, "register", ("too-late",))
+    host.node.send(pid, "return", ())
+    assert text(await host.node.wait(pid)) == "process terminated"
+
+
+async def test_terminating_oneself_alike(host: Host, way: Any) -> None:
+    """PY9: the method returns, the process is ended afterwards."""
+    pid = await host.spawn(way)
+    host.node.send(pid, "terminate", (pid,))
+    host.node.send(pid, "return", ())
+    assert text(await host.node.wait(pid)) == "process terminated"
+
+
+async def test_host_stop_alike(host: Host, way: Any) -> None:
+    """Z3: asked by the host's CANCEL, it ends by itself."""
+    async with host.node.open_host("app:other", drain=5) as other:
+        pid = await other.spawn(way)
+        await trio.testing.wait_all_tasks_blocked()
+    assert text(await host.node.wait(pid)) == "value"
+    assert trio.current_time() == 0
+
+
+async def test_abort_alike(host: Host, way: Any) -> None:
+    """E37: a host that is cancelled ends it as `process cancelled`."""
+    async with host.node.open_host("app:other") as other:
+        pid = await other.spawn(way)
+        await trio.testing.wait_all_tasks_blocked()
+        other.abort()
+    assert text(await host.node.wait(pid)) == "process cancelled"
+
+
+async def test_unread_messages_survive_an_upgrade_alike(host: Host, way: Any) -> None:
+    """U3, V6: an async process that becomes any of them keeps PID, name and unread messages."""
+
+    async def before(ctx: ProcessContext) -> None:
+        ctx.register("stays")
+        ctx.send(ctx.pid, "register", ("second",))
+        ctx.send(ctx.pid, "return", ())
+        if isinstance(way, type):
+            await ctx.upgrade(way)
+        await ctx.upgrade(way)
+
+    pid = await host.spawn(before)
+    assert text(await host.node.wait(pid)) == "value"
