@@ -20,6 +20,7 @@ ended, as a value; *cancel* asks, *terminate* forces; an *upgrade* replaces code
 
 from trio_actors import sys
 from trio_actors._core.ask import Ask, Request
+from trio_actors._core.bounded import Bounded, DeadLetter, DeadLetters
 from trio_actors._core.code import Body, CodeSource, Drive, Target, TaskBody
 from trio_actors._core.context import Options, ProcessContext
 from trio_actors._core.current import current
@@ -43,6 +44,7 @@ from trio_actors._core.errors import (
     make_error,
 )
 from trio_actors._core.exit import Cause, CauseKind, Exit
+from trio_actors._core.groups import GroupChange
 from trio_actors._core.host import Host, HostStatistics
 from trio_actors._core.inherited import Guard, Inherited
 from trio_actors._core.mailbox import Mailbox
@@ -52,21 +54,27 @@ from trio_actors._core.pid import Pid, is_pid
 from trio_actors._core.process import Process
 from trio_actors._core.scopes import open_node
 from trio_actors._core.subscription import Subscription
+from trio_actors._core.tools import Down
 from trio_actors._siblings import check_siblings
 from trio_actors.server import Server, handles
 
 __all__ = [
     "Ask",
     "Body",
+    "Bounded",
     "Cause",
     "CauseKind",
     "CodeSource",
+    "DeadLetter",
+    "DeadLetters",
+    "Down",
     "Drive",
     "ErrorKind",
     "Event",
     "EventKind",
     "Exit",
     "Gate",
+    "GroupChange",
     "Guard",
     "Host",
     "HostStatistics",

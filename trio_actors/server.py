@@ -238,6 +238,7 @@ class Served(Serving):
 
     def put_event(self, event: Event) -> None:
         """Takes a control event and wakes the task."""
+        self.events += 1
         self.push(event)
         self.wake()
 
@@ -324,6 +325,8 @@ async def _serve(serving: Served) -> None:
             await serving.wait()
             budget.renew()
             continue
+        if serving.on_take is not None:
+            serving.on_take()
         await serving.handle(item)
         if process.forced is not None or process.upgrade is not None or not budget.take():
             await trio.lowlevel.checkpoint()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import linecache
+import signal
+import sys as python_sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import attrs
+import trio
 
 from trio_actors._core import operations
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import CauseKind
 from trio_actors._core.exits import ExitRecord
+from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node
 from trio_actors._core.process import Process
 from trio_actors._core.serving import Serving
+from trio_actors._core.task import TaskDrive
 
 
 @attrs.frozen(slots=True)
@@ -107,3 +115,99 @@ def explain_text(node: Node, dest: str) -> str:
             f" [{cause.kind.value}{by}]"
         )
     return "\n".join(lines)
+
+
+@attrs.frozen(slots=True)
+class Branch:
+    """A process and those that it started and that are alive."""
+
+    view: ProcessView
+    children: tuple[Branch, ...]
+
+
+def tree(node: Node) -> list[Branch]:
+    """Who started whom, oldest first; processes whose parent is gone stand at the top."""
+    children: dict[str | None, list[Process]] = {}
+    for process in node.processes.values():
+        parent = process.parent if process.parent in node.processes else None
+        children.setdefault(parent, []).append(process)
+
+    def branch(process: Process) -> Branch:
+        return Branch(_view(process), tuple(branch(c) for c in children.get(process.pid, ())))
+
+    return [branch(process) for process in children.get(None, ())]
+
+
+@contextmanager
+def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Iterator[None]:
+    """Calls `sink` with everything that reaches a process while the block runs."""
+    process = _process(node, dest)
+    entrance, mailbox = process.entrance, process.mailbox
+    process.entrance = _Tap(entrance, sink)  # type: ignore[assignment]  # it only puts
+    try:
+        yield
+    finally:
+        process.entrance = process.mailbox if entrance is mailbox else entrance
+
+
+class _Tap:
+    """Stands before a mailbox and shows what passes."""
+
+    def __init__(self, inner: Any, sink: Callable[[Message | Event], None]) -> None:
+        self._inner = inner
+        self._sink = sink
+
+    def put(self, message: Message) -> None:
+        """Shows it and lets it pass."""
+        self._sink(message)
+        self._inner.put(message)
+
+
+def waits_for(process: Process) -> str:
+    """The line of the process's own code that waits now, or what it does in a word."""
+    drive = process.drive
+    task = drive.task if isinstance(drive, TaskDrive) else None
+    if task is None:
+        return process.doing()
+    place = ""
+    for frame, line in task.iter_await_frames():
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("trio.", "trio_actors.", "outcome")):
+            name = frame.f_code.co_filename
+            place = f"{name}:{line}: {linecache.getline(name, line).strip()}"
+    return place or process.doing()
+
+
+def dump(node: Node) -> str:
+    """The process tree as text: mailbox depths, uptimes, and what each process waits for."""
+    lines = [f"node {node.name}: {len(node.processes)} processes"]
+
+    def show(branch: Branch, depth: int) -> None:
+        view = branch.view
+        process = node.processes[view.pid]
+        names = f" [{', '.join(view.names)}]" if view.names else ""
+        lines.append(
+            f"{'  ' * depth}{view.pid}{names} {view.id}: {view.state}, up {view.uptime:.1f} s,"
+            f" {view.mailbox} unread; waits at {waits_for(process)}"
+        )
+        for child in branch.children:
+            show(child, depth + 1)
+
+    for branch in tree(node):
+        show(branch, 1)
+    return "\n".join(lines)
+
+
+async def dump_on_signal(
+    node: Node, *, signum: int | None = None, file: TextIO | None = None
+) -> None:
+    """Writes `dump(node)` whenever the program gets a signal (default SIGUSR1); runs for ever.
+
+    Start it in a nursery of the main thread; `trio-actors run` does.
+    """
+    wanted = signum if signum is not None else getattr(signal, "SIGUSR1", None)
+    if wanted is None:
+        raise make_error(ErrorKind.UNAVAILABLE, "this platform has no SIGUSR1")
+    with trio.open_signal_receiver(wanted) as arrived:
+        async for _ in arrived:
+            print(dump(node), file=file or python_sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import VETTED, Message, payload_of, vet_topic
 from trio_actors._core.pid import Pid
 from trio_actors._core.subscription import Subscription
+from trio_actors._core.tools import ProcessTools
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Target
@@ -44,7 +45,7 @@ class Options:
         self._context.process.trap_links = value
 
 
-class ProcessContext:
+class ProcessContext(ProcessTools):
     """The one object a process gets; after its end every method raises ProcessInvalid (PY14).
 
     Sync methods take effect before they return and are never checkpoints; async methods always
@@ -129,7 +130,10 @@ class ProcessContext:
         if topic not in VETTED:
             vet_topic(topic)
         node.delivered += 1
-        target.mailbox.put(Message(topic, self.pid, value))
+        if target.entrance is target.mailbox:
+            target.mailbox.put(Message(topic, self.pid, value))
+        else:
+            operations.send(node, self.process, dest, topic, value)
 
     @property
     def _mailbox(self) -> PythonMailbox:

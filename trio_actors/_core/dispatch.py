@@ -150,6 +150,7 @@ class Stepped(Serving):
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
+        self.events += 1
         self.push(event)
         self.wake()
 
@@ -199,6 +200,8 @@ class Stepped(Serving):
                 item = self.pop()
                 if item is None:
                     break
+                if self.on_take is not None:
+                    self.on_take()
                 self._handle(item)
                 handled += 1
                 if handled >= TURN or perf_counter() >= until:

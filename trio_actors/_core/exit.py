@@ -115,6 +115,10 @@ class Forced:
         self.cause = cause
         self._error: ProcessError | None = None
 
+    def use(self, error: ProcessError) -> None:
+        """The end is this very error."""
+        self._error = error
+
     @property
     def error(self) -> ProcessError:
         """The exit's error."""

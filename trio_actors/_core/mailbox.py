@@ -11,7 +11,7 @@ opened: before that there is one queue.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from trio_actors._core.message import Event, Message, copy_value
@@ -42,6 +42,24 @@ class Mailbox(Protocol):
         ...
 
 
+class CountedMailbox(Mailbox, Protocol):
+    """A mailbox that can be limited (bounded.py) and from which a message can be withdrawn."""
+
+    on_take: Callable[[], None] | None  # called whenever a message was taken
+
+    def load(self) -> int:
+        """How many messages are unread; events do not count."""
+        ...
+
+    def drop_oldest(self) -> Message | None:
+        """Takes out the message that waits longest."""
+        ...
+
+    def discard(self, message: Message) -> bool:
+        """Takes out this very message; False if it was read, or never came."""
+        ...
+
+
 class PythonMailbox:
     """The mailbox of a process that runs as Python code."""
 
@@ -49,6 +67,7 @@ class PythonMailbox:
         "_arrived",
         "_events",
         "_inbox",
+        "_on_take",
         "_topics",
         "_waiting",
         "_waiting_events",
@@ -63,6 +82,7 @@ class PythonMailbox:
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
         self.budget = Budget()
+        self._on_take: Callable[[], None] | None = None
 
     def exhaust(self) -> None:
         """Makes the next receive a checkpoint: somebody wants the process to notice something."""
@@ -101,6 +121,7 @@ class PythonMailbox:
         """The inbox; the first call opens it and moves everything that waits (L4, L6)."""
         if self._inbox is None:
             self._inbox = Subscription(self, "@inbox", raw=False)
+            self._inbox.on_take = self._on_take
             if self._waiting is not None:
                 self._inbox.extend(self._waiting)
                 self._waiting = None
@@ -125,6 +146,7 @@ class PythonMailbox:
         channel = self._topics.get(topic)
         if channel is None:
             channel = Subscription(self, topic, raw=not as_message)
+            channel.on_take = self._on_take
             self._topics[topic] = channel
             if self._waiting is not None:
                 mine = [m for m in self._waiting if m.topic == topic]
@@ -172,6 +194,45 @@ class PythonMailbox:
         total = sum(len(channel) for channel in self._channels())
         total += len(self._events) if self._events is not None else 0
         return total + len(self._waiting or ()) + len(self._waiting_events or ())
+
+    @property
+    def on_take(self) -> Callable[[], None] | None:
+        """Called whenever a message was taken."""
+        return self._on_take
+
+    @on_take.setter
+    def on_take(self, callback: Callable[[], None] | None) -> None:
+        self._on_take = callback
+        for channel in self._channels():
+            channel.on_take = callback
+
+    def load(self) -> int:
+        """Unread messages."""
+        return sum(len(channel) for channel in self._channels()) + len(self._waiting or ())
+
+    def drop_oldest(self) -> Message | None:
+        """Takes out the message that waits longest."""
+        heads = [channel.oldest() for channel in self._channels()]
+        heads += [self._waiting[0] if self._waiting else None]
+        found: list[Message] = [head for head in heads if head is not None]
+        if not found:
+            return None
+        oldest = found[0]
+        if len(found) > 1:  # then there are topic channels, so messages are numbered
+            oldest = min(found, key=lambda message: message.arrival)
+        self.discard(oldest)
+        return oldest
+
+    def discard(self, message: Message) -> bool:
+        """Takes out this very message."""
+        if any(channel.discard(message) for channel in self._channels()):
+            return True
+        for index, waiting in enumerate(self._waiting or ()):
+            if waiting is message:
+                assert self._waiting is not None
+                del self._waiting[index]
+                return True
+        return False
 
     def idle(self) -> bool:
         """True if a task waits for one of the channels."""

@@ -15,14 +15,16 @@ import trio
 
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
+from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock
 from trio_actors._core.code import ENDED
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
 from trio_actors._core.exits import ExitMemory
+from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import Event, EventKind, payload_of
+from trio_actors._core.message import Event, EventKind, Message, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pid import CONTROL_HOST, Pid, format_pid
 from trio_actors._core.process import Cancel, Item, Process
@@ -78,7 +80,8 @@ class Node:
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
         self.delivered = 0
-        self.dead_letters = 0
+        self.dead_letters = DeadLetters(self)
+        self.groups = Groups()
         self.rng = random.Random()
         self.now: Callable[[], float] = trio.current_time
         self.wall_time: Callable[[], float] = time.time
@@ -271,6 +274,59 @@ class Node:
         """Sends a typed message; its topic is the name of its class."""
         operations.send(self, None, dest, topic_of(message), message)
 
+    async def asend(self, dest: str, topic: str, *payload: Any) -> None:
+        """As `send`, and waits for room in a mailbox with overflow "block"."""
+        from trio_actors._core.tools import asend
+
+        await asend(self, None, dest, topic, payload_of(payload))
+
+    def join_group(self, group: str, process: Process) -> None:
+        """A process enters a group; its watchers are told."""
+        if self.groups.join(group, process.pid):
+            if len(self.groups.groups_of(process.pid)) == 1:
+                process.on_exit(lambda exit: self._leave_all(process.pid))
+            self._tell_group(GroupChange(group, joined=(process.pid,)))
+
+    def leave_group(self, group: str, pid: Pid) -> bool:
+        """A process leaves a group; its watchers are told. False if it was no member."""
+        if not self.groups.leave(group, pid):
+            return False
+        self._tell_group(GroupChange(group, left=(pid,)))
+        return True
+
+    def watch_group(self, group: str, process: Process, topic: str) -> list[Pid]:
+        """The process is told of changes from now on; the members of now."""
+        self.groups.watch(group, process.pid, topic)
+        process.on_exit(lambda exit: self._leave_all(process.pid))
+        return self.groups.members(group)
+
+    def _leave_all(self, pid: Pid) -> None:
+        for group in self.groups.remove(pid):
+            self._tell_group(GroupChange(group, left=(pid,)))
+
+    def _tell_group(self, change: GroupChange) -> None:
+        for pid, topic in self.groups.watchers(change.group):
+            process = self.processes.get(pid)
+            if process is not None:
+                self.post(None, process, Message(topic, None, change))
+
+    def members(self, group: str) -> list[Pid]:
+        """Who is in a group, oldest member first."""
+        return self.groups.members(group)
+
+    def broadcast(self, group: str, topic: str, *payload: Any) -> int:
+        """Sends to every member; how many took it."""
+        taken = 0
+        for pid in self.groups.members(group):
+            try:
+                self.send(pid, topic, *payload)
+            except ProcessError as error:
+                if error.kind is not ErrorKind.UNAVAILABLE:
+                    raise
+            else:
+                taken += 1
+        return taken
+
     def terminate(self, dest: str) -> None:
         """Ends a process by force (T1)."""
         operations.terminate(self, None, dest)
@@ -308,7 +364,7 @@ class Node:
             len(self.processes),
             self.delivered,
             self.exits.total,
-            self.dead_letters,
+            self.dead_letters.count,
         )
 
     def __repr__(self) -> str:

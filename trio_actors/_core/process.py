@@ -17,10 +17,12 @@ from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
+    from trio_actors._core.bounded import Limited
     from trio_actors._core.code import Drive, Target
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.host import Host
     from trio_actors._core.node import Node
+    from trio_actors._core.owned import Tasks, Timers
 
 ExitWatcher = Callable[[Exit], None]
 
@@ -65,6 +67,7 @@ class Process:
         "deadline",
         "deadline_by",
         "drive",
+        "entrance",
         "forced",
         "guardian",
         "host",
@@ -77,11 +80,14 @@ class Process:
         "since",
         "state",
         "target",
+        "tasks",
+        "timers",
         "trap_links",
         "upgrade",
     )
 
-    mailbox: Mailbox
+    mailbox: Mailbox  # what the code reads
+    entrance: Mailbox | Limited  # where messages are put: the mailbox, or a limit before it
     drive: Drive
 
     def __init__(
@@ -104,6 +110,8 @@ class Process:
         self.readiness: Callable[[Any], None] | None = None
         self.since = 0.0  # start, on Trio's clock
         self.calls: Calls | None = None
+        self.timers: Timers | None = None
+        self.tasks: Tasks | None = None
         self._on_exit: dict[ExitWatcher, None] | None = None
 
     @property
@@ -129,7 +137,7 @@ class Process:
         if item is START:
             self.drive.start()
         elif isinstance(item, Message):
-            self.mailbox.put(item)
+            self.entrance.put(item)
         elif isinstance(item, Event):
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
                 self.force(link_failed(item.sender))

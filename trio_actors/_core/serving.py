@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -93,9 +93,28 @@ class Queue:
     def __len__(self) -> int:
         return (self._head is not None) + (len(self._rest) if self._rest is not None else 0)
 
+    def unread(self) -> Iterator[Message | Event]:
+        """What is queued, oldest first; it stays."""
+        if self._head is not None:
+            yield self._head
+            yield from self._rest or ()
+
+    def discard(self, item: Message | Event) -> bool:
+        """Takes out this very item; False if it is not there."""
+        if item is self._head and self._head is not None:
+            self.pop()
+            return True
+        for index, queued in enumerate(self._rest or ()):
+            if queued is item:
+                assert self._rest is not None
+                del self._rest[index]
+                self._rest = self._rest or None
+                return True
+        return False
+
     def take_all(self) -> list[Message | Event]:
         """Empties it."""
-        items = [] if self._head is None else [self._head, *(self._rest or ())]
+        items = list(self.unread())
         self._head = self._rest = None
         return items
 
@@ -103,7 +122,16 @@ class Queue:
 class Serving(Queue):
     """One running server: its object, its queue, and the decision about each item."""
 
-    __slots__ = ("finished", "process", "request", "server", "suspended", "table")
+    __slots__ = (
+        "events",
+        "finished",
+        "on_take",
+        "process",
+        "request",
+        "server",
+        "suspended",
+        "table",
+    )
 
     def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
         super().__init__()
@@ -111,6 +139,8 @@ class Serving(Queue):
         self.server: Server | None = server
         self.table = table
         self.suspended = False
+        self.events = 0  # how many of the unread are events
+        self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
         self.request: Request | None = None  # the one being answered; None once deferred
         self.finished: Exit | None = None  # set by `stop`
 
@@ -122,6 +152,7 @@ class Serving(Queue):
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
+        self.events += 1
         self.push(event)
 
     def drain(self) -> list[Message | Event]:
@@ -131,6 +162,18 @@ class Serving(Queue):
     def depth(self) -> int:
         """How many are unread."""
         return len(self)
+
+    def load(self) -> int:
+        """Unread messages; events do not count."""
+        return len(self) - self.events
+
+    def drop_oldest(self) -> Message | None:
+        """Takes out the message that waits longest."""
+        for item in self.unread():
+            if isinstance(item, Message):
+                self.discard(item)
+                return item
+        return None
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""
@@ -150,6 +193,7 @@ class Serving(Queue):
     def find(self, item: Message | Event) -> tuple[Handler | None, Any]:
         """The handler of an item and what it is called with."""
         if isinstance(item, Event):
+            self.events -= 1
             return self.table.by_event.get(item.kind), item
         payload = item.payload
         handler = self.table.for_payload(payload)

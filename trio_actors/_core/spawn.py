@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 import outcome
 import trio
 
+from trio_actors._core.bounded import Bounded, limited
 from trio_actors._core.code import ProcessFunction, Target, function_target
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.errors import ErrorKind, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
-from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Message, copy_value, payload_of, vet_topic
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import START, Process
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from trio_actors._core.node import Node
 
 SpawnTarget = ProcessFunction | Target | str
-MailboxMaker = Callable[[Process], Mailbox]
 
 
 def find_target(node: Node, target: Any) -> Target:
@@ -70,7 +69,7 @@ def launch(
     name: str | None = None,
     inherited: Inherited = NOTHING_INHERITED,
     messages: Sequence[tuple[Any, ...]] = (),
-    mailbox: MailboxMaker | None = None,
+    mailbox: Bounded | None = None,
 ) -> Process:
     """Makes a process and lets its code begin soon; no checkpoint, no permission checks.
 
@@ -90,7 +89,9 @@ def launch(
         args = copy_value(args, "an argument")
     body = definition.prepare(place, args)
     process = Process(node, place, node.new_pid(place.id), definition, inherited)
-    process.mailbox = body.make_mailbox(process) if mailbox is None else mailbox(process)
+    process.mailbox = process.entrance = body.make_mailbox(process)
+    if mailbox is not None:
+        process.entrance = limited(process, mailbox)
     process.context = ProcessContext(process)
     process.since = node.now()
     process.drive = body.attach(process)

@@ -82,6 +82,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         "_queue",
         "_selective",
         "closed",
+        "on_take",
         "raw",
         "topic",
     )
@@ -90,6 +91,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.topic = topic
         self.raw = raw  # yields payloads, not Message objects (L7, L8)
         self.closed = False
+        self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
         self._mailbox = mailbox
         self._queue: deque[Any] | None = None  # never empty
         self._first: Task | None = None  # the longest waiting task
@@ -129,6 +131,20 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     def unread(self) -> list[Any]:
         """What is queued, oldest first; it stays."""
         return list(self._queue or ())
+
+    def oldest(self) -> Any:
+        """The next item, or None; it stays."""
+        return self._queue[0] if self._queue is not None else None
+
+    def discard(self, item: Any) -> bool:
+        """Takes this very item out; False if it is not there."""
+        for index, queued in enumerate(self._queue or ()):
+            if queued is item:
+                assert self._queue is not None
+                del self._queue[index]
+                self._queue = self._queue or None
+                return True
+        return False
 
     def clear(self) -> None:
         """Discards what is queued (L14)."""
@@ -200,6 +216,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         item = queue.popleft()
         if not queue:
             self._queue = None
+        if self.on_take is not None:
+            self.on_take()
         return item.payload if self.raw else item
 
     def _enter(self) -> Callable[[Any], Abort]:
@@ -234,6 +252,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 assert self._queue is not None
                 del self._queue[index]
                 self._queue = self._queue or None
+                if self.on_take is not None:
+                    self.on_take()
                 return item
         if self.closed:
             raise trio.EndOfChannel

@@ -46,12 +46,13 @@ logger = logging.getLogger("trio_actors.process")
 class TaskDrive(MailboxOnly):
     """Runs a `TaskBody` as one task of the host's nursery."""
 
-    __slots__ = ("body", "process", "scope")
+    __slots__ = ("body", "process", "scope", "task")
 
     def __init__(self, process: Process, body: TaskBody) -> None:
         self.process = process
         self.body: TaskBody | None = body
         self.scope = trio.CancelScope(deadline=process.deadline)
+        self.task: trio.lowlevel.Task | None = None  # to look into a stuck program (sys.py)
 
     def start(self) -> None:
         """Starts the task."""
@@ -82,6 +83,7 @@ class TaskDrive(MailboxOnly):
         assert context is not None
         running.set(context)
         outside: BaseException | None
+        self.task = trio.lowlevel.current_task()
         while True:
             value: Any = None
             error: BaseException | None = None
@@ -97,6 +99,8 @@ class TaskDrive(MailboxOnly):
             del error  # this frame is in its traceback: a cycle
             if process.calls is not None:
                 await process.calls.finish()
+            if process.tasks is not None:
+                await process.tasks.finish()
             if end is None:
                 end = replace_code(process)
                 if end is None:
@@ -104,7 +108,7 @@ class TaskDrive(MailboxOnly):
                         continue
                     return  # the new code is run in another way
             break
-        self.body = None
+        self.body = self.task = None
         if outside is not None and stops_the_host(process, outside):
             outside = None
         if not process.ended:
@@ -144,7 +148,10 @@ def replace_code(process: Process) -> Exit | None:
     unread = process.mailbox.drain()
     process.target = target
     process.trap_links = False
+    limit_stays = process.entrance is not process.mailbox
     process.mailbox = body.make_mailbox(process)
+    if not limit_stays:
+        process.entrance = process.mailbox
     process.drive = body.attach(process)
     for item in unread:
         if isinstance(item, Message):

@@ -241,7 +241,7 @@ class FrameContext(ProcessContext):
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
         process = Process(node, host, node.new_pid(host.id), self.target, self._inherited)
-        process.mailbox = PythonMailbox()
+        process.mailbox = process.entrance = PythonMailbox()
         process.drive = FrameDrive(self)
         process.context = self
         process.since = node.now()

@@ -1,0 +1,204 @@
+"""Mailboxes with a limit, and the letters that were not delivered.
+
+A mailbox is unbounded unless it was asked for otherwise: `spawn(..., mailbox=Bounded(1000))`.
+The limit counts unread messages; control events are never limited. It stands in front of whatever
+mailbox the code reads, so it holds for task processes, servers and upgraded code alike.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import trio
+
+from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.message import Message
+from trio_actors._core.pid import Pid
+
+if TYPE_CHECKING:
+    from trio_actors._core.mailbox import CountedMailbox
+    from trio_actors._core.node import Node
+    from trio_actors._core.process import Process
+
+logger = logging.getLogger("trio_actors.dead_letters")
+Overflow = Literal["reject", "drop_new", "drop_old", "block"]
+OVERFLOWS: tuple[Overflow, ...] = ("reject", "drop_new", "drop_old", "block")
+
+
+@attrs.frozen(slots=True)
+class Bounded:
+    """A limit for a mailbox, and what happens to a message that finds it full.
+
+    Args:
+        limit: unread messages, at least 1.
+        overflow: `reject`: the send raises ProcessUnavailable, retryable. `drop_new`: the message
+            becomes a dead letter. `drop_old`: the oldest unread one does. `block`: `asend` waits
+            for room, a plain `send` is rejected.
+    """
+
+    limit: int = attrs.field()
+    overflow: Overflow = attrs.field(default="reject")
+
+    @limit.validator
+    def _check_limit(self, attribute: object, value: object) -> None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"limit must be an int, not {type(value).__name__}")
+        if value < 1:
+            raise make_error(ErrorKind.INVALID, f"limit must be at least 1, not {value}")
+
+    @overflow.validator
+    def _check_overflow(self, attribute: object, value: object) -> None:
+        if value not in OVERFLOWS:
+            text = f"overflow must be one of {', '.join(OVERFLOWS)}; not {value!r}"
+            raise make_error(ErrorKind.INVALID, text)
+
+
+class Limited:
+    """What stands before the mailbox of one process and counts."""
+
+    __slots__ = ("_bounds", "_process", "_waiting")
+
+    def __init__(self, process: Process, bounds: Bounded) -> None:
+        self._process = process
+        self._bounds = bounds
+        self._waiting: deque[trio.lowlevel.Task] | None = None
+
+    @property
+    def _mailbox(self) -> CountedMailbox:
+        mailbox = self._process.mailbox  # an upgrade may have changed it
+        return mailbox  # type: ignore[return-value]  # `limited` has checked it
+
+    @property
+    def full(self) -> bool:
+        """True if one more message would be too many."""
+        return self._mailbox.load() >= self._bounds.limit
+
+    @property
+    def blocks(self) -> bool:
+        """True if `asend` waits for room."""
+        return self._bounds.overflow == "block"
+
+    def put(self, message: Message) -> None:
+        """Takes the message, or does what the limit's overflow says.
+
+        Raises:
+            ProcessUnavailable: full, and senders are to know.
+        """
+        mailbox = self._mailbox
+        if mailbox.load() >= self._bounds.limit:
+            letters = self._process.node.dead_letters
+            if self._bounds.overflow == "drop_new":
+                letters.add(self._process.pid, message, "mailbox is full")
+                return
+            if self._bounds.overflow != "drop_old":
+                text = f"mailbox is full (limit={self._bounds.limit})"
+                raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+            oldest = mailbox.drop_oldest()
+            if oldest is not None:
+                letters.add(self._process.pid, oldest, "mailbox is full")
+        mailbox.put(message)
+
+    async def wait_for_room(self) -> None:
+        """Returns when a message fits; waiting senders are served first come, first served.
+
+        Checkpoint: always. Returns too when the process has ended.
+        """
+        await trio.lowlevel.checkpoint()
+        while not self._process.ended and (self.full or self._waiting):
+            if self._waiting is None:
+                self._waiting = deque()
+                self._process.on_exit(lambda exit: self._release())
+            self._mailbox.on_take = self._room
+            task = trio.lowlevel.current_task()
+            self._waiting.append(task)
+
+            def leave(_: Any, task: trio.lowlevel.Task = task) -> trio.lowlevel.Abort:
+                assert self._waiting is not None
+                self._waiting.remove(task)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(leave)
+            if not self.full:
+                return
+
+    def _room(self) -> None:
+        if self._waiting:
+            trio.lowlevel.reschedule(self._waiting.popleft())
+        else:
+            self._mailbox.on_take = None
+
+    def _release(self) -> None:
+        while self._waiting:
+            trio.lowlevel.reschedule(self._waiting.popleft())
+
+
+def limited(process: Process, bounds: Bounded) -> Limited:
+    """The limit in front of a process's mailbox.
+
+    Raises:
+        ProcessInvalid: this kind of process has a mailbox that cannot be limited (Lua).
+    """
+    if not isinstance(bounds, Bounded):
+        raise TypeError(f"mailbox must be a Bounded, not {type(bounds).__name__}")
+    if not hasattr(process.mailbox, "drop_oldest"):
+        raise make_error(ErrorKind.INVALID, f"the mailbox of {process.id} cannot be limited")
+    return Limited(process, bounds)
+
+
+@attrs.frozen(slots=True)
+class DeadLetter:
+    """A message that was not delivered: to whom, what, and why."""
+
+    to: Pid
+    message: Message
+    reason: str
+
+
+class DeadLetters:
+    """The dead letters of a node: how many, the last ones, and who wants to see them.
+
+    The log gets the first at once and then at most one line in LOG_SECONDS, with the count.
+    """
+
+    KEPT = 100
+    LOG_SECONDS = 5.0
+
+    def __init__(self, node: Node) -> None:
+        self.count = 0
+        self.recent: deque[DeadLetter] = deque(maxlen=self.KEPT)
+        self._node = node
+        self._logged_at: float | None = None
+        self._logged_count = 0
+        self._watchers: dict[Callable[[DeadLetter], None], None] = {}
+
+    def watch(self, watcher: Callable[[DeadLetter], None]) -> None:
+        """Calls `watcher(letter)` for each from now on; it must not block."""
+        self._watchers[watcher] = None
+
+    def unwatch(self, watcher: Callable[[DeadLetter], None]) -> None:
+        """Takes `watch` back."""
+        self._watchers.pop(watcher, None)
+
+    def add(self, to: Pid, message: Message, reason: str) -> None:
+        """Notes one."""
+        letter = DeadLetter(to, message, reason)
+        self.count += 1
+        self.recent.append(letter)
+        for watcher in list(self._watchers):
+            watcher(letter)
+        now = self._node.now()
+        if self._logged_at is None or now >= self._logged_at + self.LOG_SECONDS:
+            logger.warning(
+                "dead letter for %s: %r (%s); %d since the last line",
+                to,
+                message,
+                reason,
+                self.count - self._logged_count,
+                extra={"pid": to, "topic": message.topic},
+            )
+            self._logged_at = now
+            self._logged_count = self.count
