@@ -10,6 +10,8 @@ or 2 ms lie between two checkpoints. While a simulation is on (`node.gate`) it i
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,7 @@ class Shard:
         self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.queued = False  # in the runner's list of shards with work
         self._count = 0
+        self._workers = 0
 
     # -- calls into the state
 
@@ -69,13 +72,23 @@ class Shard:
 
     def prepare(self, target: LuaTarget, flat: tuple[Any, ...]) -> int:
         """Loads a process; its index. Raises: ProcessError."""
+        return self._load(self.state.prepare, target, flat)
+
+    def prepare_call(self, worker: int, target: LuaTarget, flat: tuple[Any, ...]) -> int:
+        """Loads an invocation of a function on a worker; its index. Raises: ProcessError."""
+        return self._load(partial(self.state.prepare_call, worker), target, flat)
+
+    def new_worker(self) -> int:
+        """A name for a worker of a function in this state."""
+        self._workers += 1
+        return self._workers
+
+    def _load(self, load: Callable[..., None], target: LuaTarget, flat: tuple[Any, ...]) -> int:
         if self.state.full():
             raise make_error(ErrorKind.RATE_LIMITED, "memory limit exceeded")
         self._count += 1
         try:
-            self.state.prepare(
-                self._count, target.script, target.method, target.limits.instructions, flat
-            )
+            load(self._count, target.script, target.method, target.limits.instructions, flat)
         except (lupa.LuaError, MemoryError) as error:
             raise make_error(ErrorKind.RATE_LIMITED, f"memory limit exceeded: {error}") from None
         return self._count

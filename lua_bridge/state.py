@@ -134,6 +134,8 @@ class LuaState:
             self.kill,
             self.depth,
             self.drain,
+            self._prepare_call,
+            self.drop_worker,
         ) = finish(self._module, always)
 
     def _module(self, name: str) -> tuple[Any, ...]:
@@ -174,6 +176,26 @@ class LuaState:
         """Runs the chunk for a new process (E5). Raises: ProcessError (E6)."""
         self.compile(script)
         result = self._prepare(idx, text_out(script.key), text_out(method), instructions, *args)
+        if result is not True:
+            raise error_of(result[1:])
+
+    def prepare_call(
+        self,
+        worker: int,
+        idx: int,
+        script: Script,
+        method: str,
+        instructions: int,
+        args: tuple[Any, ...],
+    ) -> None:
+        """Loads one invocation of a function; the chunk runs at the worker's first (DE3).
+
+        Raises: ProcessError.
+        """
+        self.compile(script)
+        result = self._prepare_call(
+            worker, idx, text_out(script.key), text_out(method), instructions, *args
+        )
         if result is not True:
             raise error_of(result[1:])
 

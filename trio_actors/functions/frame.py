@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 import trio
 
-from trio_actors._core.code import MailboxOnly
+from trio_actors._core.code import Body, MailboxOnly, TaskBody
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
@@ -92,6 +92,7 @@ class FrameContext(ProcessContext):
     """What `current()` gives inside a function: a ProcessContext of this invocation."""
 
     __slots__ = (
+        "_body",
         "_children",
         "_ended",
         "_function_host",
@@ -118,6 +119,7 @@ class FrameContext(ProcessContext):
         self._node = node
         self._processes = node.processes
         self._guarded = inherited.guarded or node.strict
+        self._body: Body | None = None
         self._children: Children | None = None
         self._ended = False
         self._function_host = function_host
@@ -234,9 +236,16 @@ class FrameContext(ProcessContext):
         process = self._process
         if process is not None and isinstance(process.mailbox, PythonMailbox):
             process.mailbox.exhaust()
+        if isinstance(self._body, TaskBody):
+            self._body.interrupted()
         if self.cancel_scope is not None:
             forced = process.forced if process is not None else None
             self.cancel_scope.cancel(reason=forced.message if forced else "frame ended")
+
+    def adopt(self, body: Body) -> None:
+        """Another language runs this frame: its body reads the mailbox and is told of the end."""
+        self._body = body
+        self.process.mailbox = body.make_mailbox(self.process)
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
@@ -272,7 +281,10 @@ class FrameContext(ProcessContext):
         if error is None and self._process is None:
             self._ended = True
             return value
-        return self._settle(value, error)
+        try:
+            return self._settle(value, error)
+        finally:
+            del error  # this frame is in its traceback: a cycle
 
     def _settle(self, value: Any, error: BaseException | None) -> Any:
         """What the end of the code means for the caller (section 3.2), and for watchers."""
@@ -294,7 +306,10 @@ class FrameContext(ProcessContext):
             self._node.end(process, end)
         self._ended = True
         if outwards is not None:
-            raise outwards
+            try:
+                raise outwards
+            finally:
+                del outwards, error  # this frame is in their tracebacks: cycles
         if failure is not None:
             raise fresh(failure)
         return value

@@ -46,7 +46,7 @@ local function finish(find_source, always)
   raw.debug.getregistry()["trio_actors.arm"] = H.arm
   H.always(always)
   return H.compile, H.prepare, H.register, H.begin, H.deliver, H.event, H.run, H.answer,
-    H.answer_error, H.fire, H.kill, H.depth, H.drain
+    H.answer_error, H.fire, H.kill, H.depth, H.drain, H.prepare_call, H.drop_worker
 end
 
 return set, sync, file, finish

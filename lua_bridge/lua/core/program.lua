@@ -101,12 +101,16 @@ local function failed(message, e, stack)
   return false, e.kind, e.message, e.retryable, stack, H.flatten(e.details)
 end
 
--- Python: load a process (E5, E6) -> true, or false, kind, message, retryable, stack, details...
-function H.prepare(idx, key, method, instructions, shape, ...)
-  local p = {
+local function new_process(idx, instructions)
+  return {
     idx = idx, live = 0, wakers = 0, nreq = 0, ntimers = 0, timers = {}, ncos = 1, nchannels = 0,
     seq = 1, instructions = instructions, loading = true, data = {},
   }
+end
+
+-- Python: load a process (E5, E6) -> true, or false, kind, message, retryable, stack, details...
+function H.prepare(idx, key, method, instructions, shape, ...)
+  local p = new_process(idx, instructions)
   local ok, f, e, stack = H.run_now(p, load_chunk, p, key, method)
   if not ok then return failed(f, e, stack) end
   if not f then
@@ -116,6 +120,44 @@ function H.prepare(idx, key, method, instructions, shape, ...)
   H.procs[idx] = p
   return true
 end
+
+-- The workers of functions: a chunk runs once per worker and serves its invocations, one at a time
+-- (DE3, PL14). Globals are put back to what the chunk left, so each invocation has its own (DE7).
+local workers = {}      -- id -> {f, env, globals}
+
+local function restore(env, globals)
+  for key in next, env do
+    if globals[key] == nil then raw.rawset(env, key, nil) end
+  end
+  for key, value in next, globals do raw.rawset(env, key, value) end
+end
+
+-- Python: load one invocation of a function; answers as H.prepare does.
+function H.prepare_call(id, idx, key, method, instructions, shape, ...)
+  local p, worker = new_process(idx, instructions), workers[id]
+  if worker then
+    restore(worker.env, worker.globals)
+  else
+    local ok, f, e, stack = H.run_now(p, load_chunk, p, key, method)
+    if not ok then
+      local reason = { reason = f }
+      return failed("failed to execute script",
+        { kind = "Internal", message = "failed to execute script", details = reason }, stack)
+    end
+    if not f then
+      return false, "NotFound", 'method "' .. method .. '" not found in module', false
+    end
+    worker = { f = f, env = p.env, globals = {} }
+    for name, value in next, p.env do worker.globals[name] = value end
+    workers[id] = worker
+  end
+  p.env, p.method, p.args = worker.env, worker.f, H.build_list(shape, ...)
+  H.procs[idx] = p
+  return true
+end
+
+-- Python: this worker is gone.
+function H.drop_worker(id) workers[id] = nil end
 
 -- Python: the process exists now and may begin.
 function H.register(idx, pid, id, direct)
