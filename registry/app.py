@@ -37,6 +37,7 @@ from .terminal import Terminal
 
 STOP_LIMIT = 30.0  # seconds (I3)
 HOST_DRAIN = 10.0  # seconds (Z3)
+LUA_HOST = "node:functions"  # the Lua states of functions are there, and no process
 
 
 @attrs.define(slots=True, eq=False)
@@ -122,6 +123,12 @@ class App:
         await self.nursery.start(self._run_host, id, options, terminal, ended)
         self._host_ends[id] = ended
 
+    async def lua_host(self) -> Host:
+        """The host whose runner steps Lua functions, opened when the first one needs it."""
+        if LUA_HOST not in self.node.hosts:
+            await self.open_host(LUA_HOST)
+        return self.node.hosts[LUA_HOST]
+
     async def close_host(self, id: str, drain: float | None = None) -> None:
         """Stop a host in order (Z3) and return when nothing of it is left."""
         host = self.node.hosts.get(id)
@@ -162,13 +169,15 @@ class App:
         """Stop in order: services, then hosts, the newest first; after `limit` all is ended."""
         with trio.move_on_after(limit) as scope:
             await self.supervisor.stop()
-            for id in reversed(list(self._host_ends)):
+            for id in reversed([id for id in self._host_ends if id != LUA_HOST]):
                 await self.close_host(id)
+            # Last, because whatever stops may still call functions.
+            await self.functions.aclose()
+            await self.close_host(LUA_HOST)
         if scope.cancelled_caught:
             self.abort()
             for ended in self._host_ends.values():
                 await ended.wait()
-        await self.functions.aclose()
         self.supervisor.finish()
         self._finished.set()
 

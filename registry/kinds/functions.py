@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lua_bridge import LuaTarget
+from lua_bridge import LuaCallee
 from trio_actors.fields import FieldError
 from trio_actors.functions import PythonCallee, parse_pool
 from trio_actors.functions.options import parse_options
 
 from ..fields import Text, Texts, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
-from ..lua_function import LuaCallee
 from ..lua_source import limits_of, script_of
 from ..python_source import load_callable
 from .code import Imports, Limits, LuaKind, Modules, PythonKind, of_field_error
@@ -134,23 +133,17 @@ class FunctionLuaKind(LuaKind):
 
     async def add(self, app: App, definition: Definition) -> None:
         """The function can be called when this returns."""
-        if definition.id not in app.node.hosts:
-            await app.open_host(definition.id)
-        self._install(app, definition)
-
-    def _install(self, app: App, definition: Definition) -> None:
         model: FunctionLua = definition.model
         script = script_of(definition, app.libraries)
-        target = LuaTarget(script, model.method, limits_of(model.limits))
-        callee = LuaCallee(app.node.hosts[definition.id], target)
+        callee = LuaCallee(await app.lua_host(), script, model.method, limits_of(model.limits))
         app.functions.install(definition.id, callee, pool=model.pool, meta=definition.entry.meta)
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
         """New calls run the new version, accepted ones finish on the old one. Rule: PL16."""
-        self._install(app, new)
+        await self.add(app, new)
 
     async def remove(self, app: App, definition: Definition) -> None:
-        """Later calls find nothing, accepted ones finish; its host stays for them. Rule: PL18."""
+        """Later calls find nothing, accepted ones finish. Rule: PL18."""
         app.functions.remove(definition.id)
 
 

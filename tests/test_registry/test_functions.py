@@ -9,9 +9,11 @@ import trio
 from registry import open_app
 from trio_actors import (
     ProcessError,
+    ProcessInternal,
     ProcessNotFound,
     ProcessPermissionDenied,
     ProcessTimeout,
+    ProcessUnavailable,
     funcs,
 )
 
@@ -190,3 +192,36 @@ def test_wrong_function_entries_are_load_errors(
     assert len(found) == bool(line)
     column = text.splitlines()[2].find("§") + 1
     assert not line or found[0].startswith(f"app/a.yaml:3:{column}: entry app:x: {line}")
+
+
+LUA = """\
+namespace: app
+entries:
+  - name: math
+    kind: library.lua
+    source: "return {twice = function(n) return n * 2 end}"
+  - name: count
+    kind: function.lua
+    source: |
+      local n = 0
+      return {next = function(by) n = n + math2.twice(by); return n end}
+    method: next
+    imports: {math2: math}
+    pool: {workers: 1}
+  - name: broken
+    kind: function.lua
+    source: |
+      return function() error("boom") end
+    method: main
+"""
+
+
+async def test_a_lua_function_keeps_its_worker_between_calls(write_app: WriteApp) -> None:
+    """PL14, E4, GC1: locals of the chunk live as long as the worker; errors say where."""
+    async with open_app(write_app({"main.yaml": LUA})) as app:
+        assert [await app.call("app:count", 1) for _ in range(3)] == [2, 4, 6]
+        with pytest.raises(ProcessInternal, match=r"main\.yaml:17: boom"):
+            await app.call("app:broken")
+        await app.stop()
+        with pytest.raises(ProcessUnavailable, match="pool is closed"):
+            await app.call("app:count", 1)
