@@ -75,7 +75,7 @@ class Limited:
     @property
     def full(self) -> bool:
         """True if one more message would be too many."""
-        return self._mailbox.load() >= self._bounds.limit
+        return not self._process.ended and self._mailbox.load() >= self._bounds.limit
 
     @property
     def blocks(self) -> bool:
@@ -108,7 +108,7 @@ class Limited:
         Checkpoint: always. Returns too when the process has ended.
         """
         await trio.lowlevel.checkpoint()
-        while not self._process.ended and (self.full or self._waiting):
+        while self.full or (self._waiting and not self._process.ended):
             if self._waiting is None:
                 self._waiting = deque()
                 self._process.on_exit(lambda exit: self._release())

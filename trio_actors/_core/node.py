@@ -166,7 +166,7 @@ class Node:
         for watcher in process.take_watchers():
             watcher(exit)
         process.mailbox.close()
-        process.drive = process.mailbox = ENDED
+        process.drive = process.mailbox = process.entrance = ENDED
 
     def abandon(self, process: Process, why: str) -> None:
         """Gives up a process that would not end: names, monitors and its place are free (SU8).
