@@ -72,6 +72,11 @@ class Slicer:
         self._limit = max(1, instructions // quantum)
         self._callback = self._make(main, quantum)  # lives as long as the state
         _library().lua_sethook(main, self._callback, MASK_COUNT, quantum)
+        self._main = main
+
+    def free_main(self) -> None:
+        """The main state runs unhooked from now on; coroutines made by hooked ones stay hooked."""
+        _library().lua_sethook(self._main, _HOOK(), 0, 0)
 
     def _make(self, main: int, quantum: int) -> Any:
         library = _library()
@@ -126,7 +131,7 @@ def available() -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     sliced = resume() is True and resume() is True
-    del slicer
+    slicer.free_main()
     return sliced
 
 

@@ -93,8 +93,10 @@ class LuaState:
         if sliced is None:
             sliced = slicing.wanted()
         main = slicing.address(self.runtime.execute("return tostring((coroutine.running()))"))
-        self._load(limits, sliced)
         self.slicer = slicing.Slicer(main, QUANTUM, limits.instructions) if sliced else None
+        self._load(limits, sliced)
+        if self.slicer is not None:
+            self.slicer.free_main()
 
     def _load(self, limits: Limits, sliced: bool) -> None:
         run = self.runtime.execute

@@ -42,8 +42,9 @@ local function finish(find_source, always)
   for k in raw.next, G.package and G.package.loaded or {} do G.package.loaded[k] = nil end
   for k in raw.next, G do G[k] = nil end
   raw.setmetatable(G, nil)
-  raw.collectgarbage("incremental", 150, 200, 10)
+  raw.collectgarbage("incremental", 250, 200, 10)
   raw.debug.getregistry()["trio_actors.arm"] = H.arm
+  H.make_factory()
   H.always(always)
   return H.compile, H.prepare, H.register, H.begin, H.deliver, H.event, H.run, H.answer,
     H.answer_error, H.fire, H.kill, H.depth, H.drain, H.prepare_call, H.drop_worker

@@ -10,6 +10,7 @@ local type, next, remove, rawlen = raw.type, raw.next, raw.table.remove, raw.raw
 local mathtype, floor = raw.math.type, raw.math.floor
 local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
 local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
+local move, yield, WAIT = raw.table.move, raw.coroutine.yield, H.WAIT
 local CLOSED = "send on closed channel"
 
 local methods, class, case_class = {}, nil, nil
@@ -47,7 +48,7 @@ end
 
 -- Give a waiting receiver its value.
 local function deliver(st, w, v, ok)
-  if ok and st.sub then v = st.sub.convert(st, v) end
+  if ok and st.convert then v = st.convert(st, v) end
   local rec = w
   if w.sel then
     rec = w.rec
@@ -85,7 +86,12 @@ local function dequeue(st)
   local v = buf[head]
   buf[head] = nil
   st.n = n
-  st.head = n == 0 and 1 or head + 1
+  if n == 0 then st.head = 1
+  elseif head >= 64 and head > n then        -- move down, or the table would be rehashed for ever
+    move(buf, head + 1, head + n, 1)
+    for i = n + 1, head + n do buf[i] = nil end
+    st.head = 1
+  else st.head = head + 1 end
   return v
 end
 
@@ -112,7 +118,7 @@ local function try_receive(st)
       enqueue(st, w.item)
       sent(w)
     end
-    if st.sub then v = st.sub.convert(st, v) end
+    if st.convert then v = st.convert(st, v) end
     return true, v, true
   end
   local w = pop(st.sendq)
@@ -143,7 +149,7 @@ end
 -- ---------------------------------------------------------------- the host's side
 
 function H.channel_state(cap, sub)
-  return { buf = {}, head = 1, n = 0, cap = cap, recvq = {}, sendq = {}, closed = false, sub = sub }
+  return { buf = {}, head = 1, n = 0, cap = cap, recvq = {}, sendq = {}, closed = false, sub = sub, convert = sub and sub.convert }
 end
 
 function H.channel(size, sub)
@@ -170,8 +176,17 @@ local function state(ch, method)
 end
 
 function methods.send(ch, v)
-  local st = state(ch, "send")
+  if getmt(ch) ~= class then H.self(ch, class, "send") end
+  local st = ch[S]
   if st.closed then raise(CLOSED) end
+  local w = st.recvq[1]
+  if w and not w.sel and not st.sub then      -- the common case of try_send
+    local queue = st.recvq
+    if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
+    w.v, w.ok = v, true
+    wake(w)
+    return true
+  end
   if try_send(st, v) then return true end
   local rec = blocking()
   rec.item = v
@@ -183,13 +198,17 @@ function methods.send(ch, v)
 end
 
 function methods.receive(ch)
-  local st = state(ch, "receive")
-  local ready, v, ok = try_receive(st)
-  if ready then return v, ok end
+  if getmt(ch) ~= class then H.self(ch, class, "receive") end
+  local st = ch[S]
+  if st.n > 0 or st.sendq[1] or st.closed then
+    local _, v, ok = try_receive(st)
+    return v, ok
+  end
   local rec = blocking()
-  st.recvq[#st.recvq + 1] = rec
-  park()
-  v = rec.v
+  local queue = st.recvq
+  queue[#queue + 1] = rec
+  yield(WAIT)
+  local v = rec.v
   rec.v = nil
   return v, rec.ok
 end

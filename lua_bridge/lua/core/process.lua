@@ -13,6 +13,8 @@ local channel_class = H.channel_class
 local send_state = H.send_state
 local sys, sys_wait = H.sys, H.sys_wait
 local AT = byte("@")
+local R, wake, copy, getmt, setmetatable = H.R, H.wake, H.copy, raw.debug.getmetatable, raw.setmetatable
+local plain = { number = true, boolean = true }
 
 local pids = {}      -- PID -> process of this state
 H.pids = pids
@@ -33,43 +35,55 @@ end
 
 -- ---------------------------------------------------------------- messages
 
+-- A message is one table with private keys; it becomes an object when a script reads it.
+local TOPIC, FROM, PAYLOAD, SEQ, EVENT = {}, {}, {}, {}, {}
 local message_methods = {}
 local message_class
 message_class = H.class("process.Message", message_methods, {
   __tostring = function(m)
-    local e = m[S]
-    return "process.Message{topic=" .. e.topic .. ", from=" .. tostring(e.from) .. "}"
+    return "process.Message{topic=" .. m[TOPIC] .. ", from=" .. tostring(m[FROM]) .. "}"
   end,
 })
-function message_methods.topic(m) return H.self(m, message_class, "topic").topic end
-function message_methods.from(m) return H.self(m, message_class, "from").from end
-function message_methods.payload(m) return H.self(m, message_class, "payload").payload end
+for name, key in next, { topic = TOPIC, from = FROM, payload = PAYLOAD } do
+  message_methods[name] = function(m)
+    if getmt(m) ~= message_class then H.self(m, message_class, name) end
+    return m[key]
+  end
+end
 
 -- ---------------------------------------------------------------- mailbox (L1-L17)
 
-local function as_message(_, entry) return new(message_class, entry) end
+local function as_message(_, entry) return setmetatable(entry, message_class) end
 local function as_payload(st, entry)
-  if st.sub.message then return new(message_class, entry) end
-  return entry.payload
+  if st.sub.message then return setmetatable(entry, message_class) end
+  return entry[PAYLOAD]
 end
-local function as_event(_, entry) return entry.payload end
+local function as_event(_, entry) return entry[PAYLOAD] end
 
 -- A message has arrived (L2).
 local function route(p, topic, from, payload)
   local seq = p.seq
   p.seq = seq + 1
-  local entry = { topic = topic, from = from, payload = payload, seq = seq }
+  local entry = { [TOPIC] = topic, [FROM] = from, [PAYLOAD] = payload, [SEQ] = seq }
   local ch = p.topics and p.topics[topic] or p.inbox
-  if ch then
-    send_state(ch[S], entry)
+  if not ch then
+    local waiting = p.waiting
+    if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
     return
   end
-  local waiting = p.waiting
-  if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
+  local st = ch[S]
+  local queue = st.recvq
+  local w = queue[1]
+  if w and not w.sel then                     -- the common case of send_state
+    if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
+    w.v, w.ok = st.convert(st, entry), true
+    return wake(w)
+  end
+  send_state(st, entry)
 end
 
 local function route_event(p, event)
-  local entry = { payload = event, event = true, seq = p.seq }
+  local entry = { [PAYLOAD] = event, [EVENT] = true, [SEQ] = p.seq }
   p.seq = p.seq + 1
   if p.events then
     send_state(p.events[S], entry)
@@ -100,7 +114,7 @@ local function collect(p, ch, topic)
   local rest = {}
   for i = 1, #waiting do
     local entry = waiting[i]
-    if topic == nil or entry.topic == topic then send_state(ch[S], entry) else rest[#rest + 1] = entry end
+    if topic == nil or entry[TOPIC] == topic then send_state(ch[S], entry) else rest[#rest + 1] = entry end
   end
   p.waiting = rest[1] and rest or nil
 end
@@ -205,12 +219,13 @@ function H.drain(idx)
   local p = H.procs[idx]
   if not p then return "a", 0 end
   local all = entries(p)
-  raw.table.sort(all, function(a, b) return a.seq < b.seq end)
+  raw.table.sort(all, function(a, b) return a[SEQ] < b[SEQ] end)
   H.bury(p)
   local list = {}
   for i = 1, #all do
     local e = all[i]
-    if e.event then list[i] = { event = e.payload } else list[i] = { topic = e.topic, from = e.from, payload = e.payload } end
+    if e[EVENT] then list[i] = { event = e[PAYLOAD] }
+    else list[i] = { topic = e[TOPIC], from = e[FROM], payload = e[PAYLOAD] } end
   end
   return H.flatten_list(1, list)
 end
@@ -239,20 +254,35 @@ local function send_out(dest, topic, shape, ...)
   return sys("send", 3 + select("#", ...), dest, topic, shape, ...)
 end
 
+-- Topics that were sent to and do not begin with "@"; forgotten when they become many.
+local vetted, vetted_count = {}, 0
+local function vet(topic)
+  if byte(topic) == AT then return false end
+  vetted_count = vetted_count + 1
+  if vetted_count > 1000 then vetted, vetted_count = {}, 1 end
+  vetted[topic] = true
+  return true
+end
+
 function M.send(dest, topic, ...)
-  if topic == nil then return fail("Invalid", "send requires at least destination and topic arguments") end
-  if type(dest) ~= "string" then dest = str(dest, 1, "send") end
-  if type(topic) ~= "string" then topic = str(topic, 2, "send") end
-  local p = me()
-  if not p then return no_context() end
-  if byte(topic) == AT then return fail("Invalid", "cannot send to @ topics") end
-  local target = pids[dest]
-  if target and p.direct then
-    local payload, err = H.copy_payload(select("#", ...), ...)
+  local rec = R.cur
+  local p, target = rec and rec.proc, pids[dest]
+  if target and p and p.direct and vetted[topic] then
+    local payload, err
+    if select("#", ...) == 1 then
+      payload = ...
+      if not plain[type(payload)] then payload, err = copy(payload) end
+    else payload, err = H.copy_payload(select("#", ...), ...) end
     if err then return nil, err end
     route(target, topic, p.pid, payload)
     return true
   end
+  if topic == nil then return fail("Invalid", "send requires at least destination and topic arguments") end
+  if type(dest) ~= "string" then dest = str(dest, 1, "send") end
+  if type(topic) ~= "string" then topic = str(topic, 2, "send") end
+  if not me() then return no_context() end
+  if not vetted[topic] and not vet(topic) then return fail("Invalid", "cannot send to @ topics") end
+  if pids[dest] and p.direct then return M.send(dest, topic, ...) end
   return send_out(dest, topic, H.flatten_payload(select("#", ...), ...))
 end
 

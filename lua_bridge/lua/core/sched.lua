@@ -25,11 +25,15 @@ local QUANTUM = H.config.quantum            -- instructions between two looks of
 local sliced = H.config.sliced              -- a C hook preempts; else a Lua hook kills only
 local MAX_COROUTINES = H.config.max_coroutines
 
-local cur                                   -- record of the running coroutine
+local R = {}                                -- R.cur: record of the running coroutine
+H.R = R
 local killing = false                       -- false, or {kind, message} of the limit that was hit
 local used = 0                              -- hook calls in this step
 local preempted = false                     -- the last step was cut short
-local ready, head, tail = {}, 1, 0
+-- Coroutines that can go on: `batch` is being stepped, `ready` is filled meanwhile. Two lists that
+-- change places, because a queue that creeps through a Lua table is rehashed again and again.
+local batch, head, last = {}, 1, 0
+local ready, tail = {}, 0
 local out, on = {}, 0                       -- outbox: code, process, request, n, n arguments, ...
 local procs = {}                            -- index -> process
 local pending, last_request = {}, 0         -- request -> record that waits for the answer
@@ -48,7 +52,7 @@ function H.killing() return killing end
 -- wrappers of pcall and coroutines pass on (sandbox.lua).
 local function hook()
   used = used + 1
-  if killing or used * QUANTUM > (cur and cur.proc.instructions or H.config.instructions) then
+  if killing or used * QUANTUM > (R.cur and R.cur.proc.instructions or H.config.instructions) then
     -- host code shares tables between processes: end the step in the script's own code
     if sub(getinfo(2, "S").source, 1, 6) == "=host:" then
       sethook(hook, "", 100)
@@ -66,9 +70,24 @@ function H.arm(co)
   sethook(co, hook, "", 1)
 end
 
+-- A coroutine inherits the C hook of the one that makes it. The scheduler itself runs unhooked on
+-- the main state, so a factory coroutine makes what is made there.
+local factory
+function H.make_factory()
+  factory = create(function(f)
+    while true do f = yield(create(f)) end
+  end)
+end
+
 function H.newco(f)
-  local co = create(f)
-  if not sliced then sethook(co, hook, "", QUANTUM) end
+  if not sliced then
+    local co = create(f)
+    sethook(co, hook, "", QUANTUM)
+    return co
+  end
+  local _, main = running()
+  if not main then return create(f) end
+  local _, co = resume(factory, f)
   return co
 end
 
@@ -95,6 +114,7 @@ H.wake = wake
 
 -- Record of the running coroutine, which is about to block; raises where blocking is impossible.
 local function blocking()
+  local cur = R.cur
   if not cur or cur.proc.loading then H.raise("cannot block while the chunk is being loaded") end
   if cur.nb > 0 or not isyieldable() then
     H.raise("cannot block here: inside a callback of a C function such as table.sort")
@@ -107,9 +127,10 @@ local function park() yield(WAIT) end
 H.park = park
 
 function H.current()
+  local cur = R.cur
   return cur and not cur.proc.loading and cur.proc or nil
 end
-function H.running_record() return cur end
+function H.running_record() return R.cur end
 
 -- setup(wake) and then block until wake(...) is called; returns what it got.
 function H.block(setup)
@@ -167,7 +188,7 @@ function H.op(name, ...) return op_flat(name, H.flatten_list(select("#", ...), .
 
 local function post_flat(name, first, ...)
   if first == nil then return nil, (...) end
-  local p = cur and cur.proc
+  local p = R.cur and R.cur.proc
   post("op:" .. name, p and p.idx or 0, 0, select("#", ...) + 1, first, ...)
   return true
 end
@@ -209,7 +230,7 @@ end
 -- ---------------------------------------------------------------- timers
 
 function H.timer(ns, fn)
-  local p = cur and cur.proc
+  local p = R.cur and R.cur.proc
   if not p or p.loading then H.raise("timers need a running process") end
   if p.ntimers >= H.config.max_timers then
     H.kill_step("RateLimited", "timer limit exceeded")
@@ -352,13 +373,9 @@ end
 
 local function stepped(rec, ok, tag, a, b)
   local p = rec.proc
-  cur = nil
   if p.dead then return end
   if not ok then return crash(rec, tag) end
-  if tag == WAIT then
-    p.live = p.live - 1
-    if p.live == 0 and p.wakers == 0 then settle(p) end
-  elseif tag == DONE then
+  if tag == DONE then
     if rec == p.main then return finish(p, a, b) end
     p.live = p.live - 1
     p.ncos = p.ncos - 1
@@ -378,6 +395,7 @@ local function stepped(rec, ok, tag, a, b)
   end
 end
 
+-- One step of a coroutine.
 local function step(rec)
   local p = rec.proc
   if p.dead then return end
@@ -390,10 +408,17 @@ local function step(rec)
     end
     release(p)
   end
-  cur, killing = rec, false
-  used = rec.used
+  R.cur, killing, used = rec, false, rec.used
   rec.used = 0
-  return stepped(rec, resume(rec.co))
+  local ok, tag, a, b = resume(rec.co)
+  R.cur = nil
+  if tag == WAIT and not p.dead then
+    local live = p.live - 1
+    p.live = live
+    if live == 0 and p.wakers == 0 then settle(p) end
+  else
+    stepped(rec, ok, tag, a, b)
+  end
 end
 
 local function new_record(p, f)
@@ -436,10 +461,14 @@ end
 -- Python: step at most `steps` coroutines, or about `seconds` -> more to do?, n, n outbox items.
 function H.run(steps, seconds)
   local left, stop = steps, nil
-  while head <= tail do
-    if left <= 0 then break end
-    local rec = ready[head]
-    ready[head] = nil
+  while left > 0 do
+    if head > last then
+      if tail == 0 then break end
+      batch, ready = ready, batch
+      head, last, tail = 1, tail, 0
+    end
+    local rec = batch[head]
+    batch[head] = false
     head = head + 1
     step(rec)
     left = left - 1
@@ -447,21 +476,19 @@ function H.run(steps, seconds)
       preempted = false
       local now = clock()
       stop = stop or now + seconds
-      if now > stop then break end
+      if now > stop or on > 20000 then break end
     end
-    if on > 20000 then break end
   end
-  if head > tail then head, tail = 1, 0 end
-  return flush(head <= tail)
+  return flush(head <= last or tail > 0)
 end
 
 -- Python: a timer is due.
 function H.fire(id)
   local t = drop_timer(id)
   if not t then return end
-  cur = { proc = t.proc, nb = 1 }
+  R.cur = { proc = t.proc, nb = 1 }
   t.fn()
-  cur = nil
+  R.cur = nil
   settle(t.proc)
 end
 
@@ -474,16 +501,16 @@ end
 -- Run f() to its end in a hooked coroutine that may not block; used for chunks.
 -- -> true, results... | false, message, error state or nil, stack
 function H.run_now(p, f, ...)
-  local outer, outer_used = cur, used
+  local outer, outer_used = R.cur, used
   local rec = new_record(p, f)
-  cur, killing, used = rec, false, 0
+  R.cur, killing, used = rec, false, 0
   local function after(ok, tag, ...)
     if ok and tag == nil then
       used = used + 1
       if used * QUANTUM > p.instructions then ok, tag, killing = false, KILL, { "RateLimited", "instruction limit exceeded" }
       else return after(resume(rec.co)) end
     end
-    cur, used = outer, outer_used
+    R.cur, used = outer, outer_used
     if ok then
       if tag ~= DONE then return false, "cannot block while the chunk is being loaded" end
       return true, ...
