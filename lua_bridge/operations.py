@@ -73,8 +73,9 @@ def carry_out(shard: Shard, result: tuple[Any, ...]) -> None:
     bodies = shard.bodies
     while at < end:
         code, idx, request, count = result[at : at + 4]
-        args = result[at + 4 : at + 4 + count]
-        at += 4 + count
+        at += 4
+        args = result[at : at + count]
+        at += count
         body = bodies.get(idx)
         if body is None:
             continue
@@ -117,10 +118,18 @@ def _exit(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
 
 def _deliver(process: Process, target: Process, topic: str, flat: Flat) -> None:
     """Flat into another Lua state, decoded into a Python mailbox."""
-    carried = Carried(flat)
-    payload = carried if isinstance(target.mailbox, LuaMailbox) else carried.value()
-    process.node.post(process.pid, target, Message(topic, process.pid, payload))
-    process.node.delivered += 1
+    mailbox = target.mailbox
+    node = process.node
+    if node.gate is None and type(mailbox) is LuaMailbox:
+        mailbox.put_flat(topic, process.pid, flat)
+    else:
+        carried = Carried(flat)
+        payload = carried if isinstance(mailbox, LuaMailbox) else carried.value()
+        node.post(process.pid, target, Message(topic, process.pid, payload))
+    node.delivered += 1
+
+
+KNOWN = 2  # answer of a send: alive, and its end will be told
 
 
 def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
@@ -128,9 +137,16 @@ def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     process = _process(body)
     node = process.node
     target = node.processes.get(dest)
-    if target is None or process.inherited.guarded or node.strict:
+    if not request:  # to one that was alive a moment ago; no answer is wanted
+        if target is not None:
+            _deliver(process, target, topic, args[2:])
+        return NO_ANSWER
+    direct = target is not None and not (process.inherited.guarded or node.strict)
+    if target is None or not direct:
         target = _find(process, dest)
     _deliver(process, target, topic, args[2:])
+    if direct and node.gate is None:
+        return KNOWN if body.shard.watch(target) else True
     return True
 
 

@@ -227,12 +227,15 @@ class LuaMailbox:
         """Takes a message. Raises: ProcessInvalid for a payload that cannot cross (M27)."""
         payload = message.payload
         flat = payload.flat if type(payload) is Carried else encode(payload)
-        topic, sender = message.topic, message.sender
-        if not topic.isascii():
-            topic = text_out(topic)  # type: ignore[assignment]  # bytes are text in Lua
+        self.put_flat(message.topic, message.sender, flat)
+
+    def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:
+        """Takes a message whose payload is flat already."""
         body = self.body
         if not body.over:
             shard = body.shard
+            if not topic.isascii():
+                topic = text_out(topic)  # type: ignore[assignment]  # bytes are text in Lua
             shard.push(shard.state.deliver, (body.idx, topic, sender, *flat))
 
     def put_event(self, event: Event) -> None:

@@ -58,6 +58,7 @@ class Shard:
         self.state = LuaState(NodeServices(runner.host), limits)
         self.bodies: dict[int, LuaBody] = {}
         self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        self.watched: set[str] = set()  # PIDs elsewhere whose end the state wants to hear of
         self.queued = False  # in the runner's list of shards with work
         self._count = 0
         self._workers = 0
@@ -136,15 +137,31 @@ class Shard:
             function, args = queue.popleft()
             function(*args)
 
+    def watch(self, process: Process) -> bool:
+        """Tells the state when this process of another place is gone; False if it need not know."""
+        pid = process.pid
+        if pid not in self.watched:
+            self.watched.add(pid)
+
+            def gone(_: object) -> None:
+                self.watched.discard(pid)
+                self.push(self.state.gone, (pid,))
+
+            process.on_exit(gone)
+        return True
+
     # -- turns
 
     def turn(self, steps: int, seconds: float) -> None:
         """Works through the queue, steps, and carries out what scripts asked for."""
+        queue, state = self.queue, self.state
         try:
-            self.flush()
-            if self.state.slicer is not None:
-                self.state.slicer.ticks = 0
-            result = self.state.run(steps, seconds)
+            while queue:
+                function, args = queue.popleft()
+                function(*args)
+            if state.slicer is not None:
+                state.slicer.ticks = 0
+            result = state.run(steps, seconds)
         except (lupa.LuaError, MemoryError) as error:
             self._broken(error)
             return

@@ -24,7 +24,7 @@ REGISTRY = -1_001_000  # LUA_REGISTRYINDEX of 5.4
 ARM = b"trio_actors.arm"
 SWITCH = "TRIO_ACTORS_LUA_SLICING"
 
-RETRY = 200  # instructions until the next try, when the host's own code was running
+RETRY = 4999  # instructions until the next try, when the host's own code was running
 
 
 class _Debug(ctypes.Structure):

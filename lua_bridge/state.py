@@ -95,8 +95,6 @@ class LuaState:
         main = slicing.address(self.runtime.execute("return tostring((coroutine.running()))"))
         self.slicer = slicing.Slicer(main, QUANTUM, limits.instructions) if sliced else None
         self._load(limits, sliced)
-        if self.slicer is not None:
-            self.slicer.free_main()
 
     def _load(self, limits: Limits, sliced: bool) -> None:
         run = self.runtime.execute
@@ -138,7 +136,10 @@ class LuaState:
             self.drain,
             self._prepare_call,
             self.drop_worker,
+            self.gone,
         ) = finish(self._module, always)
+        if self.slicer is not None:
+            self.slicer.free_main()
 
     def _module(self, name: str) -> tuple[Any, ...]:
         module = MODULES[name]

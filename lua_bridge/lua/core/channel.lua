@@ -10,7 +10,7 @@ local type, next, remove, rawlen = raw.type, raw.next, raw.table.remove, raw.raw
 local mathtype, floor = raw.math.type, raw.math.floor
 local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
 local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
-local move, yield, WAIT = raw.table.move, raw.coroutine.yield, H.WAIT
+local move, yield, WAIT, R = raw.table.move, raw.coroutine.yield, H.WAIT, H.R
 local CLOSED = "send on closed channel"
 
 local methods, class, case_class = {}, nil, nil
@@ -188,10 +188,10 @@ function methods.send(ch, v)
     return true
   end
   if try_send(st, v) then return true end
-  local rec = blocking()
+  local rec = R.cur
+  if not rec or rec.nb > 0 then blocking() end    -- raises
   rec.item = v
-  st.sendq[#st.sendq + 1] = rec
-  park()
+  yield(WAIT, st.sendq)
   rec.item = nil
   if not rec.ok then raise(CLOSED) end
   return true
@@ -204,10 +204,9 @@ function methods.receive(ch)
     local _, v, ok = try_receive(st)
     return v, ok
   end
-  local rec = blocking()
-  local queue = st.recvq
-  queue[#queue + 1] = rec
-  yield(WAIT)
+  local rec = R.cur
+  if not rec or rec.nb > 0 then blocking() end    -- raises
+  yield(WAIT, st.recvq)                       -- raises inside a callback of a C function
   local v = rec.v
   rec.v = nil
   return v, rec.ok

@@ -13,7 +13,7 @@
 -- codec.py reads and writes the same form. Rejected: JSON (integers, bytes, shared references).
 local H = ...
 local raw = H.raw
-local type, next, select, rawlen = raw.type, raw.next, raw.select, raw.rawlen
+local type, next, select, rawlen, rawget = raw.type, raw.next, raw.select, raw.rawlen, raw.rawget
 local getmt, mathtype = raw.debug.getmetatable, raw.math.type
 local move, unpack, concat = raw.table.move, raw.table.unpack, raw.table.concat
 local byte, char = raw.string.byte, raw.string.char
@@ -89,8 +89,14 @@ end
 local function walk_list(t, n, depth)
   op("a"); put(n)
   for i = 1, n do
-    local bad = walk(t[i], depth)
-    if bad then return through(bad, i) end
+    local v = rawget(t, i)
+    if scalar[type(v)] then
+      ns, nv = ns + 1, nv + 1
+      shape[ns], vals[nv] = "v", v
+    else
+      local bad = walk(v, depth)
+      if bad then return through(bad, i) end
+    end
   end
 end
 
@@ -108,8 +114,13 @@ local function walk_map(t, n, depth, table_keys)
       vals[nv] = k
       if type(k) == "string" then size = size + #k end
     end
-    local bad = walk(v, depth)
-    if bad then return through(bad, k) end
+    if scalar[type(v)] then
+      ns, nv = ns + 1, nv + 1
+      shape[ns], vals[nv] = "v", v
+    else
+      local bad = walk(v, depth)
+      if bad then return through(bad, k) end
+    end
     pairs_put = pairs_put + 1
   end
   vals[at] = pairs_put
@@ -187,13 +198,37 @@ local function flat_result(bad)
   return concat(s, "", 1, names), unpack(v, 1, n)
 end
 
+-- Walking values costs half as much without the instruction hook. They are bounded by the limits
+-- of a message, so it is done in a coroutine of its own that has none.
+local walker
+local function make_walker()
+  local yield = raw.coroutine.yield
+  walker = raw.coroutine.create(function(f, v)
+    while true do f, v = yield(f(v)) end
+  end)
+  raw.debug.sethook(walker)
+end
+make_walker()
+
+local function walked(ok, ...)
+  if ok then return ... end
+  make_walker()
+  return raw.error((...), 0)
+end
+
+local function unhooked(f, v) return walked(raw.coroutine.resume(walker, f, v)) end
+
+local function flatten_whole(v)
+  begin()
+  return flat_result(walk(v, 1))
+end
+
 -- value -> shape, scalars...; or nil, Error.
 function H.flatten(v)
   local t = type(v)
   if t == "number" or t == "boolean" or t == "string" and #v <= max_bytes then return "v", v end
   if v == nil then return "n" end
-  begin()
-  return flat_result(walk(v, 1))
+  return unhooked(flatten_whole, v)
 end
 
 -- n arguments (nils kept) -> shape, scalars... of a list with n values; or nil, Error.
@@ -225,6 +260,7 @@ local function remember(t)
   return t
 end
 
+local SCALAR = byte("v")
 local readers = {}
 readers[byte("n")] = function() return nil end
 readers[byte("v")] = take
@@ -236,20 +272,35 @@ readers[byte("A")] = function()
 end
 readers[byte("a")] = function()
   local t = remember({})
-  for i = 1, take() do t[i] = read() end
+  for i = 1, take() do
+    if bshape[bpos] == SCALAR then
+      bpos = bpos + 1
+      t[i] = bvals[bvpos]
+      bvpos = bvpos + 1
+    else t[i] = read() end
+  end
   return t
 end
 readers[byte("M")] = function()
-  local t, n = remember({}), take()
+  local n = take()
+  local t = remember(H.room(n))
   for i = bvpos, bvpos + 2 * n - 1, 2 do t[bvals[i]] = bvals[i + 1] end
   bvpos = bvpos + 2 * n
   return t
 end
 readers[byte("m")] = function()
-  local t = remember({})
-  for _ = 1, take() do
-    local k = take()
-    t[k] = read()
+  local n = take()
+  local t = remember(H.room(n))
+  for _ = 1, n do
+    local k = bvals[bvpos]
+    if bshape[bpos] == SCALAR then
+      bpos = bpos + 1
+      t[k] = bvals[bvpos + 1]
+      bvpos = bvpos + 2
+    else
+      bvpos = bvpos + 1
+      t[k] = read()
+    end
   end
   return t
 end
@@ -269,13 +320,13 @@ readers[byte("e")] = function()
 end
 
 function read()
-  local letter = byte(bshape, bpos)
+  local letter = bshape[bpos]
   bpos = bpos + 1
   return readers[letter]()
 end
 
 local function start(s, v)
-  bshape, bpos, bvals, bvpos, brefs, bn = s, 1, v, 1, {}, 0
+  bshape, bpos, bvals, bvpos, brefs, bn = { byte(s, 1, -1) }, 1, v, 1, {}, 0
 end
 
 -- shape, scalars... -> value
@@ -302,37 +353,58 @@ end
 
 local copied, copy_size
 
+-- A fresh table with room for n fields: growing one by one costs more than filling it.
+local function room(n)
+  if n <= 1 then return {} end
+  if n <= 4 then return { a = nil, b = nil, c = nil, d = nil } end
+  return { a = nil, b = nil, c = nil, d = nil, e = nil, f = nil, g = nil, h = nil }
+end
+H.room = room
+
+local copy_value
+
+local function copy_key(k, depth)
+  if scalar[type(k)] then return k end
+  local new, bad = copy_value(k, type(k), depth + 1)
+  if bad then return nil, through(bad, "[key]") end
+  return new
+end
+
 local function copy_table(t, depth)
-  local done = copied[t]
-  if done then return done end
   if depth > MAX_DEPTH then return nil, too_deep() end
-  local new = {}
+  local size_here, n = 0, rawlen(t)
+  local new = n == 0 and room(4) or {}
   copied[t] = new
-  local size_here = 0
   for k, v in next, t do
-    local tk, tv = type(k), type(v)
+    local tv = type(v)
     if tv == "string" then size_here = size_here + #v
     elseif tv ~= "number" and tv ~= "boolean" then
       local bad
-      v, bad = copied.copy(v, tv, depth + 1)
+      v, bad = copy_value(v, tv, depth + 1)
       if bad then return nil, through(bad, k) end
     end
-    if tk == "string" then size_here = size_here + #k
-    elseif tk ~= "number" and tk ~= "boolean" then
-      local bad
-      k, bad = copied.copy(k, tk, depth + 1)
-      if bad then return nil, through(bad, "[key]") end
+    local tk = type(k)
+    if tk == "string" then
+      size_here = size_here + #k + 16
+      new[k] = v
+    elseif tk == "number" then
+      size_here = size_here + 16
+      new[k] = v
+    else
+      local key, bad = copy_key(k, depth)
+      if bad then return nil, bad end
+      if key ~= nil then new[key] = v end
     end
-    if k ~= nil then new[k] = v end
-    size_here = size_here + 16
   end
   copy_size = copy_size + size_here
   if copy_size > max_bytes then return nil, too_big() end
   return new
 end
 
-local function copy_value(v, t, depth)
+function copy_value(v, t, depth)
   if t == "table" then
+    local done = copied[v]
+    if done then return done end
     local mt = getmt(v)
     if mt then
       if mt == errmt then
@@ -351,24 +423,28 @@ local function copy_value(v, t, depth)
   return nil, refuse("cannot pass a " .. (t == "thread" and "coroutine" or t) .. " to another process")
 end
 
+local function copy_whole(v)
+  copied, copy_size = room(8), 0
+  local new, bad = copy_value(v, type(v), 1)
+  copied = nil
+  if bad then return nil, refusal(bad) end
+  return new
+end
+
 -- Deep copy by M20-M24 -> value; or nil, Error.
 function H.copy(v)
   local t = type(v)
   if t == "number" or t == "boolean" or t == "string" and #v <= max_bytes then return v end
   if v == nil then return nil end
   if t == "string" then return nil, refusal(too_big()) end
-  copied, copy_size = { copy = copy_value }, 0
-  local new, bad = copy_value(v, t, 1)
-  copied = nil
-  if bad then return nil, refusal(bad) end
-  return new
+  return unhooked(copy_whole, v)
 end
 
 -- The n arguments of one message as its payload (M30-M33), copied; or nil, Error.
 function H.copy_payload(n, ...)
   if n == 1 then return H.copy((...)) end
   if n == 0 then return nil end
-  copied, copy_size = { copy = copy_value }, 0
+  copied, copy_size = {}, 0
   local list = {}
   for i = 1, n do
     local v = select(i, ...)

@@ -14,6 +14,7 @@ local send_state = H.send_state
 local sys, sys_wait = H.sys, H.sys_wait
 local AT = byte("@")
 local R, wake, copy, getmt, setmetatable = H.R, H.wake, H.copy, raw.debug.getmetatable, raw.setmetatable
+local post = H.out
 local plain = { number = true, boolean = true }
 
 local pids = {}      -- PID -> process of this state
@@ -244,6 +245,12 @@ function M.id()
   return p.id
 end
 
+-- Processes outside of this state that answered a send. Until Python says that they are gone a
+-- send to them needs no answer: it leaves with the outbox, in order. Python hears of an end and of
+-- its EXIT event in one piece, so nobody sees an EXIT and can still send (V4).
+local remote = {}
+function H.gone(pid) remote[pid] = nil end
+
 local function send_out(dest, topic, shape, ...)
   if shape == nil then
     -- the payload cannot cross, but the checks before copying come first (M16)
@@ -251,7 +258,15 @@ local function send_out(dest, topic, shape, ...)
     if not ok then return nil, err end
     return nil, (...)
   end
-  return sys("send", 3 + select("#", ...), dest, topic, shape, ...)
+  local p = R.cur.proc
+  if remote[dest] and p.direct and (#shape == 1 or not find(shape, "[ct]")) then
+    post("send", p.idx, 0, 3 + select("#", ...), dest, topic, shape, ...)
+    return true
+  end
+  local ok, err = sys("send", 3 + select("#", ...), dest, topic, shape, ...)
+  if ok == 2 then remote[dest] = true end
+  if ok then return true end
+  return nil, err
 end
 
 -- Topics that were sent to and do not begin with "@"; forgotten when they become many.

@@ -114,13 +114,13 @@ end
 
 local after
 
-local function outward(inner, tag)
+local function outward(inner, tag, queue)
   local rec = H.running_record()
   if not isyieldable() or rec and rec.nb > 0 then
     return after(inner, resume(inner))    -- preempted where we cannot yield: go on
   end
   busy[inner] = true
-  if tag == WAIT then yield(WAIT) else yield() end
+  if tag == WAIT then yield(WAIT, queue) else yield() end
   busy[inner] = nil
   return after(inner, resume(inner))
 end
@@ -129,7 +129,7 @@ function after(inner, ok, tag, ...)
   if killing() then error(KILL, 0) end
   if ok then
     if tag == YIELD or tag == RETURN then return true, ... end
-    return outward(inner, tag)
+    return outward(inner, tag, ...)
   end
   if tag == MEMORY then H.kill_step("RateLimited", "memory limit exceeded") end
   return false, tag

@@ -6,7 +6,7 @@
 --
 -- A coroutine of a process has a record: {co, proc, results of the last wait}. Whatever blocks it
 -- keeps the record and calls H.wake(record) exactly once. What a coroutine yields says why:
---   WAIT blocked    YIELD, ... user yield    RETURN, ... end of a user coroutine    DONE, ... end
+--   WAIT[, queue] blocked    YIELD, ... user yield    RETURN, ... end of a user coroutine    DONE, ... end
 --   nothing at all  preempted by the instruction hook
 -- The markers are private tables, so no script can forge them (lua_bridge.md section 7).
 local H = ...
@@ -15,7 +15,7 @@ local type, next, select, error, tostring = raw.type, raw.next, raw.select, raw.
 local create, resume, yield, running = raw.coroutine.create, raw.coroutine.resume, raw.coroutine.yield, raw.coroutine.running
 local isyieldable = raw.coroutine.isyieldable
 local sethook, getinfo, traceback, clock = raw.debug.sethook, raw.debug.getinfo, raw.debug.traceback, raw.os.clock
-local unpack, pack, concat = raw.table.unpack, raw.table.pack, raw.table.concat
+local unpack, pack, concat, move = raw.table.unpack, raw.table.pack, raw.table.concat, raw.table.move
 local gmatch, sub = raw.string.gmatch, raw.string.sub
 
 local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
@@ -96,7 +96,8 @@ end
 local function post(code, proc, request, n, ...)
   local at = on
   out[at + 1], out[at + 2], out[at + 3], out[at + 4] = code, proc, request, n
-  for i = 1, n do out[at + 4 + i] = select(i, ...) end
+  if n <= 4 then out[at + 5], out[at + 6], out[at + 7], out[at + 8] = ...
+  else move({ ... }, 1, n, at + 5, out) end
   on = at + 4 + n
 end
 H.out = post
@@ -409,10 +410,10 @@ local function step(rec)
     release(p)
   end
   R.cur, killing, used = rec, false, rec.used
-  rec.used = 0
+  if used ~= 0 then rec.used = 0 end
   local ok, tag, a, b = resume(rec.co)
-  R.cur = nil
   if tag == WAIT and not p.dead then
+    if a then a[#a + 1] = rec end             -- the queue it waits in
     local live = p.live - 1
     p.live = live
     if live == 0 and p.wakers == 0 then settle(p) end
@@ -479,6 +480,7 @@ function H.run(steps, seconds)
       if now > stop or on > 20000 then break end
     end
   end
+  R.cur = nil
   return flush(head <= last or tail > 0)
 end
 
@@ -503,6 +505,7 @@ end
 function H.run_now(p, f, ...)
   local outer, outer_used = R.cur, used
   local rec = new_record(p, f)
+  rec.nb = 1
   R.cur, killing, used = rec, false, 0
   local function after(ok, tag, ...)
     if ok and tag == nil then
