@@ -29,7 +29,7 @@ from trio_actors import (
 )
 from trio_actors._core import operations as kernel
 from trio_actors._core.inherited import extend
-from trio_actors._core.spawn import launch
+from trio_actors._core.spawn import find_host, launch
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -207,6 +207,7 @@ def _spawn(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     values = parts.value()
     messages = [(text_in(parts.scalar()), parts.flat()) for _ in range(parts.scalar())]
     kernel.require_spawn(process.node, process, id, host, monitor=monitor, link=link)
+    find_host(process.node, host)  # W3: the host is looked up before the entry
     target, arguments = _arguments(process, id, flat)
     lua = isinstance(target, LuaTarget)
     inherited = process.inherited
@@ -235,6 +236,7 @@ def _call(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     id, host = text_in(args[0]), text_in(args[1])
     kernel.require(node, process, "process.call", id, id)
     kernel.require(node, process, "process.host", host, host)
+    find_host(node, host)
     target, arguments = _arguments(process, id, args[2:])
     child = launch(node, target, arguments, host=host, inherited=process.inherited)
     shard = body.shard

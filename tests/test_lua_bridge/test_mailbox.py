@@ -1,0 +1,396 @@
+"""Mailbox, topics, spawn builder, options, upgrade of Lua processes (spec 2, 3, 4.2, 6)."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from lua_bridge import LuaTarget, Script
+from trio_actors import ErrorKind, ProcessContext, ProcessError
+
+SCRIPTS: dict[str, tuple[str, Any]] = {
+    "M2 M3 M4 refusals of send": (
+        "local out = {} local function put(ok, e) out[#out + 1] = ok or e:message() end "
+        "put(process.send('x')) put(process.send(me, '@t')) put(process.send('nobody', 't')) "
+        "put(process.send('{no:host|0x1}', 't')) put(process.send(me, '')) return out",
+        [
+            "send requires at least destination and topic arguments",
+            "cannot send to @ topics",
+            "could not resolve 'nobody' as PID or registered name",
+            "host not found",
+            True,
+        ],
+    ),
+    "M9 wrong types raise, numbers are strings": (
+        "local ok, e = pcall(process.send, {}, 't') local ok2 = pcall(process.send, me, {}) "
+        "local ch = process.listen(7) process.send(me, 7, 'v') return {ok, ok2, (ch:receive())}",
+        [False, False, "v"],
+    ),
+    "M16 name before payload": (
+        "local _, a = process.send('nobody', 't', print) local _, b = "
+        "process.send(me, 't', {x = print}) "
+        "return {a:kind(), b:kind(), b:message(), b:details().path}",
+        ["NotFound", "Invalid", "cannot pass a function to another process", ".x"],
+    ),
+    "M21 cycles and shared references stay": (
+        "local t = {} t.self = t t.a = {1} t.b = t.a process.send(me, 't', t) t.a[1] = 2 "
+        "local g = process.inbox():receive():payload() "
+        "return {g.self == g, g.a == g.b, g.a[1], g ~= t, getmetatable(g) == nil}",
+        [True, True, 1, True, True],
+    ),
+    "M22 M23 errors keep their fields, objects become nil": (
+        "local e = errors.new{message = 'm', kind = errors.TIMEOUT, retryable = "
+        "true, details = {a = 1}} "
+        "process.send(me, 't', {e = e, ch = channel.new(), n = 1}) "
+        "local g = process.inbox():receive():payload() "
+        "return {g.e:kind(), g.e:retryable(), g.e:details().a, g.ch == nil, g.n, g.e ~= e}",
+        ["Timeout", True, 1, True, 1, True],
+    ),
+    "M33 nil among several values is a hole": (
+        "process.send(me, 't', 1, nil, 3) local p = process.inbox():receive():payload() "
+        "return {p[1], p[2] == nil, p[3]}",
+        [1, True, 3],
+    ),
+    "L2 L4 topics, inbox and what waits": (
+        "process.send(me, 'a', 1) process.send(me, 'b', 2) process.send(me, 'a', 3) "
+        "local a = process.listen('a') local i = process.inbox() process.send(me, 'c', 4) "
+        "local x, y = a:receive(), a:receive() local m, n = i:receive(), i:receive() "
+        "return {x, y, m:topic(), m:payload(), n:topic(), m:from() == me}",
+        [1, 3, "b", 2, "c", True],
+    ),
+    "L6 the same channel object": (
+        "local r = channel.select({process.inbox():case_receive()}, true) "
+        "process.send(me, 't') local s = channel.select{process.inbox():case_receive()} "
+        "return {process.inbox() == process.inbox(), process.events() == process.events(), "
+        "process.listen('x') == process.listen('x'), s.channel == process.inbox(), r.default}",
+        [True, True, True, True, True],
+    ),
+    "L7 L8 message option": (
+        "local ch = process.listen('t') process.send(me, 't', 'v') process.send(me, 't', 'w') "
+        "local raw = ch:receive() process.listen('t', {message = true}) local m = ch:receive() "
+        "process.listen('t') process.send(me, 't', 'z') "
+        "return {raw, m:payload(), m:topic(), ch:receive():payload(), tostring(m):sub(1, 16)}",
+        ["v", "w", "t", "z", "process.Message{"],
+    ),
+    "L9 L11 refusals of listen and unlisten": (
+        "local out = {} local function put(ok, e) out[#out + 1] = e:message() end "
+        "put(process.listen('@x')) put(process.listen('')) put(process.listen()) "
+        "put(process.unlisten(channel.new())) local ch = process.listen('t') "
+        "out[#out + 1] = process.unlisten(ch) put(process.unlisten(ch)) "
+        "out[#out + 1] = pcall(process.listen, {}) out[#out + 1] = pcall(process.unlisten, 5) "
+        "return out",
+        [
+            "cannot listen to @ topics",
+            "topic cannot be empty",
+            "listen requires a topic argument",
+            "channel not found",
+            True,
+            "channel not found",
+            False,
+            False,
+        ],
+    ),
+    "L10 L12 L13 after unlisten": (
+        "local ch = process.listen('t') process.send(me, 't', 1) ch:close() "
+        "process.send(me, 't', 2) "
+        "local v, ok = ch:receive() local w, ok2 = ch:receive() local again = process.listen('t') "
+        "return {v, ok, w == nil, ok2, again ~= ch, (again:receive())}",
+        [1, True, True, False, True, 2],
+    ),
+    "L17 inbox and events are ordinary topics": (
+        "local ch = process.listen('inbox') process.send(me, 'inbox', 1) "
+        "process.send(me, 'events', 2) return {ch:receive(), process.inbox():receive():payload()}",
+        [1, 2],
+    ),
+    "W2 C4 missing and wrong arguments": (
+        "local out = {} local function put(v, e) out[#out + 1] = e:message() end "
+        "put(process.spawn('a:b')) put(process.spawn_linked()) put(process.call('a:b')) "
+        "put(process.call('', 'h')) put(process.call('ab', 'h')) put(process.call('a:b', '')) "
+        "put(process.spawn('a:b', 'no:host')) put(process.spawn('a:b', 'app:h')) return out",
+        [
+            "spawn requires at least id and host arguments",
+            "spawn_linked requires at least id and host arguments",
+            "call requires id and host arguments",
+            "process ID required",
+            "invalid process ID format (namespace:name required)",
+            "host ID required",
+            "host not found",
+            "factory not found",
+        ],
+    ),
+    "K2 SC12 bad deadlines": (
+        "local out = {} for _, d in ipairs{'bogus', {}, -1, 1.5, true} do "
+        "local ok, e = process.cancel(me, d) out[#out + 1] = e:kind() end "
+        "local _, e = process.cancel(me, 'bogus') out[#out + 1] = e:message() "
+        "out[#out + 1] = channel.select({process.events():case_receive()}, "
+        "true).default return out",
+        ["Invalid"] * 5 + ["invalid duration format: bogus", True],
+    ),
+    "O1-O4 options": (
+        "local out = {} local function put(ok, e) out[#out + 1] = e and {ok, "
+        "e:message()} or ok end "
+        "put(process.set_options(5)) put(process.set_options{nope = 1, trap_links = true}) "
+        "put(process.get_options().trap_links) put(process.set_options{trap_links = 1}) "
+        "put(process.set_options{trap_links = true}) put(process.get_options().trap_links) "
+        "local t = process.get_options() t.trap_links = false "
+        "put(process.get_options().trap_links) "
+        "return out",
+        [
+            [False, "options parameter must be a table"],
+            [False, "option nope is not supported"],
+            False,
+            [False, "trap_links must be a boolean"],
+            True,
+            True,
+            True,
+        ],
+    ),
+    "B2 B3 builders are immutable and raise": (
+        "local b = process.with_context{} local n = b:with_name('n') "
+        "local out = {b ~= n, pcall(b.with_name, b, '') == false} "
+        "local ok, e = pcall(b.with_message, b, '@x') out[3] = e:kind() "
+        "ok, e = pcall(b.with_message, b, 'x', print) out[4] = e:message() "
+        "ok, e = pcall(b.with_context, b, {f = print}) out[5] = e:kind() "
+        "out[6] = pcall(b.with_context, b, 5) out[7] = pcall(b.with_actor, b, 5) return out",
+        [
+            True,
+            True,
+            "Invalid",
+            "cannot pass a function to another process",
+            "Invalid",
+            False,
+            False,
+        ],
+    ),
+    "P5 identity": (
+        "return {process.pid() == me, process.id(), process.event.EXIT, process.event.CANCEL, "
+        "process.event.LINK_DOWN}",
+        [True, "app:test", "pid.exit", "pid.cancel", "pid.link.down"],
+    ),
+    "N5 K10 monitoring and linking oneself": (
+        "return {process.monitor(me), process.link(me), process.unlink(me)}",
+        [True, True, True],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_promise(world: Any, name: str) -> None:
+    """§2-§7: the script returns what the rule says"""
+    body, expected = SCRIPTS[name]
+    source = f"return function() local me = process.pid() {body} end"
+    assert await world.run(source) == expected
+
+
+async def test_context_values_reach_the_children(world: Any) -> None:
+    """SC21, B1, B2, B9, W5"""
+    world.lua("app:child", "return function() return ctx.all() end", modules=("ctx",))
+    source = """
+      return function()
+        local b = process.with_context{a = 1, keep = {1, {x = true}}}
+        local b2 = b:with_context{a = 2, b = "two", [5] = "ignored"}
+        local ev, out = process.events(), {}
+        for i, builder in ipairs{b, b2, b} do
+          builder:spawn_monitored("app:child", "app:h")
+          out[i] = ev:receive().result.value
+        end
+        return out
+      end"""
+    first = {"a": 1, "keep": [1, {"x": True}]}
+    expected = [first, {"a": 2, "b": "two", "keep": [1, {"x": True}]}, first]
+    assert await world.run(source) == expected
+
+
+UPGRADE = """
+return function(n)
+  if n >= 3 then
+    local mine = process.registry.lookup("up") == process.pid()
+    local out = {n, process.get_options().trap_links, mine}
+    local t = process.listen("topic")
+    out[4] = t:receive()
+    local i = process.inbox()
+    out[5] = i:receive():payload()
+    out[6] = i:receive():payload()
+    out[7] = process.events():receive().kind
+    return out
+  end
+  if n == 0 then
+    process.registry.register("up")
+    process.set_options{trap_links = true}
+    local me = process.pid()
+    process.inbox() process.listen("topic") process.events()
+    process.send(me, "x", "first")
+    process.send(me, "topic", "t")
+    process.cancel(me)
+    process.send(me, "y", {second = true})
+  end
+  process.upgrade(nil, n + 1)
+  error("never")
+end"""
+
+
+async def test_upgrade_keeps_pid_names_and_unread_messages(world: Any) -> None:
+    """SC23, U1-U6"""
+    value = await world.run(UPGRADE, 0)
+    assert value == [3, False, True, "t", "first", {"second": True}, "pid.cancel"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ("'no:such'", ErrorKind.NOT_FOUND, "upgrade failed: factory not found"),
+        (
+            "'app:broken'",
+            ErrorKind.INTERNAL,
+            "upgrade failed: app/broken.lua:1: early",
+        ),
+        (
+            "nil, print",
+            ErrorKind.INVALID,
+            "upgrade failed: cannot pass a function to another process",
+        ),
+    ],
+)
+async def test_failed_upgrade_ends_the_process(
+    world: Any, body: str, kind: ErrorKind, message: str
+) -> None:
+    """U5, E35"""
+    world.lua("app:broken", "error('early')")
+    with pytest.raises(ProcessError) as caught:
+        await world.run(f"return function() pcall(process.upgrade, {body}) return 'no' end")
+    assert (caught.value.kind, caught.value.message) == (kind, message)
+
+
+async def test_upgrade_between_the_languages(world: Any) -> None:
+    """U1, U3: a Python process becomes a Lua process and back, with its messages"""
+
+    async def old(ctx: ProcessContext) -> None:
+        ctx.send(ctx.pid, "x", {"n": 1})
+        ctx.send(ctx.pid, "x", {"n": 2})
+        await ctx.upgrade("app:lua", "state")
+
+    async def last(ctx: ProcessContext, first: Any) -> Any:
+        return [first, (await ctx.inbox.receive()).payload]
+
+    world.python("app:last", last)
+    world.lua(
+        "app:lua",
+        "return function(s) local m = process.inbox():receive() "
+        "process.upgrade('app:last', {s, m:payload()}) end",
+    )
+    assert await world.node.call(old, host=world.host) == [["state", {"n": 1}], {"n": 2}]
+
+
+async def test_terminating_oneself_does_not_return(world: Any) -> None:
+    """T4, T6"""
+    ran: list[Any] = []
+
+    async def witness(ctx: ProcessContext) -> None:
+        async for message in ctx.inbox:
+            ran.append(message.payload)
+
+    pid = await world.host.spawn(witness)
+    with pytest.raises(ProcessError, match=r"^process terminated$"):
+        await world.run(
+            "return function(w) process.send(w, 'x', 1) "
+            "pcall(process.terminate, process.pid()) process.send(w, 'x', 2) end",
+            pid,
+        )
+    await trio.testing.wait_all_tasks_blocked()
+    assert ran == [1]
+
+
+async def test_no_line_runs_after_terminate(world: Any) -> None:
+    """T6: not even in the same turn of the runner"""
+    world.lua(
+        "app:child",
+        "return function(p) while true do coroutine.yield() process.send(p, 'alive') end end",
+    )
+    source = """
+      return function()
+        local pid = process.spawn("app:child", "app:h", process.pid())
+        local alive = process.listen("alive")
+        alive:receive()
+        process.terminate(pid)
+        while channel.select({alive:case_receive()}, true).channel do end
+        for i = 1, 1000 do coroutine.yield() end
+        return channel.select({alive:case_receive()}, true).default
+      end"""
+    assert await world.run(source) is True
+
+
+async def test_libraries_are_evaluated_anew(world: Any) -> None:
+    """E4, DE5: nothing is shared, imports of a library are its own"""
+    inner = Script("app:inner", "return {name = 'inner'}")
+    library = Script(
+        "app:lib",
+        "local n = 0 return {add = function() n = n + 1 return n end, inner = deep.name, "
+        "no = pcall(require, 'lib')}",
+        imports={"deep": inner},
+    )
+    source = (
+        "return function() "
+        "return {lib.add(), require('lib').add(), lib.inner, deep == nil, lib.no} end"
+    )
+    for _ in range(2):
+        value = await world.run(source, imports={"lib": library})
+        assert value == [1, 2, "inner", True, False]
+
+
+async def test_messages_across_states_keep_cycles(world: Any) -> None:
+    """M21 between two Lua states"""
+    from lua_bridge import Limits
+
+    script = Script(
+        "app:far",
+        "return function(p) local t = process.inbox():receive():payload() "
+        "process.send(p, 'x', t.self == t and t.a == t.b and t[t.a] == 'key') end",
+    )
+    world.scripts.targets["app:far"] = LuaTarget(script, limits=Limits(isolated=True))
+    source = """
+      return function()
+        local pid = process.spawn("app:far", "app:h", process.pid())
+        local t = {a = {}} t.self = t t.b = t.a t[t.a] = "key"
+        process.send(pid, "x", t)
+        return process.inbox():receive():payload()
+      end"""
+    assert await world.run(source) is True
+
+
+async def test_python_refuses_cycles_with_their_path(world: Any) -> None:
+    """M27"""
+
+    async def receiver(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+
+    pid = await world.host.spawn(receiver)
+    source = (
+        "return function(p) local t = {deep = {}} t.deep.up = t "
+        "local ok, e = process.send(p, 'x', t) return {e:kind(), e:message()} end"
+    )
+    assert await world.run(source, pid) == [
+        "Invalid",
+        "cyclic value cannot cross to Python at .deep.up",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"a": [1, object]}, "cannot pass a builtins.type to Lua at .a[1]"),
+        ({"f": print}, "cannot pass a builtins.builtin_function_or_method to Lua at .f"),
+        (2**63, "integer outside of 64 bits cannot cross to Lua"),
+        ({float("nan"): 1}, "cannot use NaN as a table key in Lua at [nan]"),
+        ({(1, 2): 1}, "cannot use a builtins.tuple as a table key in Lua at [(1, 2)]"),
+        ("\ud800", "text with lone surrogates cannot cross to Lua"),
+    ],
+)
+async def test_python_values_that_cannot_cross(world: Any, payload: Any, message: str) -> None:
+    """M27: refused with type and path, and nothing is delivered"""
+    pid = await world.host.spawn(
+        world.lua("app:t", "return function() process.inbox():receive() end")
+    )
+    with pytest.raises(ProcessError) as caught:
+        world.node.send(pid, "x", payload)
+    assert (caught.value.kind, caught.value.message) == (ErrorKind.INVALID, message)
+    assert world.node.statistics().hosts[0].unread == 0
