@@ -26,6 +26,7 @@ from trio_actors.testing.explore import explore
 from trio_actors.testing.faults import KILLS_AND_DELAYS, NO_FAULTS, Faults, buggify
 from trio_actors.testing.history import History, Operation
 from trio_actors.testing.invariants import DEFAULT, Invariant, Violation
+from trio_actors.testing.linearizable import Model, NotLinearizable, linearizable
 from trio_actors.testing.pump import Restless, Stuck
 from trio_actors.testing.schedule import Fault, MessageId, Schedule
 from trio_actors.testing.sim import Sim
@@ -41,6 +42,8 @@ __all__ = [
     "History",
     "Invariant",
     "MessageId",
+    "Model",
+    "NotLinearizable",
     "Operation",
     "Restless",
     "Schedule",
@@ -52,4 +55,5 @@ __all__ = [
     "Violation",
     "buggify",
     "explore",
+    "linearizable",
 ]

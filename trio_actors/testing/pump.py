@@ -144,6 +144,7 @@ class Pump:
         self.early_ticks = 0
         self.held_pairs: dict[tuple[str, str], None] = {}
         self.separated: dict[str, int] = {}  # host -> its side of a partition
+        self.paused = False  # no step is made, and nobody sleeps: between rules of a machine
         self.scripted = False  # only `deliver_now` delivers
         self._pairs: dict[tuple[str, str], deque[Delivery]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
@@ -265,6 +266,8 @@ class Pump:
         Returns:
             How long Trio may really sleep: 0 after a step.
         """
+        if self.paused:
+            return 0.0
         for node in self.nodes:
             if node.clock.refresh():
                 return 0.0
