@@ -184,7 +184,7 @@ async def ask(
         try:
             target = _callee(node, caller, dest)
         except ProcessError:
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()  # noqa: ASYNC120
             raise
     drive = target.drive
     if drive.direct and node.gate is None and node.turns.take():

@@ -206,9 +206,9 @@ class Stepped(Serving):
                 handled += 1
                 if handled >= TURN or perf_counter() >= until:
                     break
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
-            return handled + 1
+            return handled + 1  # noqa: ASYNC104
         finally:
             self._busy = False
         if process.forced is not None or self.finished is not None or process.upgrade is not None:
@@ -276,7 +276,7 @@ class Stepped(Serving):
             if isinstance(exc, FATAL):
                 raise
             record = self.process.node.exits.get(self.process.pid)
-            raise ended_error(self.process, record.exit if record else Exit()) from exc
+            raise ended_error(self.process, record.exit if record else Exit()) from exc  # noqa: ASYNC104
         finally:
             running.reset(token)
             self._busy = False
