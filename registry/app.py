@@ -33,6 +33,7 @@ from trio_actors.security import Policy
 
 from .definitions import Application, read_application
 from .kind import Definition, Kind
+from .live import SYSTEM, Registry
 from .terminal import Terminal
 
 STOP_LIMIT = 30.0  # seconds (I3)
@@ -159,11 +160,18 @@ class App:
     async def start(self) -> None:
         """Add every definition in order of creation, then start the services."""
         self.node.add_source(self.code)
+        self.node.extensions[SYSTEM] = Registry(self)
         for definition in self.application.definitions.values():
             await self.kind_of(definition).add(self, definition)
             self.definitions[definition.id] = definition
         await self.supervisor.start()
         self.started = True
+
+    @property
+    def registry(self) -> Registry:
+        """The entries and their versions; changes of them while the application runs."""
+        registry: Registry = self.node.extensions[SYSTEM]
+        return registry
 
     async def stop(self, limit: float = STOP_LIMIT) -> None:
         """Stop in order: services, then hosts, the newest first; after `limit` all is ended."""

@@ -106,6 +106,7 @@ def squash(ops: Iterable[Op]) -> tuple[Op, ...]:
     """The same change with at most one operation per id, or a delete and a create (new kind).
 
     It takes operations that apply to some state, and has the same effect on every such state.
+    Order: deletes, then the others, by id, as `delta`.
     """
     before: dict[str, Op] = {}  # the first operation tells whether the id existed
     after: dict[str, Entry | None] = {}
@@ -117,7 +118,7 @@ def squash(ops: Iterable[Op]) -> tuple[Op, ...]:
         after[op.id] = None if op.kind is OpKind.DELETE else op.entry
     deletes: list[Op] = []
     others: list[Op] = []
-    for id, first in before.items():
+    for id, first in sorted(before.items()):
         existed, entry = first.kind is not OpKind.CREATE, after[id]
         if entry is None:
             if existed:

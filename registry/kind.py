@@ -8,10 +8,11 @@ Rules: PG1, PG2. Raising in `add`, `update` or `remove` refuses the change (RG5)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+import trio
 
 from trio_actors import ErrorKind
 
@@ -103,13 +104,22 @@ class BaseKind:
         """Ids that have to be created first although no field names them."""
         return ()
 
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether it has to be updated although only others changed: what it imports, say."""
+        return False
+
     async def add(self, app: App, definition: Definition) -> None:
         """Nothing happens at run time."""
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """The old one goes, the new one comes."""
+        """The old one goes, the new one comes; if that fails the old one is back."""
         await self.remove(app, old)
-        await self.add(app, new)
+        try:
+            await self.add(app, new)
+        except Exception:
+            with trio.CancelScope(shield=True):
+                await self.add(app, old)  # noqa: ASYNC120  shielded
+            raise
 
     async def remove(self, app: App, definition: Definition) -> None:
         """Nothing happens at run time."""

@@ -6,7 +6,7 @@ F27 (`meta.default_host`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -175,6 +175,11 @@ def remove_process(app: App, definition: Definition) -> None:
         app.functions.remove(definition.id)
 
 
+def imports_changed(definition: Definition, changed: Collection[str]) -> bool:
+    """Whether a library that an entry imports is among the changed ones (PL16)."""
+    return any(library in changed for library in definition.model.imports.values())
+
+
 class ProcessLuaKind(LuaKind):
     """`process.lua`."""
 
@@ -193,6 +198,14 @@ class ProcessLuaKind(LuaKind):
         model: ProcessLua = definition.model
         target = LuaTarget(script, model.method, limits_of(model.limits))
         add_process(app, definition, target)
+
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether a library that it imports has changed."""
+        return imports_changed(definition, changed)
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """New processes run the new code; running ones go on with theirs."""
+        await self.add(app, new)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""
@@ -224,6 +237,10 @@ class ProcessPyKind(PythonKind):
         function = load_callable(definition.model.source)
         add_process(app, definition, function_target(function, id=definition.id))
 
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """New processes run the new code; running ones go on with theirs."""
+        await self.add(app, new)
+
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""
         remove_process(app, definition)
@@ -238,6 +255,14 @@ class LibraryLuaKind(LuaKind):
     async def add(self, app: App, definition: Definition) -> None:
         """Other entries can import it when this returns."""
         app.libraries[definition.id] = script_of(definition, app.libraries)
+
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether a library that it imports has changed."""
+        return imports_changed(definition, changed)
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """What imports it is made anew after it."""
+        await self.add(app, new)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """Nothing imports it any more; what has it keeps it."""

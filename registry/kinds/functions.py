@@ -6,7 +6,7 @@ the load), PL16, PL17 (an update puts a new version in place), IC11, IC12 (inter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from ..fields import Text, Texts, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from ..lua_source import limits_of, script_of
 from ..python_source import load_callable
-from .code import Imports, Limits, LuaKind, Modules, PythonKind, of_field_error
+from .code import Imports, Limits, LuaKind, Modules, PythonKind, imports_changed, of_field_error
 
 if TYPE_CHECKING:
     from ..app import App
@@ -122,6 +122,10 @@ class InterceptorKind(PythonKind):
 
 class FunctionLuaKind(LuaKind):
     """`function.lua`."""
+
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether a library that it imports has changed. Rule: PL16."""
+        return imports_changed(definition, changed)
 
     model = FunctionLua
     doc = "A function whose code is a Lua script."

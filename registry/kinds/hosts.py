@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import attrs
 
+from lua_bridge.modules.io import TERMINAL
+from trio_actors import ErrorKind, make_error
+
 from ..fields import Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from ..terminal import Terminal
@@ -72,6 +75,13 @@ class ProcessHostKind(HostKind):
             definition.id, workers=fields.workers, max_processes=fields.max_processes
         )
 
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """The limit changes at once; threads do not, because processes run on them."""
+        if new.model.host.workers != old.model.host.workers:
+            text = f"{new.id}: host.workers cannot change while the host runs"
+            raise make_error(ErrorKind.INVALID, f"{text}; delete and create it")
+        app.node.hosts[new.id].max_processes = new.model.host.max_processes
+
 
 class TerminalHostKind(HostKind):
     """`terminal.host`."""
@@ -83,6 +93,10 @@ class TerminalHostKind(HostKind):
         """The host is open, with room for one process."""
         terminal = Terminal(hide_logs=definition.model.hide_logs)
         await app.open_host(definition.id, terminal=terminal, max_processes=1)
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """What the terminal shows changes at once."""
+        app.node.hosts[new.id].extensions[TERMINAL].hide_logs = new.model.hide_logs
 
 
 PROCESS_HOST = ProcessHostKind()

@@ -57,6 +57,10 @@ class PolicyKind(BaseKind):
         """Nothing new runs under it."""
         del app.policies[definition.id]
 
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """Services that start from now on run under the new one."""
+        await self.add(app, new)
+
 
 class PlainPolicyKind(PolicyKind):
     """`security.policy`."""

@@ -5,12 +5,12 @@ Rules: Y20-Y30 (fields), Y6 (references order the start), LD8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from supervision import Backoff, ServiceSpec
+from supervision import Backoff, ServiceSpec, ServiceState
 
 from ..fields import HostRef, ProcessRef, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..app import App
 
 KIND = "process.service"
+RUNS = (ServiceState.STARTING, ServiceState.RUNNING, ServiceState.FAILED)
 
 
 @attrs.frozen(slots=True)
@@ -31,6 +32,9 @@ class ProcessService:
     host: HostRef = setting("where it runs")
     input: tuple[Any, ...] = setting("arguments of the process", default=())
     lifecycle: Lifecycle = setting("start, stop and restart", factory=Lifecycle)
+    on_change: Literal["restart", "ignore"] = setting(
+        "what happens when the process's entry changes at run time", default="restart"
+    )
 
 
 def service_spec(app: App, definition: Definition) -> ServiceSpec:
@@ -90,6 +94,21 @@ class ServiceKind(BaseKind):
         """The service and what depends on it have stopped, then it is forgotten."""
         await app.supervisor.stop([definition.id])
         app.supervisor.remove(definition.id)
+
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether its process has changed and the service follows (`on_change`)."""
+        model: ProcessService = definition.model
+        return model.on_change == "restart" and model.process in changed
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """The service and what depends on it stop in order; what ran runs again."""
+        before = {s.id for s in app.supervisor.statuses() if s.state in RUNS}
+        await self.remove(app, old)
+        app.supervisor.add(service_spec(app, new))
+        wanted = {s.id for s in app.supervisor.statuses()} & before
+        if new.model.lifecycle.auto_start:
+            wanted.add(new.id)
+        await app.supervisor.start(sorted(wanted))
 
 
 PROCESS_SERVICE = ServiceKind()

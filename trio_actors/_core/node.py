@@ -73,6 +73,7 @@ class Node:
         self.guard: Guard = DenyAll()
         self.gate: Gate | None = None
         self.functions: Any = None  # what calls functions; trio_actors.functions sets it
+        self.extensions: dict[str, Any] = {}  # one service per name: events, stores, registry
         self.processes: dict[str, Process] = {}
         self.names = Names()
         self.topology = Topology()

@@ -1,0 +1,263 @@
+"""The registry of a running application: what it consists of, its versions, changes of it.
+
+Rules: section 11 of functions.md: RG1-RG4 (queries), RG5-RG9 (atomic changes), RG10-RG14
+(versions), RG15 (events). Python code outside every process is not checked for permissions (A10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
+from trio_actors._core.inherited import permitted
+from trio_actors.events import BusEvent, bus_of
+from trio_actors.functions.permission import inherited_of, require
+
+from .changes import Op, OpKind, State, apply, delta
+from .checking import check
+from .entry import Entry
+from .ids import id_text
+from .kind import Definition
+from .problems import Problem, problem_details
+from .query import find
+from .transaction import Action, Step, carry_out, plan
+from .versions import History, Version
+
+if TYPE_CHECKING:
+    from .app import App
+
+SYSTEM = "registry"
+PARTS = ("id", "kind", "meta", "data")
+
+
+def entry_of(value: Any) -> Entry:
+    """An entry from its run-time form `{id, kind, meta, data}`. Raises: ProcessInvalid."""
+    if isinstance(value, Entry):
+        return value
+    if not isinstance(value, Mapping):
+        raise make_error(ErrorKind.INVALID, "an entry is a table with id, kind, meta and data")
+    id, kind = id_text(value.get("id")), value.get("kind")
+    meta, data = value.get("meta") or {}, value.get("data") or {}
+    if not id or ":" not in id:
+        raise make_error(ErrorKind.INVALID, "entry.id: expected namespace:name")
+    if not isinstance(kind, str) or not kind:
+        raise make_error(ErrorKind.INVALID, f"entry {id}: kind: expected a text")
+    for name, part in (("meta", meta), ("data", data)):
+        if not isinstance(part, Mapping):
+            raise make_error(ErrorKind.INVALID, f"entry {id}: {name}: expected a table")
+    return Entry(id, kind, dict(meta), dict(data))
+
+
+@attrs.frozen(slots=True)
+class Snapshot:
+    """The entries of one version; it never changes (RG13)."""
+
+    version: Version
+    state: State = attrs.field(repr=False)
+
+    def entries(self) -> list[Entry]:
+        """All entries, sorted by id."""
+        return find(self.state.values(), {})
+
+    def get(self, id: str) -> Entry:
+        """One entry. Raises: ProcessNotFound."""
+        entry = self.state.get(id)
+        if entry is None:
+            raise make_error(ErrorKind.NOT_FOUND, f"entry not found: {id}")
+        return entry
+
+    def find(self, query: Mapping[str, Any]) -> list[Entry]:
+        """The entries that fit a filter, sorted by id (RG1-RG4)."""
+        return find(self.state.values(), query)
+
+    def namespace(self, name: str) -> list[Entry]:
+        """The entries of a namespace, sorted by id."""
+        return [entry for entry in self.entries() if entry.namespace == name]
+
+
+class Changes:
+    """A set of changes that is collected and then applied as a whole."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._ops: list[Op] = []
+
+    def create(self, entry: Any) -> Changes:
+        """One entry more; for chaining. Raises: ProcessInvalid for a malformed entry."""
+        self._ops.append(Op(OpKind.CREATE, entry_of(entry)))
+        return self
+
+    def update(self, entry: Any) -> Changes:
+        """Another content for an entry; for chaining. Raises: ProcessInvalid."""
+        self._ops.append(Op(OpKind.UPDATE, entry_of(entry)))
+        return self
+
+    def delete(self, id: Any) -> Changes:
+        """One entry less; for chaining. Raises: ProcessInvalid."""
+        text = id_text(id)
+        if not text:
+            raise make_error(ErrorKind.INVALID, "delete: expected the id of an entry")
+        self._ops.append(Op(OpKind.DELETE, Entry(text, "")))
+        return self
+
+    def ops(self) -> list[Op]:
+        """The operations collected, in order."""
+        return list(self._ops)
+
+    async def apply(self) -> Version:
+        """Apply all of them, or none; see `Registry.apply`."""
+        return await self._registry.apply(self._ops)
+
+    def __repr__(self) -> str:
+        return f"<Changes, {len(self._ops)} operations>"
+
+
+class Registry:
+    """The entries of a running application and their history."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        entries = {d.id: d.entry for d in app.application.definitions.values()}
+        self.history = History.of(entries)
+        self._busy = False
+
+    @property
+    def _state(self) -> State:
+        return self.history.state(self.history.current)
+
+    # -- queries
+
+    def get(self, id: str, *, caller: ProcessContext | None = None) -> Entry:
+        """An entry in force. Raises: ProcessNotFound, ProcessPermissionDenied."""
+        require(self.app.node, caller, "registry.get", id)
+        return self.snapshot(caller=caller).get(id)
+
+    def find(
+        self, query: Mapping[str, Any], *, caller: ProcessContext | None = None
+    ) -> list[Entry]:
+        """Entries that fit a filter, sorted by id; those that may not be read are left out."""
+        return [entry for entry in find(self._state.values(), query) if self._may(caller, entry)]
+
+    def _may(self, caller: ProcessContext | None, entry: Entry) -> bool:
+        if caller is None:
+            return True
+        node, inherited = self.app.node, inherited_of(caller)
+        return permitted(node.guard, node.strict, inherited, caller.pid, "registry.get", entry.id)
+
+    def snapshot(
+        self, number: int | None = None, *, caller: ProcessContext | None = None
+    ) -> Snapshot:
+        """The state now, or at a version. Raises: ProcessInvalid (n <= 0), ProcessNotFound."""
+        if number is not None and number <= 0:
+            raise make_error(ErrorKind.INVALID, "version must be greater than 0")
+        number = self.history.current if number is None else number
+        state = self.history.state(number)
+        if caller is not None:
+            state = {id: entry for id, entry in state.items() if self._may(caller, entry)}
+        return Snapshot(Version(number), state)
+
+    def current_version(self) -> Version:
+        """The version in force."""
+        return Version(self.history.current)
+
+    def versions(self) -> list[Version]:
+        """All versions, ascending."""
+        return [Version(number) for number in self.history.numbers()]
+
+    def build_delta(self, old: State | Snapshot, new: State | Snapshot) -> tuple[Op, ...]:
+        """The operations that lead from one state to another."""
+        return delta(
+            old.state if isinstance(old, Snapshot) else old,
+            new.state if isinstance(new, Snapshot) else new,
+        )
+
+    # -- changes
+
+    def changes(self) -> Changes:
+        """An empty set of changes."""
+        return Changes(self)
+
+    async def apply(self, ops: Iterable[Op], *, caller: ProcessContext | None = None) -> Version:
+        """Apply operations atomically and make a version (RG5-RG10).
+
+        When it returns, the effects are in place. Checkpoint: always.
+
+        Raises: ProcessError as RG6 says; then nothing has changed.
+        """
+        require(self.app.node, caller, "registry.apply", "")
+        ops = list(ops)
+        if not ops:
+            raise make_error(ErrorKind.INVALID, "no operations")
+        old = self._state
+        new = apply(old, ops)
+        await self._change(new)
+        self.history = self.history.added(new)
+        self._announce(delta(old, new))
+        return self.current_version()
+
+    async def apply_version(
+        self, version: Version | int, *, caller: ProcessContext | None = None
+    ) -> None:
+        """Go to the state of a version, without making one (RG12).
+
+        Raises: ProcessNotFound, and as `apply`.
+        """
+        require(self.app.node, caller, "registry.apply_version", "")
+        number = version.id if isinstance(version, Version) else version
+        old, new = self._state, self.history.state(number)
+        await self._change(new)
+        self.history = self.history.moved(number)
+        self._announce(delta(old, new))
+
+    async def _change(self, new: State) -> None:
+        if self._busy:
+            text = "another change is being applied"
+            raise make_error(ErrorKind.CONFLICT, text, retryable=True)
+        self._busy = True
+        app = self.app
+        old = app.definitions
+        try:
+            checked = check(new.values(), app.application.catalog)
+            if checked.problems:
+                raise refusal(checked.problems)
+            app.definitions = dict(checked.definitions)
+            await carry_out(plan(old, app.definitions, app.kind_of), self._do)
+        except BaseException:
+            app.definitions = old
+            raise
+        finally:
+            self._busy = False
+
+    async def _do(self, step: Step) -> None:
+        app = self.app
+        definition = step.new or step.old
+        assert definition is not None
+        kind = app.kind_of(definition)
+        match step:
+            case Step(Action.ADD, None, Definition() as new):
+                await kind.add(app, new)
+            case Step(Action.UPDATE, Definition() as old, Definition() as new):
+                await kind.update(app, old, new)
+            case Step(Action.REMOVE, Definition() as old):
+                await kind.remove(app, old)
+
+    def _announce(self, ops: Iterable[Op]) -> None:
+        """Rule: RG15; entries of `registry.entry` make no events."""
+        bus = bus_of(self.app.node)
+        for op in ops:
+            if op.entry.kind != "registry.entry":
+                data = {"id": op.id, "kind": op.entry.kind, "meta": op.entry.meta}
+                bus.announce(BusEvent(SYSTEM, op.kind, op.id, {**data, "data": op.entry.data}))
+        version = self.current_version()
+        bus.announce(BusEvent(SYSTEM, "registry.commit", str(version), {"id": version.id}))
+
+
+def refusal(problems: Iterable[Problem]) -> ProcessError:
+    """The error of a change that is wrong: all its problems, the kind of the first (RG6)."""
+    found = sorted(problems)
+    text = "\n".join(str(problem) for problem in found)
+    details = {"problems": [problem_details(problem) for problem in found]}
+    return make_error(found[0].kind, text, details=details)
