@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import outcome
 import trio
 
 from trio_actors._core.clock import Timer
@@ -28,6 +27,16 @@ __all__ = ["Pool"]
 
 # Ticks that are made up for after a rest; more than these move the ema by less than 1e-12.
 CATCH_UP = 128
+
+
+class Request:
+    """One call that wants a worker: its place in the line, then the worker."""
+
+    __slots__ = ("task", "worker")
+
+    def __init__(self) -> None:
+        self.task: trio.lowlevel.Task | None = None
+        self.worker: Worker | None = None
 
 
 class Pool:
@@ -71,33 +80,41 @@ class Pool:
             self._schedule()
         return worker
 
-    async def wait(self) -> Worker:
-        """A worker when it is this request's turn. Checkpoint: only if it has to wait.
+    def request(self, caller: ProcessContext | None) -> Request:
+        """A place in the line, taken now; `wait` must follow (PL5: async calls keep their order).
 
-        Raises: ProcessUnavailable (PL7).
+        Raises: ProcessUnavailable (PL7, PL18).
         """
-        task = trio.lowlevel.current_task()
-        try:
-            worker = self.core.submit(task)
-        except Full:
-            text = "pool queue is full"
-            raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True) from None
-        if worker is not None:
-            return worker
+        request = Request()
+        request.worker = self.take(caller)
+        if request.worker is None:
+            try:
+                request.worker = self.core.submit(request)
+            except Full:
+                text = "pool queue is full"
+                raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True) from None
+        return request
 
-        def give_up(_: Any) -> trio.lowlevel.Abort:
-            self.core.withdraw(task)
-            return trio.lowlevel.Abort.SUCCEEDED
+    async def wait(self, request: Request) -> Worker:
+        """The worker of a request, when it is its turn. Checkpoint: only if it has to wait."""
+        if request.worker is None:
+            request.task = trio.lowlevel.current_task()
 
-        granted: Worker = await trio.lowlevel.wait_task_rescheduled(give_up)
+            def give_up(_: Any) -> trio.lowlevel.Abort:
+                self.core.withdraw(request)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(give_up)
+        worker = request.worker
+        assert worker is not None
         try:
             # The grant may have crossed a cancellation: then the request never runs (FU9, PL8).
             await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
-            self.core.give_back(granted, self._node.now())
+            self.core.give_back(worker, self._node.now())
             self._assign()
             raise
-        return granted
+        return worker
 
     def prepare(self, worker: Worker) -> None:
         """Makes what a fresh worker needs; if that fails the next waiter is tried (PL10)."""
@@ -160,8 +177,10 @@ class Pool:
         return False
 
     def _assign(self) -> None:
-        for task, worker in self.core.assign():
-            trio.lowlevel.reschedule(task, outcome.Value(worker))
+        for request, worker in self.core.assign():
+            request.worker = worker
+            if request.task is not None:
+                trio.lowlevel.reschedule(request.task)
 
     def _drop(self, worker: Worker) -> None:
         if not worker.fresh:

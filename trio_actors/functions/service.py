@@ -8,7 +8,7 @@ The way of a call: `call_from` checks the id and the permission, `_dispatch` fin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -33,7 +33,7 @@ from trio_actors.functions.future import Future
 from trio_actors.functions.ids import check_function_id
 from trio_actors.functions.options import CallOptions, parse_options
 from trio_actors.functions.permission import inherited_of, require
-from trio_actors.functions.pool import Pool
+from trio_actors.functions.pool import Pool, Request
 from trio_actors.functions.pool_config import PoolConfig, parse_pool
 from trio_actors.functions.pool_core import PoolStatistics
 from trio_actors.security.guard import PolicyGuard
@@ -229,7 +229,7 @@ class Functions:
         *,
         inherited: Inherited | None = None,
         permission: bool = True,
-        work: Callable[[], Any] | None = None,
+        work: Callable[[], Awaitable[Any]] | None = None,
     ) -> Future:
         """`async_` for a given caller. `work` replaces the call, for those that wrap one.
 
@@ -238,18 +238,21 @@ class Functions:
         check_function_id(id)
         if permission:
             require(self.node, caller, "funcs.call", id)
+        future = Future()
         children = self._children_of(caller)
         if children.closed:
             raise make_error(ErrorKind.INVALID, "no process context")
         if work is None:
-            # The entry is looked up now: this version has accepted the call (PL16).
+            # The version that is there now has accepted the call (PL16), in this order (PL5).
             entry = self._entries.get(id)
-
-            async def dispatch() -> Any:
-                return await self._dispatch(caller, entry, id, args, options, inherited, None)
-
-            work = dispatch
-        future = Future()
+            try:
+                rest = self._dispatch(
+                    caller, entry, id, args, options, inherited, None, in_line=True
+                )
+            except ProcessError as error:
+                future.fail(error)
+                return future
+            work = lambda: rest  # noqa: E731
         children.add(future)
         self.node.start_system_task(_run_future, future, children, work)
         return future
@@ -278,8 +281,13 @@ class Functions:
         extra: Mapping[str, Any] | None,
         inherited: Inherited | None,
         baggage: Mapping[str, Any] | None,
+        *,
+        in_line: bool = False,
     ) -> Coroutine[Any, Any, Any]:
-        """The rest of a call, to be awaited: through the chain, or straight to the code."""
+        """The rest of a call, to be awaited: through the chain, or straight to the code.
+
+        With `in_line` a call that passes no chain gets its place in the line now.
+        """
         if entry is None:
             raise self._missing(id)
         if inherited is None:
@@ -299,7 +307,10 @@ class Functions:
                 entry.chain_version = self._interceptors.version
             chain = entry.chain
         if chain is None:
-            return self._invoke(entry, caller, inherited, args, baggage)
+            request = None
+            if in_line and entry.pool is not None:
+                request = entry.pool.request(caller)
+            return self._invoke(entry, caller, inherited, args, baggage, request)
         call = Call(id, args, options, inherited, caller, inf, 1, Journal(), baggage, entry)
         return _through(chain, call)
 
@@ -322,13 +333,14 @@ class Functions:
         inherited: Inherited,
         args: tuple[Any, ...],
         baggage: Mapping[str, Any],
+        request: Request | None = None,
     ) -> Any:
         pool, callee = entry.pool, entry.callee
         if pool is None or callee is None:
             return await self._invoke_process(entry, caller, inherited, args)
-        worker = pool.take(caller)
+        worker = pool.take(caller) if request is None else None
         if worker is None:
-            worker = await pool.wait()
+            worker = await pool.wait(request or pool.request(caller))
         if worker.fresh:
             pool.prepare(worker)
         ok = False
@@ -427,7 +439,9 @@ async def _through(chain: Next, call: Call) -> Any:
         raise boundary_error(error, call.id) from None
 
 
-async def _run_future(future: Future, children: Children, work: Callable[[], Any]) -> None:
+async def _run_future(
+    future: Future, children: Children, work: Callable[[], Awaitable[Any]]
+) -> None:
     try:
         with future.scope:
             try:
