@@ -120,7 +120,7 @@ class Server:
 
     def stop(self, value: Any = None) -> None:
         """Ends normally, with this value, when the handler is done."""
-        self._serving.finished = Exit(value)
+        self._serving.stop(Exit(value))
 
     def defer(self) -> Request:
         """In a handler of an ask: the reply is given later, by `request.reply(value)`.

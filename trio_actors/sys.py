@@ -85,12 +85,14 @@ def get_state(node: Node, dest: str) -> dict[str, Any]:
 
 def suspend(node: Node, dest: str) -> None:
     """Lets a server handle nothing until `resume`; forced ends still take effect."""
-    _server(node, dest).suspended = True
+    _server(node, dest).suspend()
 
 
 def resume(node: Node, dest: str) -> None:
     """Lets a suspended server go on."""
-    _server(node, dest).resume()
+    server = _server(node, dest)
+    server.suspended = False
+    server.resume()
 
 
 def explain(node: Node, dest: str) -> list[ExitRecord]:

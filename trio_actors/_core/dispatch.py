@@ -10,9 +10,8 @@ begun, its queue is empty, it is not suspended, not being ended, and not running
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +42,8 @@ class Dispatcher:
     """Steps the plain servers of one host."""
 
     def __init__(self, host: Host) -> None:
-        self._ready: deque[Stepped] = deque()
-        self._parked: trio.lowlevel.Task | None = None
+        self.ready: deque[Stepped] = deque()
+        self.parked: trio.lowlevel.Task | None = None
         self._stepping = Stepping()
         self._host = host
         host.start_system_task(self._run, name=f"dispatcher of {host.id}")
@@ -60,9 +59,14 @@ class Dispatcher:
 
     def add(self, server: Stepped) -> None:
         """The server has something to do; it must not be in the queue already."""
-        self._ready.append(server)
-        if self._parked is not None:
-            task, self._parked = self._parked, None
+        self.ready.append(server)
+        if self.parked is not None:
+            self.unpark()
+
+    def unpark(self) -> None:
+        """Wakes the dispatcher's task."""
+        task, self.parked = self.parked, None
+        if task is not None:
             trio.lowlevel.reschedule(task)
 
     async def _run(self) -> None:
@@ -76,15 +80,15 @@ class Dispatcher:
 
     async def _step_for_ever(self) -> None:
         while True:
-            if not self._ready:
-                self._parked = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._unpark)
+            if not self.ready:
+                self.parked = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._leave)
             self._step()
             await trio.lowlevel.checkpoint()
 
     def _step(self) -> None:
         """A turn of the dispatcher; a function of its own, so that it keeps no server alive."""
-        ready = self._ready
+        ready = self.ready
         stepping = self._stepping
         left = BATCH
         until = perf_counter() + BATCH_SECONDS
@@ -96,8 +100,8 @@ class Dispatcher:
                 break
         stepping.context = None
 
-    def _unpark(self, _: Any) -> trio.lowlevel.Abort:
-        self._parked = None
+    def _leave(self, _: Any) -> trio.lowlevel.Abort:
+        self.parked = None
         return trio.lowlevel.Abort.SUCCEEDED
 
 
@@ -146,7 +150,10 @@ class Stepped(Serving):
             self.push(message)
         if not self._scheduled:
             self._scheduled = True
-            self._dispatcher.add(self)
+            dispatcher = self._dispatcher
+            dispatcher.ready.append(self)
+            if dispatcher.parked is not None:
+                dispatcher.unpark()
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
@@ -168,6 +175,7 @@ class Stepped(Serving):
 
     def interrupt(self) -> None:
         """Sees that the forced end or upgrade is carried out between two messages."""
+        self.halted = True
         if not self._busy:
             self.wake()
 
@@ -188,36 +196,60 @@ class Stepped(Serving):
 
     def turn(self, until: float) -> int:
         """Handles messages until there are no more, TURN of them, or `until`; returns how many."""
-        process = self.process
-        handled = 0
+        handled = 1
         self._busy = True
         try:
             if not self._begun:
                 self._begin()
-            while process.forced is None and process.upgrade is None and self.finished is None:
-                if self.suspended:
-                    break
-                item = self.pop()
+            server = self.server
+            by_topic = self.table.by_topic
+            by_type = self.table.by_type
+            while not self.halted:
+                item = self._head
                 if item is None:
                     break
-                if self.on_take is not None:
-                    self.on_take()
-                self._handle(item)
+                rest = self._rest  # Queue.pop, written out: this is the inner loop of everything
+                if rest is None:
+                    self._head = None
+                else:
+                    self._head = rest.popleft()
+                    if not rest:
+                        self._rest = None
+                value = None
+                if item.__class__ is Message and self.on_take is None:
+                    handler = by_topic.get(item.topic) if by_topic else None
+                    if handler is not None:
+                        value = handler(server, item)
+                    else:
+                        handler = by_type.get(item.payload.__class__)
+                        if handler is not None:
+                            value = handler(server, item.payload)
+                        else:
+                            self._handle(item)
+                else:
+                    self._handle(item)
+                if value is not None and hasattr(value, "__await__"):
+                    self._await(item, value)
                 handled += 1
-                if handled >= TURN or perf_counter() >= until:
+                if handled > TURN or perf_counter() >= until:
                     break
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
-            return handled + 1  # noqa: ASYNC104
+            return handled  # noqa: ASYNC104
         finally:
             self._busy = False
-        if process.forced is not None or self.finished is not None or process.upgrade is not None:
+        if self.halted and self._over():
             self._end(self.finished, None)
-        elif self._head is not None and not self.suspended:
-            self._dispatcher.add(self)
+        elif self._head is not None and not self.halted:
+            self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
-        return handled + 1
+        return handled
+
+    def _over(self) -> bool:
+        """True if it is halted because it is to end or to be upgraded."""
+        process = self.process
+        return bool(process.forced or process.upgrade or self.finished)
 
     def _begin(self) -> None:
         self._begun = True
@@ -231,34 +263,57 @@ class Stepped(Serving):
         self.process.context.started()
 
     def _handle(self, item: Message | Event) -> None:
-        table = self.table
-        handler = None
-        argument: Any = item
-        if isinstance(item, Message):
-            if item.__class__ is Request:
-                if not item.wanted:
-                    return
-                self.request = item
-            argument = item.payload
-            handler = table.by_type.get(argument.__class__)
+        """Everything that is not a plain message with a known handler: requests, events, data."""
+        if self.on_take is not None:
+            self.on_take()
+        if isinstance(item, Request):
+            if not item.wanted:
+                return
+            self.request = item
         try:
-            if handler is None:
-                handler, argument = self.find(item)
+            handler, argument = self.find(item)
             value = handler(self.server, argument) if handler else self.unhandled(item)
         except ProcessError as error:
             if not self.refuse(error):
                 raise
             return
-        if inspect.isawaitable(value):
-            raise TypeError(f"{handler} returned an awaitable; declare it `async def`")
-        if self.request is not None:
+        if value is not None and hasattr(value, "__await__"):
+            self._await(item, value)
+        elif self.request is not None:
             self.answer(item, value)
+
+    def _await(self, item: Message | Event, awaitable: Awaitable[Any]) -> None:
+        """A handler turned out to await after all: a task of the process goes on with it.
+
+        No other message is handled meanwhile, as in a server that has its task from the start.
+        """
+        request, self.request = self.request, None
+        self.awaiting = self.halted = True
+        assert self.process.context is not None
+        self.process.context.start_task(self._finish, item, request, awaitable)
+
+    async def _finish(
+        self, item: Message | Event, request: Request | None, awaitable: Awaitable[Any]
+    ) -> None:
+        assert self.process.context is not None
+        running.set(self.process.context)
+        try:
+            value = await awaitable
+        except ProcessError as error:
+            if request is None:
+                raise
+            request.fail(error)
+        else:
+            if request is not None:
+                request.reply(value)
+        self.awaiting = False
+        self.resume()
 
     # answering in the caller's turn
 
     def answer_now(self, request: Any, caller: Process | None) -> Any:
         """The reply, if nobody can tell that it was given in the caller's turn."""
-        if self._scheduled or self.suspended or self._busy:
+        if self._scheduled or self.halted or self._busy:
             return DECLINED
         handler = self.table.by_type.get(request.__class__)
         if handler is None:
@@ -284,7 +339,15 @@ class Stepped(Serving):
             if self.finished is not None or self.process.forced or self.process.upgrade:
                 self.wake()
         waiter, self._deferred = self._deferred, None
-        return value if waiter is None else waiter
+        if waiter is not None:
+            return waiter
+        if value is not None and hasattr(value, "__await__"):
+            self._direct = request
+            self.request = self.defer()
+            waiter, self._deferred, self._direct = self._deferred, None, None
+            self._await(self.request, value)
+            return waiter
+        return value
 
     def defer(self) -> Request:
         """The request being answered, to be answered later; the handler's value is ignored."""

@@ -92,8 +92,13 @@ class PythonMailbox:
         """L2: the topic's channel, else the inbox, else it waits."""
         topics = self._topics
         if topics is None:
-            if self._inbox is not None:
-                self._inbox.push(message)
+            inbox = self._inbox
+            if inbox is not None:
+                queue = inbox.queue
+                if queue is not None and inbox.selective is None:
+                    queue.append(message)  # something is queued, so nobody waits
+                else:
+                    inbox.push(message)
                 return
         else:
             self._arrived += 1

@@ -123,8 +123,10 @@ class Serving(Queue):
     """One running server: its object, its queue, and the decision about each item."""
 
     __slots__ = (
+        "awaiting",
         "events",
         "finished",
+        "halted",
         "on_take",
         "process",
         "request",
@@ -138,7 +140,9 @@ class Serving(Queue):
         self.process = process
         self.server: Server | None = server
         self.table = table
-        self.suspended = False
+        self.suspended = False  # by somebody who looks inside
+        self.awaiting = False  # by a handler that goes on in a task
+        self.halted = False  # no message may be handled now, for one of these or an end
         self.events = 0  # how many of the unread are events
         self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
         self.request: Request | None = None  # the one being answered; None once deferred
@@ -183,10 +187,21 @@ class Serving(Queue):
     def wake(self) -> None:
         """Something is there to be done; how it gets done is the drive's business."""
 
+    def suspend(self) -> None:
+        """Handles nothing until `resume`; forced ends still take effect."""
+        self.suspended = self.halted = True
+
     def resume(self) -> None:
-        """Handles messages again."""
-        self.suspended = False
+        """Handles messages again, if nothing else speaks against it."""
+        process = self.process
+        if not (self.suspended or self.awaiting):
+            self.halted = bool(process.forced or process.upgrade or self.finished)
         self.wake()
+
+    def stop(self, exit: Exit) -> None:
+        """Ends with this exit when the handler is done."""
+        self.finished = exit
+        self.halted = True
 
     # decisions
 
@@ -195,13 +210,13 @@ class Serving(Queue):
         if isinstance(item, Event):
             self.events -= 1
             return self.table.by_event.get(item.kind), item
+        by_topic = self.table.by_topic.get(item.topic)
+        if by_topic is not None:
+            return by_topic, item
         payload = item.payload
         handler = self.table.for_payload(payload)
         if handler is not None:
             return handler, payload
-        by_topic = self.table.by_topic.get(item.topic)
-        if by_topic is not None:
-            return by_topic, item
         named = self.table.named.get(item.topic)
         if named is not None and isinstance(payload, (dict, list, type(None))):
             from trio_actors._core.plain import from_plain
@@ -213,7 +228,7 @@ class Serving(Queue):
         """What happens to an item without a handler: CANCEL stops, a request is refused."""
         assert self.server is not None
         if isinstance(item, Event) and item.kind is EventKind.CANCEL:
-            self.finished = Exit()
+            self.stop(Exit())
             return None
         if isinstance(item, Request):
             text = f"{self.process.id} has no handler for {item.topic}"

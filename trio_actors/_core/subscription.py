@@ -44,13 +44,14 @@ class Budget:
     def take(self) -> bool:
         """Uses one; False if a checkpoint is due."""
         self.left -= 1
-        if self.left < 0:
-            return False
-        now = perf_counter()
-        if self.until == 0.0:
-            self.until = now + BUDGET_SECONDS
+        return (self.left >= 0 and perf_counter() < self.until) or self.begins()
+
+    def begins(self) -> bool:
+        """True for the first take after a checkpoint: the time runs from here."""
+        if self.until == 0.0 and self.left >= 0:
+            self.until = perf_counter() + BUDGET_SECONDS
             return True
-        return now < self.until
+        return False
 
     def renew(self) -> None:
         """A checkpoint has passed, and its caller takes the first item."""
@@ -79,11 +80,11 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         "_first",
         "_mailbox",
         "_others",
-        "_queue",
-        "_selective",
         "closed",
         "on_take",
+        "queue",
         "raw",
+        "selective",
         "topic",
     )
 
@@ -93,32 +94,32 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.closed = False
         self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
         self._mailbox = mailbox
-        self._queue: deque[Any] | None = None  # never empty
+        self.queue: deque[Any] | None = None  # never empty
         self._first: Task | None = None  # the longest waiting task
         self._others: deque[Task] | None = None  # those behind it
-        self._selective: list[tuple[Task, Wanted]] | None = None
+        self.selective: list[tuple[Task, Wanted]] | None = None
 
     # -- the mailbox's side
 
     def push(self, item: Any) -> None:
         """Hands an item to the longest waiting task, or appends it."""
-        if self._selective is not None and self._hand_over(item):
+        if self.selective is not None and self._hand_over(item):
             return
         task = self._first
         if task is not None:
             self._first = self._others.popleft() if self._others else None
             trio.lowlevel.reschedule(task, outcome.Value(item))
-        elif self._queue is None:
-            self._queue = deque((item,))
+        elif self.queue is None:
+            self.queue = deque((item,))
         else:
-            self._queue.append(item)
+            self.queue.append(item)
 
     def _hand_over(self, item: Any) -> bool:
-        assert self._selective is not None
-        for index, (task, wanted) in enumerate(self._selective):
+        assert self.selective is not None
+        for index, (task, wanted) in enumerate(self.selective):
             if wanted(item):
-                del self._selective[index]
-                self._selective = self._selective or None
+                del self.selective[index]
+                self.selective = self.selective or None
                 trio.lowlevel.reschedule(task, outcome.Value(item))
                 return True
         return False
@@ -130,25 +131,25 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     def unread(self) -> list[Any]:
         """What is queued, oldest first; it stays."""
-        return list(self._queue or ())
+        return list(self.queue or ())
 
     def oldest(self) -> Any:
         """The next item, or None; it stays."""
-        return self._queue[0] if self._queue is not None else None
+        return self.queue[0] if self.queue is not None else None
 
     def discard(self, item: Any) -> bool:
         """Takes this very item out; False if it is not there."""
-        for index, queued in enumerate(self._queue or ()):
+        for index, queued in enumerate(self.queue or ()):
             if queued is item:
-                assert self._queue is not None
-                del self._queue[index]
-                self._queue = self._queue or None
+                assert self.queue is not None
+                del self.queue[index]
+                self.queue = self.queue or None
                 return True
         return False
 
     def clear(self) -> None:
         """Discards what is queued (L14)."""
-        self._queue = None
+        self.queue = None
 
     def shut(self) -> None:
         """Closes; waiting tasks end with EndOfChannel, queued items can still be read."""
@@ -156,14 +157,14 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         while self._first is not None:
             task, self._first = self._first, self._others.popleft() if self._others else None
             trio.lowlevel.reschedule(task, outcome.Value(_CLOSED))
-        selective, self._selective = self._selective, None
+        selective, self.selective = self.selective, None
         for task, _ in selective or ():
             trio.lowlevel.reschedule(task, outcome.Value(_CLOSED))
 
     @property
     def awaited(self) -> bool:
         """True if a task waits for an item."""
-        return self._first is not None or self._selective is not None
+        return self._first is not None or self.selective is not None
 
     # -- the program's side
 
@@ -174,7 +175,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             trio.WouldBlock: nothing is there.
             trio.EndOfChannel: closed and drained.
         """
-        if self._queue is not None:
+        if self.queue is not None:
             return self._take()
         if self.closed:
             raise trio.EndOfChannel
@@ -194,28 +195,36 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     async def _receive(self, end: type[Exception]) -> Any:
         budget = self._mailbox.budget
-        if self._queue is not None:
-            if budget.take():
-                return self._take()
+        queue = self.queue
+        if queue is not None:
+            budget.left -= 1
+            if (budget.left >= 0 and perf_counter() < budget.until) or budget.begins():
+                item = queue.popleft()  # _take, written out: the inner loop of every consumer
+                if not queue:
+                    self.queue = None
+                if self.on_take is not None:
+                    self.on_take()
+                return item.payload if self.raw else item
             await trio.lowlevel.checkpoint()
             budget.renew()
-            if self._queue is not None:
+            if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
         item = await wait_task_rescheduled(self._enter())
-        budget.renew()
+        budget.left = BUDGET
+        budget.until = 0.0
         if item is _CLOSED:
             raise end
         return item.payload if self.raw else item
 
     def _take(self) -> Any:
-        queue = self._queue
+        queue = self.queue
         assert queue is not None
         item = queue.popleft()
         if not queue:
-            self._queue = None
+            self.queue = None
         if self.on_take is not None:
             self.on_take()
         return item.payload if self.raw else item
@@ -247,25 +256,25 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     async def receive_where(self, wanted: Wanted) -> Any:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         await trio.lowlevel.checkpoint()
-        for index, item in enumerate(self._queue or ()):
+        for index, item in enumerate(self.queue or ()):
             if wanted(item):
-                assert self._queue is not None
-                del self._queue[index]
-                self._queue = self._queue or None
+                assert self.queue is not None
+                del self.queue[index]
+                self.queue = self.queue or None
                 if self.on_take is not None:
                     self.on_take()
                 return item
         if self.closed:
             raise trio.EndOfChannel
         entry = (current_task(), wanted)
-        if self._selective is None:
-            self._selective = []
-        self._selective.append(entry)
+        if self.selective is None:
+            self.selective = []
+        self.selective.append(entry)
 
         def leave(_: Any) -> Abort:
-            assert self._selective is not None
-            self._selective.remove(entry)
-            self._selective = self._selective or None
+            assert self.selective is not None
+            self.selective.remove(entry)
+            self.selective = self.selective or None
             return Abort.SUCCEEDED
 
         item = await wait_task_rescheduled(leave)
@@ -294,4 +303,4 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.close()
 
     def __len__(self) -> int:
-        return len(self._queue) if self._queue is not None else 0
+        return len(self.queue) if self.queue is not None else 0
