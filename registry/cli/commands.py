@@ -21,6 +21,7 @@ from ..definitions import Application, read_application
 from ..problems import LoadError
 from . import USAGE, logs, runner
 from .tree import mermaid, outline, render
+from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
 
 EPILOGUE = """\
@@ -70,6 +71,14 @@ def run(
         ),
     ] = (),
     set: Set = (),
+    watch: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Apply edits of the application's files while it runs, all of an edit or "
+            "nothing, and print what changed or was refused.",
+        ),
+    ] = False,
     log_level: LogLevel = logs.Level.INFO,
     log_format: LogFormat = logs.Format.TEXT,
 ) -> int:
@@ -82,7 +91,8 @@ def run(
     if application is None:
         return USAGE
     process, *arguments = exec or ("",)
-    return runner.run(application, process or None, arguments)
+    beside = (lambda running: apply_watched(running, app, set)) if watch else None
+    return runner.run(application, process or None, arguments, beside)
 
 
 @cli.command
@@ -133,7 +143,7 @@ def _read(app: Path, overrides: Sequence[str]) -> Application | None:
     return None
 
 
-RUN_OPTIONS = (*EXEC, "--set", "--log-level", "--log-format", "--help", "-h")
+RUN_OPTIONS = (*EXEC, "--set", "--watch", "--log-level", "--log-format", "--help", "-h")
 
 
 def run_command(argv: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 import trio
@@ -64,6 +64,8 @@ class Runner:
     application: Application
     process: str | None = None
     arguments: Sequence[str] = ()
+    # Goes on while the application runs; cancelled before it stops.
+    beside: Callable[[App], Awaitable[None]] | None = None
     app: App | None = None
     pid: str | None = None
     # Exit code that a signal has decided.
@@ -85,10 +87,14 @@ class Runner:
         with self.waiting:
             async with start_application(self.application) as app:
                 self.app = app
-                if self.process is None:
-                    await trio.sleep_forever()
-                else:
-                    code = await self._run_process(app, self.process)
+                async with trio.open_nursery() as nursery:
+                    if self.beside is not None:
+                        nursery.start_soon(self.beside, app)
+                    if self.process is None:
+                        await trio.sleep_forever()
+                    else:
+                        code = await self._run_process(app, self.process)
+                    nursery.cancel_scope.cancel()
         return code
 
     async def _run_process(self, app: App, process: str) -> int:
@@ -129,12 +135,17 @@ class Runner:
         return True
 
 
-def run(application: Application, process: str | None, arguments: Sequence[str]) -> int:
+def run(
+    application: Application,
+    process: str | None,
+    arguments: Sequence[str],
+    beside: Callable[[App], Awaitable[None]] | None = None,
+) -> int:
     """Run an application in this thread until it ends; returns the exit code."""
     try:
         if process is not None:
             check_process(application, process)
-        return trio.run(Runner(application, process, arguments).run)
+        return trio.run(Runner(application, process, arguments, beside).run)
     except RunError as error:
         sys.stderr.write(f"trio-actors: {error}\n")
         return USAGE

@@ -365,3 +365,24 @@ async def test_operations_are_values(app_path: Path) -> None:
         assert isinstance(app, App)
         ops = app.registry.changes().delete("app:data").ops()
         assert ops == [Op(OpKind.DELETE, Entry("app:data", ""))]
+
+
+async def test_edits_of_the_files_are_applied(app_path: Path) -> None:
+    """`run --watch`: a right edit is one change set, a wrong one only shows its problems."""
+    from registry.cli.watch import apply_edits, fingerprint
+
+    file = app_path / "main.yaml"
+    async with open_app(app_path) as app:
+        assert await apply_edits(app, app_path, ()) == ""
+        seen = fingerprint(app_path)
+        file.write_text(MAIN.replace("old text", "newer text").replace(", size: 1", ""))
+        assert fingerprint(app_path) != seen
+        assert await apply_edits(app, app_path, ()) == "applied as v1:\n~ app:data\n~ app:text"
+        assert await app.call("app:say") == "newer text"
+        file.write_text(MAIN.replace("process: worker", "process: wrker"))
+        text = await apply_edits(app, app_path, ())
+        assert text.startswith("nothing applied, the files have problems:\napp/main.yaml:23:14: ")
+        file.write_text(MAIN.replace("process.host}", "process.host, host: {workers: 3}}"))
+        text = await apply_edits(app, app_path, ())
+        assert text.startswith("refused:\n~ app:data\n~ app:hosts\n~ app:text\napp:hosts: ")
+        assert await app.call("app:say") == "newer text"
