@@ -39,7 +39,8 @@ local function where()
   for level = 2, 40 do
     local info = getinfo(level, "Sl")
     if not info then return "" end
-    if info.what ~= "C" and sub(info.source, 1, 6) ~= "=host:" and info.currentline > 0 then
+    local head = sub(info.source, 1, 6)
+    if info.what ~= "C" and head ~= "=host:" and head ~= "=[lua]" and info.currentline > 0 then
       return format("%s:%d: ", info.short_src, info.currentline)
     end
   end

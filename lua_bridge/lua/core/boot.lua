@@ -4,8 +4,10 @@ local G = _G
 local load, select, next = load, select, next
 local config, H = { sync = {} }, nil
 
+-- Host code is never interrupted by the instruction hook, but patterns run as long as a script likes.
 local function chunk(name, source)
-  local f, err = load(source, "=host:" .. name, "t", {})
+  local prefix = name == "patterns" and "=[lua]:" or "=host:"
+  local f, err = load(source, prefix .. name, "t", {})
   if not f then error(err, 0) end
   return f
 end

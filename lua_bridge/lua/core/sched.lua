@@ -16,7 +16,7 @@ local create, resume, yield, running = raw.coroutine.create, raw.coroutine.resum
 local isyieldable = raw.coroutine.isyieldable
 local sethook, getinfo, traceback, clock = raw.debug.sethook, raw.debug.getinfo, raw.debug.traceback, raw.os.clock
 local unpack, pack, concat, move = raw.table.unpack, raw.table.pack, raw.table.concat, raw.table.move
-local gmatch, sub = raw.string.gmatch, raw.string.sub
+local gmatch, sub, find = raw.string.gmatch, raw.string.sub, raw.string.find
 
 local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
 H.WAIT, H.YIELD, H.RETURN, H.KILL = WAIT, YIELD, RETURN, KILL
@@ -285,7 +285,8 @@ H.bury = bury
 local function script_stack(co, message)
   local lines = {}
   for line in gmatch(traceback(co), "[^\n]+") do
-    if not raw.string.find(line, "host:", 1, true) and not raw.string.find(line, "[C]: in ?", 1, true) then
+    if not find(line, "^%s*host:") and not find(line, "^%s*%[lua%]:")
+      and not find(line, "[C]: in ?", 1, true) then
       lines[#lines + 1] = line
     end
   end
