@@ -27,7 +27,6 @@ from trio_actors.functions.built_in import BuiltIn, FunctionMetrics, Span
 from trio_actors.functions.callee import Callee, PythonCallee
 from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link
 from trio_actors.functions.children import Children
-from trio_actors.functions.contracts import Contracts
 from trio_actors.functions.executor import Executor
 from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, FrameTarget, boundary_error
 from trio_actors.functions.future import Future
@@ -76,7 +75,6 @@ class Functions:
         self._built_in = BuiltIn(node)
         self._interceptors = Interceptors(self._built_in.interceptors())
         self._root_children = Children()
-        self.contracts = Contracts(self)
         node.functions = self
         if isinstance(node.guard, DenyAll):
             node.guard = PolicyGuard()
