@@ -277,6 +277,10 @@ class _Turn:
                 self.start_failed(StartFailed(event.key, "start timeout"))
             else:
                 self.gone(record, None)
+        elif record.state is _C.STARTING and event.final and state.phase is Phase.RUNNING:
+            record.move(_C.STOPPED)
+            self.refuse_job()
+            state.job = None
         elif record.state is _C.STARTING:
             self.start_failed(StartFailed(event.key, event.error))
         elif record.state is _C.STOPPING:
@@ -311,6 +315,9 @@ class _Turn:
         record = state.children.get(event.key)
         if record is None or record.state is not _C.EXITED:
             return  # a group restart or a request has dealt with it
+        if event.final:  # SU9: never restarted; whoever ends the program stops the others
+            record.move(_C.STOPPED)
+            return
         if record.removed or not RESTARTS[record.spec.restart, event.exit_class]:
             self.leave(record)
             return
@@ -423,12 +430,17 @@ class _Turn:
     def refuse_all(self) -> None:
         """Whoever waits for an answer is told that the supervisor stops."""
         state = self.state
-        if state.job is not None and state.job.token is not None:
-            self.plan.append(Refuse(state.job.token, administration.stopping()))
+        self.refuse_job()
         for event in state.backlog:
             if isinstance(event, StartChild | TerminateChild | RestartChild | DeleteChild | Update):
                 self.plan.append(Refuse(event.token, administration.stopping()))
         state.backlog.clear()
+
+    def refuse_job(self) -> None:
+        """Whoever waits for the job in progress is told that the supervisor stops."""
+        job = self.state.job
+        if job is not None and job.token is not None:
+            self.plan.append(Refuse(job.token, administration.stopping()))
 
     # ---- reports ---------------------------------------------------------------------------------
 

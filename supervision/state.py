@@ -185,11 +185,12 @@ class StartFailed:
 
 @frozen
 class Ended:
-    """A process of a child has ended."""
+    """A process of a child has ended; ``final`` if its program or host is ending (SU9)."""
 
     key: int
     exit_class: ExitClass
     error: Any = None
+    final: bool = False
 
 
 @frozen

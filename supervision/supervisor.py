@@ -281,15 +281,14 @@ class Runner:
         assert event.result is not None
         exit = memory.exit if memory else Exit(event.result.value, event.result.error)
         self.exits[key] = exit
-        if exit.cause.kind is CauseKind.OUTSIDE:  # SU9: its host or the program is ending
-            self.feed(s.Stop(f"cancelled from outside: {event.sender}"))
         if key in self.late:
             self.late.discard(key)
             timeout = make_error(ErrorKind.TIMEOUT, "start timeout", retryable=None)
             self.feed(s.Ended(key, ExitClass.ABNORMAL, timeout))
         else:
             error = exit.error or _early(self.state, key)
-            self.feed(s.Ended(key, _class_of(exit), error))
+            final = exit.cause.kind is CauseKind.OUTSIDE
+            self.feed(s.Ended(key, _class_of(exit), error, final))
         self.exits.pop(key, None)
 
     def on_ready(self, key: int, process: Process) -> None:
