@@ -228,6 +228,10 @@ class _Turn:
             return
         assert job is not None
         job.waiting.discard(record.key)
+        if event.final and job.kind is JobKind.RESTART:  # SU9: whoever ends the program goes on
+            record.move(_C.STOPPED)
+            state.job = None
+            return
         self.report(ReportKind.START_FAILED, record, event.error)
         match job.kind:
             case JobKind.BOOT:
@@ -277,12 +281,8 @@ class _Turn:
                 self.start_failed(StartFailed(event.key, "start timeout"))
             else:
                 self.gone(record, None)
-        elif record.state is _C.STARTING and event.final and state.phase is Phase.RUNNING:
-            record.move(_C.STOPPED)
-            self.refuse_job()
-            state.job = None
         elif record.state is _C.STARTING:
-            self.start_failed(StartFailed(event.key, event.error))
+            self.start_failed(StartFailed(event.key, event.error, event.final))
         elif record.state is _C.STOPPING:
             self.gone(record, event)
         elif record.state is _C.RUNNING:

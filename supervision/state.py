@@ -177,10 +177,11 @@ class Started:
 
 @frozen
 class StartFailed:
-    """A child could not be started, or ended before it was ready."""
+    """A child could not be started, or ended before it was ready; ``final`` as in Ended."""
 
     key: int
     error: Any
+    final: bool = False
 
 
 @frozen

@@ -262,8 +262,7 @@ class Runner:
         elif item.topic == WAKE:
             self.feed(s.Again(item.payload))
         elif item.topic == FAILED:
-            key, error = item.payload
-            self.feed(s.StartFailed(key, error))
+            self.feed(s.StartFailed(*item.payload))
         elif item.topic in (READY, LATE, LOST):
             process: Process
             key, process = item.payload
@@ -361,7 +360,8 @@ class Runner:
                 inherited=self.process.inherited,
             )
         except Exception as exc:  # through the queue: a start that fails at once lets others in
-            self.mailbox.put(Message(FAILED, None, (key, as_process_error(exc))))
+            final = self.process.host.state != "running"
+            self.mailbox.put(Message(FAILED, None, (key, as_process_error(exc), final)))
             return
         process.guardian = self.process
         self.processes[key] = process
