@@ -85,7 +85,6 @@ class ServiceManager:
         self.node = node
         self.pid = node.new_control_pid()  # the sender of CANCEL (P4, Y9)
         self._nursery = nursery
-        self._finished = trio.Event()
         self._services: dict[str, _Service] = {}
         self._changed = trio.Event()
 
@@ -340,12 +339,7 @@ class ServiceManager:
         return _E.FAILED, str(error), False
 
     def finish(self) -> None:
-        """No more will be asked: the tasks that are left are cancelled."""
-        self._finished.set()
-
-    async def wait_finished(self) -> None:
-        """Returns after ``finish``."""
-        await self._finished.wait()
+        """Nothing more will be asked: kept for who runs the manager in a nursery of their own."""
 
     # ---- small things ----------------------------------------------------------------------------
 
@@ -413,23 +407,29 @@ async def open_services(node: Node, *, limit: float = STOP_LIMIT) -> AsyncIterat
     The stop happens however the block is left, also by cancellation from outside, within ``limit``
     seconds; then the hosts end what is left.
     """
+    managers: list[ServiceManager] = []
+    there, finished = trio.Event(), trio.Event()
+
+    async def run() -> None:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                managers.append(ServiceManager(node, nursery))
+                there.set()
+                await finished.wait()
+                nursery.cancel_scope.cancel()
+
     try:
         async with trio.open_nursery() as around:
-            manager: ServiceManager = await around.start(_run_manager, node)
             try:
-                yield manager
+                around.start_soon(run)  # not start(): Ctrl-C during it can hang
+                with trio.CancelScope(shield=True):
+                    await there.wait()
+                try:
+                    yield managers[0]
+                finally:
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + limit):
+                        await managers[0].stop()
             finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + limit):
-                    await manager.stop()
-                manager.finish()
+                finished.set()
     except BaseExceptionGroup as group:
         reraise(group)
-
-
-async def _run_manager(node: Node, task_status: trio.TaskStatus[ServiceManager]) -> None:
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as nursery:
-            manager = ServiceManager(node, nursery)
-            task_status.started(manager)
-            await manager.wait_finished()
-            nursery.cancel_scope.cancel()

@@ -68,6 +68,7 @@ class Host:
         self.zombies: dict[Pid, str] = {}  # given up while they would not end: their code's id
         self._nursery: trio.Nursery | None = None
         self._around: trio.Nursery | None = None
+        self._opened = trio.Event()
         self._stop_requested = trio.Event()
         self._closed = trio.Event()
         self._empty: trio.Event | None = None
@@ -77,6 +78,7 @@ class Host:
     def opened(self, nursery: trio.Nursery, around: trio.Nursery) -> None:
         """The nursery is there: spawns are accepted. `around` also holds the user's block."""
         self._around = around
+        self._opened.set()
         self.state = advance(HOST_LIFE, self.state, HostStep.OPEN)
         self._nursery = nursery
 
@@ -134,6 +136,10 @@ class Host:
         """The processes alive, oldest first."""
         return [p for p in self.node.processes.values() if p.host is self]
 
+    async def wait_opened(self) -> None:
+        """Returns when the host accepts spawns."""
+        await self._opened.wait()
+
     async def wait_stop_requested(self) -> None:
         """Returns when somebody wants the host to stop."""
         await self._stop_requested.wait()
@@ -144,6 +150,7 @@ class Host:
         A process whose guardian lives here is asked by its guardian, in the guardian's order (SU7);
         the deadline holds for it as for all.
         """
+        self._stop_requested.set()  # also if it is only being opened
         if self.state is not HostState.OPEN:
             return
         if drain is not None:
@@ -158,7 +165,6 @@ class Host:
                 process.limit(deadline, control)
             else:
                 self.node.request_cancel(process, control, deadline)
-        self._stop_requested.set()
 
     def abort(self) -> None:
         """Cancels everything at once, without asking (I11, the second signal)."""

@@ -67,9 +67,10 @@ async def open_host(
     node.known_hosts[id] = None
     try:
         async with trio.open_nursery() as around:
-            with trio.CancelScope(shield=True):  # cancelled already: the block is still entered
-                await around.start(_run_host, host, around)
             try:
+                around.start_soon(_run_host, host, around)  # not start(): Ctrl-C during it can hang
+                with trio.CancelScope(shield=True):  # cancelled already: the block is still entered
+                    await host.wait_opened()
                 yield host
             finally:
                 host.request_stop()
@@ -79,12 +80,11 @@ async def open_host(
         del node.hosts[id]
 
 
-async def _run_host(host: Host, around: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+async def _run_host(host: Host, around: trio.Nursery) -> None:
     try:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 host.opened(nursery, around)
-                task_status.started()
                 await host.wait_stop_requested()
                 await host.join()
                 nursery.cancel_scope.cancel()
