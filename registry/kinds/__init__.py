@@ -21,6 +21,8 @@ BUILTIN: Mapping[str, str] = {
     "function.lua": f"{_FUNCTIONS}:FUNCTION_LUA",
     "function.py": f"{_FUNCTIONS}:FUNCTION_PY",
     "function.interceptor": f"{_FUNCTIONS}:FUNCTION_INTERCEPTOR",
+    "contract.definition": "registry.kinds.contracts:CONTRACT_DEFINITION",
+    "contract.binding": "registry.kinds.contracts:CONTRACT_BINDING",
     "security.policy": f"{_SECURITY}:POLICY",
     "security.policy.expr": f"{_SECURITY}:POLICY_EXPR",
     "process.service": "registry.kinds.service:PROCESS_SERVICE",
