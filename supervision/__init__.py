@@ -27,6 +27,17 @@ from supervision.terms import (
     Strategy,
     decision_table,
 )
+from supervision.tree import (
+    Explanation,
+    ProcessRow,
+    TreeNode,
+    Why,
+    explain,
+    format_tree,
+    ps,
+    top,
+    tree,
+)
 
 __distribution__ = "trio-actors"
 
@@ -42,8 +53,10 @@ __all__ = [
     "ChildType",
     "DependencyCycle",
     "ExitClass",
+    "Explanation",
     "Limit",
     "Problem",
+    "ProcessRow",
     "RestartType",
     "Security",
     "ServiceManager",
@@ -58,10 +71,17 @@ __all__ = [
     "SupervisorSpec",
     "SupervisorTarget",
     "TooManyRestarts",
+    "TreeNode",
+    "Why",
     "child",
     "decision_table",
+    "explain",
+    "format_tree",
     "open_services",
+    "ps",
     "read_child",
     "read_service",
     "read_supervisor",
+    "top",
+    "tree",
 ]
