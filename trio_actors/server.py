@@ -31,7 +31,7 @@ import attrs
 import trio
 
 from trio_actors._core.ask import Request
-from trio_actors._core.code import Drive, TaskBody, arity
+from trio_actors._core.code import Body, Drive, TaskBody, arity
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.dispatch import Stepped
 from trio_actors._core.errors import ProcessError
@@ -182,7 +182,7 @@ class ServerTarget:
         self.id = f"{cls.__module__}:{cls.__qualname__}"
         self._arity = arity(cls.init, skip=1)
 
-    def prepare(self, host: Host, args: tuple[Any, ...]) -> ServerBody:
+    def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
         if not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)

@@ -135,6 +135,14 @@ class Target(Protocol):
         ...
 
 
+class TargetMaker(Protocol):
+    """What makes its own definition: a Server class, a Supervisor."""
+
+    def __process_target__(self) -> Target:
+        """The definition."""
+        ...
+
+
 class CodeSource(Protocol):
     """Knows definitions by registry id."""
 

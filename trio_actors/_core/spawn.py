@@ -10,7 +10,7 @@ import outcome
 import trio
 
 from trio_actors._core.bounded import Bounded, limited
-from trio_actors._core.code import ProcessFunction, Target, function_target
+from trio_actors._core.code import ProcessFunction, Target, TargetMaker, function_target
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.errors import ErrorKind, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
@@ -23,7 +23,7 @@ from trio_actors._core.process import START, Process
 if TYPE_CHECKING:
     from trio_actors._core.node import Node
 
-SpawnTarget = ProcessFunction | Target | str
+SpawnTarget = ProcessFunction | Target | TargetMaker | str
 
 
 def find_target(node: Node, target: Any) -> Target:
