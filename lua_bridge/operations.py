@@ -28,6 +28,7 @@ from trio_actors import (
     make_error,
 )
 from trio_actors._core import operations as kernel
+from trio_actors._core.current import running
 from trio_actors._core.inherited import extend
 from trio_actors._core.spawn import find_host, launch
 
@@ -120,7 +121,7 @@ def _deliver(process: Process, target: Process, topic: str, flat: Flat) -> None:
     """Flat into another Lua state, decoded into a Python mailbox."""
     mailbox = target.mailbox
     node = process.node
-    if node.gate is None and type(mailbox) is LuaMailbox:
+    if node.gate is None and type(mailbox) is LuaMailbox and target.entrance is mailbox:
         mailbox.put_flat(topic, process.pid, flat)
     else:
         carried = Carried(flat)
@@ -365,6 +366,7 @@ def _module_operation(name: str, body: LuaBody, request: int, args: tuple[Any, .
 
     async def work() -> None:
         shard = body.shard
+        running.set(context)
         try:
             value = await function(context, *values)
         except Exception as error:  # E30; a cancellation goes on

@@ -1,9 +1,8 @@
 """A Lua process towards the kernel: its target, its body and its mailbox (§10.3 of the bridge).
 
-The theory: a Lua process is a Trio task like every other; that task *owns* it and sleeps until the
-script has ended, needs an operation that waits, or is cancelled. The script itself is stepped by
-the host's runner (runner.py), together with all others of its state. A forced end stops the script
-at once (T6), before the owner has run.
+The theory: the script is stepped by the host's runner (runner.py), together with all others of its
+state; drive.py says what its end means. A function's invocation has the same body, but its end is
+awaited by the task that called it (`LuaBody.run`).
 """
 
 from __future__ import annotations
@@ -19,10 +18,12 @@ import trio
 from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from lua_bridge.codec import Flat, decode, encode, text_in, text_out
+from lua_bridge.drive import LuaDrive
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.script import Script
 from lua_bridge.state import error_of
 from trio_actors import (
+    Drive,
     Event,
     EventKind,
     Host,
@@ -89,6 +90,7 @@ class LuaBody(TaskBody):
     """One Lua process: index `idx` of a shard, its owner task and what that task is to do."""
 
     __slots__ = (
+        "drive",
         "end",
         "idx",
         "mailbox",
@@ -106,6 +108,7 @@ class LuaBody(TaskBody):
         self.idx = idx
         self.target = target
         self.process: Process | None = None
+        self.drive: LuaDrive | None = None  # None: run() is awaited, by a function's caller
         self.mailbox: LuaMailbox | None = None
         self.task: trio.lowlevel.Task | None = None  # the owner, while it sleeps
         self.work: deque[Work] | None = None  # operations that wait to be started
@@ -123,8 +126,12 @@ class LuaBody(TaskBody):
         self.shard.register(self, process, direct)
         return self.mailbox
 
+    def attach(self, process: Process) -> Drive:
+        """Stepped by the host's runner."""
+        return LuaDrive(process, self)
+
     async def run(self, ctx: ProcessContext) -> Any:
-        """The owner task: sleeps until the script has ended; returns or raises its exit."""
+        """Another task owns the script: it sleeps until the end and returns or raises its exit."""
         self.shard.begin(self)
         try:
             await self._wake_up()
@@ -163,7 +170,12 @@ class LuaBody(TaskBody):
             reschedule(task)
 
     def start_work(self, work: Work) -> None:
-        """Runs an async operation in the owner's nursery."""
+        """Runs an async operation, in a task that ends with the process."""
+        if self.drive is not None:
+            context = self.drive.process.context
+            if context is not None:
+                context.start_task(work)
+            return
         if self.work is None:
             self.work = deque()
         self.work.append(work)
@@ -174,13 +186,19 @@ class LuaBody(TaskBody):
         self.end = self._exit(args)
         self.over = True
         self.shard.forget(self)
-        self._wake_owner()
+        self._tell()
 
     def failed(self, error: ProcessError) -> None:
         """The script cannot go on for a reason outside of it."""
         if not self.over:
             self.stop()
             self.end = outcome.Error(error)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.drive is not None:
+            self.drive.conclude()
+        else:
             self._wake_owner()
 
     def _exit(self, args: tuple[Any, ...]) -> outcome.Outcome[Any]:

@@ -21,6 +21,7 @@ from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from lua_bridge import operations
 from lua_bridge.codec import decode, encode
+from lua_bridge.drive import LuaDrive
 from lua_bridge.limits import Limits
 from lua_bridge.process import LuaBody, unread_of
 from lua_bridge.state import LuaState
@@ -207,6 +208,7 @@ class Runner:
             tuple[int | bool, ...], list[Shard]
         ] = {}  # shards with room, by what they share
         self._task: trio.lowlevel.Task | None = None
+        self._endings: deque[LuaDrive] = deque()  # processes stopped by force
         host.start_system_task(self.run, name=f"{host.id} lua")
 
     def place(self, limits: Limits) -> Shard:
@@ -243,28 +245,46 @@ class Runner:
         """This shard has something to do."""
         shard.queued = True
         self.ready.append(shard)
+        self._wake()
+
+    def end_soon(self, drive: LuaDrive) -> None:
+        """Carries out the end of this process in the next turn."""
+        self._endings.append(drive)
+        self._wake()
+
+    def _wake(self) -> None:
         task, self._task = self._task, None
         if task is not None:
             reschedule(task)
 
     async def run(self) -> None:
         """Steps shards as long as there is something to do, then sleeps."""
-        ready = self.ready
-        while True:
-            if ready:
-                await trio.lowlevel.checkpoint()
-            else:
-                await self._sleep()
-            steps = STEPS if self.host.node.gate is None else 1
-            stop = perf_counter() + SECONDS
-            left = steps
-            while ready and left > 0:
-                shard = ready.popleft()
-                shard.queued = False
-                shard.turn(steps, SECONDS)
-                left -= 1
-                if perf_counter() > stop or steps == 1:
-                    break
+        try:
+            while True:
+                if self.ready or self._endings:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._sleep()
+                self._turn()
+        finally:  # cancelled with its host: processes end like tasks would (E37)
+            for process in self.host.processes():
+                if isinstance(process.drive, LuaDrive):
+                    process.drive.cancelled()
+
+    def _turn(self) -> None:
+        ready, endings = self.ready, self._endings
+        steps = STEPS if self.host.node.gate is None else 1
+        stop = perf_counter() + SECONDS
+        while endings:
+            endings.popleft().conclude()
+        while ready:
+            shard = ready.popleft()
+            shard.queued = False
+            shard.turn(steps, SECONDS)
+            while endings:
+                endings.popleft().conclude()
+            if perf_counter() > stop or steps == 1:
+                break
 
     async def _sleep(self) -> None:
         self._task = current_task()

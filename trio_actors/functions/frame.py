@@ -245,7 +245,7 @@ class FrameContext(ProcessContext):
     def adopt(self, body: Body) -> None:
         """Another language runs this frame: its body reads the mailbox and is told of the end."""
         self._body = body
-        self.process.mailbox = body.make_mailbox(self.process)
+        self.process.mailbox = self.process.entrance = body.make_mailbox(self.process)
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
