@@ -161,6 +161,18 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "ch:send('v') coroutine.yield() return out",
         ["v", False, "normal"],
     ),
+    "G3 only the scheduler resumes coroutines of a process": (
+        "local main, out = coroutine.running(), {} local ch = channel.new() "
+        "local co = coroutine.spawn(function() out[1] = coroutine.resume(main) "
+        "out[2] = pcall(coroutine.close, main) ch:send(true) end) "
+        "out[3] = coroutine.resume(co) ch:receive() return out",
+        [False, False, False],
+    ),
+    "nobody sends on a mailbox channel": (
+        "local i = process.inbox() "
+        "return {pcall(i.send, i, 1) == true, pcall(i.case_send, i, 1) == false}",
+        [False, True],
+    ),
     "G5 pcall inside a coroutine protects": (
         "local done = channel.new() coroutine.spawn(function() "
         "done:send(select(2, pcall(error, 'x', 0))) end) return done:receive()",

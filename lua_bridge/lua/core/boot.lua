@@ -4,10 +4,9 @@ local G = _G
 local load, select, next = load, select, next
 local config, H = { sync = {} }, nil
 
--- Host code is never interrupted by the instruction hook, but patterns run as long as a script likes.
-local function chunk(name, source)
-  local prefix = name == "patterns" and "=[lua]:" or "=host:"
-  local f, err = load(source, prefix .. name, "t", {})
+-- code is what state.py compiled once for all states.
+local function chunk(name, code)
+  local f, err = load(code, name, "b", {})
   if not f then error(err, 0) end
   return f
 end
@@ -44,7 +43,7 @@ local function finish(find_source, always)
   for k in raw.next, G.package and G.package.loaded or {} do G.package.loaded[k] = nil end
   for k in raw.next, G do G[k] = nil end
   raw.setmetatable(G, nil)
-  raw.collectgarbage("incremental", 250, 200, 10)
+  raw.collectgarbage("incremental", 200, 200, 10)
   raw.debug.getregistry()["trio_actors.arm"] = H.arm
   H.make_factory()
   H.always(always)

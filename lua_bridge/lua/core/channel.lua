@@ -1,7 +1,7 @@
 -- Channels and select (spec 9.1, 9.2): pure semantics over H.blocking, H.park and H.wake.
 --
 -- State of a channel: buf[head .. head+n-1] values, cap, closed, recvq and sendq (waiters, oldest
--- first), sub (the subscription it belongs to, process.lua). A waiter is the record of a coroutine
+-- first); of a subscription also proc, slot, topic, message and convert (process.lua). A waiter is the record of a coroutine
 -- (plain send or receive), or one case of a waiting select: {rec, sel, case}. Exactly one case of
 -- a select takes effect: taking it removes its siblings from their queues (X3).
 local H = ...
@@ -12,6 +12,7 @@ local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
 local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
 local move, yield, WAIT, R = raw.table.move, raw.coroutine.yield, H.WAIT, H.R
 local CLOSED = "send on closed channel"
+local RECEIVE_ONLY = "cannot send on a mailbox channel; use process.send"
 
 local methods, class, case_class = {}, nil, nil
 class = H.class("channel", methods)
@@ -148,12 +149,20 @@ end
 
 -- ---------------------------------------------------------------- the host's side
 
-function H.channel_state(cap, sub)
-  return { buf = {}, head = 1, n = 0, cap = cap, recvq = {}, sendq = {}, closed = false, sub = sub, convert = sub and sub.convert }
+function H.channel(size)
+  local st = { buf = {}, head = 1, n = 0, cap = size or 0, recvq = {}, sendq = {} }
+  local ch = new(class, st)
+  st.obj = ch
+  return ch
 end
 
-function H.channel(size, sub)
-  local st = H.channel_state(size or 0, sub)
+-- A channel that only the host sends to, without bound: nobody ever waits to send.
+local NOBODY = {}
+function H.subscription(proc, slot, topic, convert)
+  local st = {
+    buf = {}, head = 1, n = 0, cap = raw.math.huge, recvq = {}, sendq = NOBODY,
+    proc = proc, slot = slot or topic, convert = convert,
+  }
   local ch = new(class, st)
   st.obj = ch
   return ch
@@ -179,8 +188,9 @@ function methods.send(ch, v)
   if getmt(ch) ~= class then H.self(ch, class, "send") end
   local st = ch[S]
   if st.closed then raise(CLOSED) end
+  if st.proc then raise(RECEIVE_ONLY) end
   local w = st.recvq[1]
-  if w and not w.sel and not st.sub then      -- the common case of try_send
+  if w and not w.sel and not st.convert then      -- the common case of try_send
     local queue = st.recvq
     if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
     w.v, w.ok = v, true
@@ -214,12 +224,14 @@ end
 
 function methods.close(ch)
   local st = state(ch, "close")
-  if st.sub and not st.closed then return st.sub.close(st) end
+  if st.proc and not st.closed then return H.unsubscribe(st) end
   close(st)
 end
 
 function methods.case_send(ch, v)
-  return new(case_class, { st = state(ch, "case_send"), send = true, item = v })
+  local st = state(ch, "case_send")
+  if st.proc then raise(RECEIVE_ONLY) end
+  return new(case_class, { st = st, send = true, item = v })
 end
 
 function methods.case_receive(ch)
@@ -304,7 +316,7 @@ local function create(size)
   local p = H.running_record()
   p = p and p.proc
   if p then
-    p.nchannels = p.nchannels + 1
+    p.nchannels = (p.nchannels or 0) + 1
     if p.nchannels > H.config.max_channels and H.count_channels(p) > H.config.max_channels then
       H.kill_step("RateLimited", "channel limit exceeded")
     end

@@ -22,7 +22,8 @@ H.pids = pids
 local M = {}
 
 local function me()
-  return H.current()
+  local rec = R.cur
+  return rec and not rec.proc.loading and rec.proc or nil
 end
 
 local function no_context() return fail("Invalid", "no process context") end
@@ -56,7 +57,7 @@ end
 
 local function as_message(_, entry) return setmetatable(entry, message_class) end
 local function as_payload(st, entry)
-  if st.sub.message then return setmetatable(entry, message_class) end
+  if st.message then return setmetatable(entry, message_class) end
   return entry[PAYLOAD]
 end
 local function as_event(_, entry) return entry[PAYLOAD] end
@@ -95,17 +96,19 @@ local function route_event(p, event)
 end
 
 local function unsubscribe(st)
-  local sub = st.sub
-  local p = sub.proc
-  if sub.slot then p[sub.slot] = nil else p.topics[sub.topic] = nil end
+  local p = st.proc
+  if st.obj == p.inbox then p.inbox = nil
+  elseif st.obj == p.events then p.events = nil
+  else p.topics[st.slot] = nil end
   p.wakers = p.wakers - 1
   H.close_state(st)
   return true
 end
+H.unsubscribe = unsubscribe
 
 local function subscribe(p, slot, topic, convert)
   p.wakers = p.wakers + 1
-  return H.channel(raw.math.huge, { proc = p, slot = slot, topic = topic, convert = convert, close = unsubscribe })
+  return H.subscription(p, slot, topic, convert)
 end
 
 -- Move the waiting messages that belong to a new channel into it (L4).
@@ -163,14 +166,14 @@ function M.listen(topic, options)
     topics[topic] = ch
     collect(p, ch, topic)
   end
-  if type(options) == "table" and raw.rawget(options, "message") == true then ch[S].sub.message = true end
+  if type(options) == "table" and raw.rawget(options, "message") == true then ch[S].message = true end
   return ch
 end
 
 function M.unlisten(ch)
   local st = H.of(ch, channel_class)
   if not st then H.argerror(1, "unlisten", "channel", ch) end
-  if not st.sub or st.closed then return false, mkerr("NotFound", "channel not found", false) end
+  if not st.proc or st.closed then return false, mkerr("NotFound", "channel not found", false) end
   return unsubscribe(st)
 end
 

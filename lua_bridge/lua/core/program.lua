@@ -103,8 +103,7 @@ end
 
 local function new_process(idx, instructions)
   return {
-    idx = idx, live = 0, wakers = 0, nreq = 0, ntimers = 0, timers = {}, ncos = 1, nchannels = 0,
-    seq = 1, instructions = instructions, loading = true, data = {},
+    idx = idx, live = 0, wakers = 0, seq = 1, instructions = instructions, loading = true,
   }
 end
 

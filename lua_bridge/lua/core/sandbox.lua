@@ -197,6 +197,7 @@ end
 function co.running()
   local current = running()
   local rec = H.running_record()
+  if rec and rec.co == current then H.process_coroutines[current] = true end
   return current, rec ~= nil and rec == rec.proc.main and current == rec.co
 end
 
@@ -253,6 +254,7 @@ function H.is_process_coroutine(inner)
   local rec = H.running_record()
   return rec ~= nil and (rec.co == inner or H.process_coroutines[inner] == true)
 end
+-- Coroutines of processes that scripts can name; only the scheduler resumes them.
 H.process_coroutines = setmetatable({}, { __mode = "k" })
 
 -- ---------------------------------------------------------------- the string metatable

@@ -6,19 +6,20 @@
 --
 -- A coroutine of a process has a record: {co, proc, results of the last wait}. Whatever blocks it
 -- keeps the record and calls H.wake(record) exactly once. What a coroutine yields says why:
---   WAIT[, queue] blocked    YIELD, ... user yield    RETURN, ... end of a user coroutine    DONE, ... end
+--   WAIT[, queue] blocked    YIELD, ... user yield    RETURN, ... end of a user coroutine
 --   nothing at all  preempted by the instruction hook
 -- The markers are private tables, so no script can forge them (lua_bridge.md section 7).
 local H = ...
 local raw = H.raw
 local type, next, select, error, tostring = raw.type, raw.next, raw.select, raw.error, raw.tostring
 local create, resume, yield, running = raw.coroutine.create, raw.coroutine.resume, raw.coroutine.yield, raw.coroutine.running
-local isyieldable = raw.coroutine.isyieldable
+local isyieldable, status = raw.coroutine.isyieldable, raw.coroutine.status
 local sethook, getinfo, traceback, clock = raw.debug.sethook, raw.debug.getinfo, raw.debug.traceback, raw.os.clock
 local unpack, pack, concat, move = raw.table.unpack, raw.table.pack, raw.table.concat, raw.table.move
 local gmatch, sub, find = raw.string.gmatch, raw.string.sub, raw.string.find
 
 local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
+local FIRST = -1                            -- `used` of a record that has not begun
 H.WAIT, H.YIELD, H.RETURN, H.KILL = WAIT, YIELD, RETURN, KILL
 
 local QUANTUM = H.config.quantum            -- instructions between two looks of the hook
@@ -129,7 +130,10 @@ H.park = park
 
 function H.current()
   local cur = R.cur
-  return cur and not cur.proc.loading and cur.proc or nil
+  local p = cur and cur.proc
+  if not p or p.loading then return nil end
+  if not p.data then p.data = {} end
+  return p
 end
 function H.running_record() return R.cur end
 
@@ -158,7 +162,7 @@ local function ask(code, sync, n, ...)
   local p = rec.proc
   last_request = last_request + 1
   pending[last_request] = rec
-  p.nreq = p.nreq + 1
+  p.nreq = (p.nreq or 0) + 1
   p.wakers = p.wakers + 1
   -- an operation that is answered at once is no switching point (G3): the process is held
   if sync then p.hold = rec end
@@ -233,14 +237,16 @@ end
 function H.timer(ns, fn)
   local p = R.cur and R.cur.proc
   if not p or p.loading then H.raise("timers need a running process") end
-  if p.ntimers >= H.config.max_timers then
+  local count = p.ntimers or 0
+  if count >= H.config.max_timers then
     H.kill_step("RateLimited", "timer limit exceeded")
   end
   last_timer = last_timer + 1
   local id = last_timer
   timers[id] = { proc = p, fn = fn }
+  if not p.timers then p.timers = {} end
   p.timers[id] = true
-  p.ntimers = p.ntimers + 1
+  p.ntimers = count + 1
   p.wakers = p.wakers + 1
   post("timer", p.idx, 0, 2, id, ns)
   return id
@@ -271,8 +277,8 @@ local function bury(p)
   p.dead = true
   procs[p.idx] = nil
   if p.pid then H.pids[p.pid] = nil end
-  for id in next, p.timers do timers[id] = nil end
-  if p.nreq > 0 then
+  for id in next, p.timers or {} do timers[id] = nil end
+  if p.nreq and p.nreq > 0 then
     for id, rec in next, pending do
       if rec.proc == p then pending[id] = nil end
     end
@@ -373,12 +379,12 @@ local function release(p)
   end
 end
 
-local function stepped(rec, ok, tag, a, b)
+local function stepped(rec, ok, tag, a)
   local p = rec.proc
   if p.dead then return end
   if not ok then return crash(rec, tag) end
-  if tag == DONE then
-    if rec == p.main then return finish(p, a, b) end
+  if status(rec.co) == "dead" then
+    if rec == p.main then return finish(p, tag, a) end
     p.live = p.live - 1
     p.ncos = p.ncos - 1
     settle(p)
@@ -411,15 +417,23 @@ local function step(rec)
     release(p)
   end
   R.cur, killing, used = rec, false, rec.used
-  if used ~= 0 then rec.used = 0 end
-  local ok, tag, a, b = resume(rec.co)
+  local ok, tag, a
+  if used == 0 then ok, tag, a = resume(rec.co)
+  else
+    rec.used = 0
+    local args = rec.args
+    if args then
+      rec.args, used = nil, 0
+      ok, tag, a = resume(rec.co, unpack(args, 1, args.n))
+    else ok, tag, a = resume(rec.co) end
+  end
   if tag == WAIT and not p.dead then
     if a then a[#a + 1] = rec end             -- the queue it waits in
     local live = p.live - 1
     p.live = live
     if live == 0 and p.wakers == 0 then settle(p) end
   else
-    stepped(rec, ok, tag, a, b)
+    stepped(rec, ok, tag, a)
   end
 end
 
@@ -434,23 +448,22 @@ H.new_record = new_record
 function H.spawn(f)
   local p = H.current()
   if not p then H.raise("coroutine.spawn needs a running process") end
-  if p.ncos >= MAX_COROUTINES then H.kill_step("RateLimited", "coroutine limit exceeded") end
-  p.ncos = p.ncos + 1
-  local rec = new_record(p, function()
-    f()
-    return DONE
-  end)
+  local count = p.ncos or 1
+  if count >= MAX_COROUTINES then H.kill_step("RateLimited", "coroutine limit exceeded") end
+  p.ncos = count + 1
+  local rec = new_record(p, f)
+  H.process_coroutines[rec.co] = true
   wake(rec)
   return rec.co
 end
 
--- The main coroutine of a process: method(args...).
+-- The main coroutine of a process: method(args...). The method itself is its body: one frame more
+-- would double the coroutine's stack.
 function H.start_main(p, method, args)
-  p.main = new_record(p, function()
-    return DONE, method(unpack(args, 1, args.n))
-  end)
-  p.started = true
-  wake(p.main)
+  local rec = new_record(p, method)
+  p.main, p.started = rec, true
+  if args.n > 0 then rec.args, rec.used = args, FIRST end
+  wake(rec)
 end
 
 local function flush(more)
