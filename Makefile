@@ -27,7 +27,8 @@ test: lint unit
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8 --isolated --select ASYNC --extend-ignore ASYNC109,ASYNC114,ASYNC9 trio_actors supervision lua_bridge registry
+	@echo flake8-async: the files that await; grep -rlE 'async |await ' --include='*.py' trio_actors supervision lua_bridge registry \
+	  | xargs $(BIN)/flake8 --isolated --select ASYNC --extend-ignore ASYNC109,ASYNC114,ASYNC9
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
