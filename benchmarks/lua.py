@@ -205,7 +205,7 @@ WORKLOADS = [
     Workload(
         "lua ping-pong",
         "round trips/s",
-        40_000,
+        16_000,
         (
             PING_FLOOR,
             Program("one state, integer", ping(None, 1), goal=6),
@@ -218,13 +218,13 @@ WORKLOADS = [
     Workload(
         "lua channel item",
         "items/s",
-        60_000,
+        30_000,
         (Program("memory channel", item_channel), Program("in one process", item_lua, goal=5)),
     ),
     Workload(
         "lua spawn + exit",
         "processes/s",
-        10_000,
+        5_000,
         (Program("start_soon", spawn_bare), Program("Lua process", spawn_lua, goal=0.3)),
     ),
     Workload(

@@ -105,7 +105,7 @@ WORKLOADS = [
             Program("plain handlers", functools.partial(kilobytes, "plain"), goal=1.5),
         ),
         better=Better.LOWER,
-        rounds=3,
+        rounds=1,
     ),
 ]
 

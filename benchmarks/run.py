@@ -2,7 +2,7 @@
 
 --only NAME   only workloads whose name contains NAME (may be repeated)
 --quick       a tenth of the work, one round: shows that everything runs, not how fast
---rounds N    rounds per workload (default 5); the medians are shown
+--rounds N    rounds per workload (default 3); the medians are shown
 --write       also put the table into benchmarks/README.md
 --list        print the names and stop
 """
@@ -90,7 +90,7 @@ def main() -> None:
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
