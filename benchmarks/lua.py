@@ -189,12 +189,54 @@ def milliseconds_of_a_runaway(n: int) -> float:
 
     async def run() -> float:
         async with world() as (node, host):
-            pid = await host.spawn(script("loop", LOOP))
+            pid = await host.spawn(script("loop", LOOP, Limits(instructions=10**12)))
             await trio.sleep(0.05)
             start = time.perf_counter()
             node.terminate(pid)
             await node.wait(pid)
             return (time.perf_counter() - start) * 1e3
+
+    return trio.run(run)
+
+
+COMPUTE = """
+return function(n)
+  local x = 0
+  for i = 1, n do x = (x * 31 + i) % 1000003 end
+  return x
+end
+"""
+
+
+async def compute(workers: int, n: int) -> float:
+    """Wall-clock seconds of four computing scripts."""
+    async with open_node() as node, node.open_host("app:bench", drain=0, workers=workers) as host:
+        limits = Limits(instructions=10**10)
+        start = time.perf_counter()
+        for _ in range(4):
+            host.spawn_soon(script("compute", COMPUTE, limits), n)
+        await host.join()
+        return time.perf_counter() - start
+
+
+def two_workers_against_one(n: int) -> float:
+    """Wall-clock time with two worker threads as a part of that with one."""
+    return trio.run(compute, 2, n) / trio.run(compute, 1, n)
+
+
+def delay_beside_a_computing_script(n: int) -> float:
+    """p99 in milliseconds of how late a Python task wakes up while a script computes."""
+
+    async def run() -> float:
+        async with world() as (node, host):
+            pid = await host.spawn(script("loop", LOOP, Limits(instructions=10**12)))
+            late = []
+            for _ in range(n):
+                due = trio.current_time() + 0.001
+                await trio.sleep_until(due)
+                late.append(trio.current_time() - due)
+            node.terminate(pid)
+            return sorted(late)[int(n * 0.99)] * 1e3
 
     return trio.run(run)
 
@@ -234,6 +276,20 @@ WORKLOADS = [
         (Program("worker script", megabytes, goal=60),),
         better=Better.LOWER,
         rounds=1,
+    ),
+    Workload(
+        "lua neighbour's p99 delay",
+        "ms",
+        500,
+        (Program("while a script computes", delay_beside_a_computing_script, goal=5),),
+        better=Better.LOWER,
+    ),
+    Workload(
+        "lua two workers",
+        "x time of one",
+        2_000_000,
+        (Program("four computing scripts", two_workers_against_one, goal=0.625),),
+        better=Better.LOWER,
     ),
     Workload(
         "lua runaway ended",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PROCESSES = 250  # in one state (decision 2)
 STEPS = 256  # between checkpoints
 SECONDS = 0.002  # and at most about this long
+THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
+THREAD_SECONDS = 0.01
 
 
 class NodeServices:
@@ -41,9 +43,12 @@ class NodeServices:
 
     def __init__(self, host: Host) -> None:
         self._node = host.node
+        self._clock = trio.lowlevel.current_clock()
         self.rng = host.node.rng
 
     def now(self) -> float:
+        if self._node.gate is None:
+            return self._clock.current_time()  # on any thread
         return self._node.now()
 
     def wall_time(self) -> float:
@@ -60,6 +65,7 @@ class Shard:
         self.bodies: dict[int, LuaBody] = {}
         self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.watched: set[str] = set()  # PIDs elsewhere whose end the state wants to hear of
+        self.busy = False  # a worker thread is in the state
         self.queued = False  # in the runner's list of shards with work
         self._count = 0
         self._workers = 0
@@ -69,7 +75,7 @@ class Shard:
     def push(self, function: Any, args: tuple[Any, ...]) -> None:
         """Calls into the state when its turn comes."""
         self.queue.append((function, args))
-        if not self.queued:
+        if not self.queued and not self.busy:
             self.runner.enqueue(self)
 
     def prepare(self, target: LuaTarget, flat: tuple[Any, ...]) -> int:
@@ -104,8 +110,11 @@ class Shard:
         self.push(self.state.begin, (body.idx,))
 
     def kill(self, body: LuaBody) -> None:
-        """Nothing of this process runs any more."""
-        self.state.kill(body.idx)
+        """Nothing of this process runs any more; in a thread it ends unseen a moment later."""
+        if self.busy:
+            self.queue.append((self.state.kill, (body.idx,)))
+        else:
+            self.state.kill(body.idx)
         self.forget(body)
 
     def forget(self, body: LuaBody) -> None:
@@ -155,6 +164,10 @@ class Shard:
 
     def turn(self, steps: int, seconds: float) -> None:
         """Works through the queue, steps, and carries out what scripts asked for."""
+        self.done(self.work(steps, seconds))
+
+    def work(self, steps: int, seconds: float) -> Any:
+        """The part of a turn that may run in a thread: the calls that wait, then steps."""
         queue, state = self.queue, self.state
         try:
             while queue:
@@ -162,9 +175,14 @@ class Shard:
                 function(*args)
             if state.slicer is not None:
                 state.slicer.ticks = 0
-            result = state.run(steps, seconds)
+            return state.run(steps, seconds)
         except (lupa.LuaError, MemoryError) as error:
-            self._broken(error)
+            return error
+
+    def done(self, result: Any) -> None:
+        """The part that belongs to the Trio thread: the outbox."""
+        if isinstance(result, Exception):
+            self._broken(result)
             return
         if result[1]:
             operations.carry_out(self, result)
@@ -198,28 +216,33 @@ class Shard:
 
 
 class Runner:
-    """The task that steps all Lua states of one host."""
+    """The task that steps the Lua states of one host; with `workers: N`, N more, a thread each."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.shards: list[Shard] = []
         self.ready: deque[Shard] = deque()
-        self._open: dict[
-            tuple[int | bool, ...], list[Shard]
-        ] = {}  # shards with room, by what they share
+        self.threads = host.workers if host.workers > 1 and host.node.gate is None else 0
+        self._open: dict[tuple[int | bool, ...], list[Shard]] = {}  # with room, by what they share
         self._task: trio.lowlevel.Task | None = None
+        self._idle: deque[trio.lowlevel.Task] = deque()  # tasks of threads without work
         self._endings: deque[LuaDrive] = deque()  # processes stopped by force
         host.start_system_task(self.run, name=f"{host.id} lua")
+        for number in range(self.threads):
+            host.start_system_task(self._serve, name=f"{host.id} lua thread {number + 1}")
 
     def place(self, limits: Limits) -> Shard:
         """A shard with room for one more process."""
         key = limits.shared
         room = self._open.setdefault(key, [])
-        if not room or limits.isolated:
+        if len(room) < max(1, self.threads) or limits.isolated:
             shard = Shard(self, limits)
             self.shards.append(shard)
             room.append(shard)
-        shard = room[-1]
+        elif self.threads:  # spread over the threads, and do not wait for a state in use
+            shard = min(room, key=lambda shard: (shard.busy, len(shard.bodies)))
+        else:
+            shard = room[-1]
         if limits.isolated or len(shard.bodies) + 1 >= PROCESSES:
             room.remove(shard)
         return shard
@@ -245,7 +268,10 @@ class Runner:
         """This shard has something to do."""
         shard.queued = True
         self.ready.append(shard)
-        self._wake()
+        if not self.threads:
+            self._wake()
+        elif self._idle:
+            reschedule(self._idle.popleft())
 
     def end_soon(self, drive: LuaDrive) -> None:
         """Carries out the end of this process in the next turn."""
@@ -261,7 +287,7 @@ class Runner:
         """Steps shards as long as there is something to do, then sleeps."""
         try:
             while True:
-                if self.ready or self._endings:
+                if self._endings or (self.ready and not self.threads):
                     await trio.lowlevel.checkpoint()
                 else:
                     await self._sleep()
@@ -277,7 +303,7 @@ class Runner:
         stop = perf_counter() + SECONDS
         while endings:
             endings.popleft().conclude()
-        while ready:
+        while ready and not self.threads:
             shard = ready.popleft()
             shard.queued = False
             shard.turn(steps, SECONDS)
@@ -285,6 +311,32 @@ class Runner:
                 endings.popleft().conclude()
             if perf_counter() > stop or steps == 1:
                 break
+
+    async def _serve(self) -> None:
+        """Steps shards in a worker thread, one at a time, in larger batches (Z1, Z4)."""
+        limiter = trio.CapacityLimiter(1)
+        while True:
+            while not self.ready:
+                await self._wait_for_work()
+            shard = self.ready.popleft()
+            shard.queued, shard.busy = False, True
+            try:
+                result = await trio.to_thread.run_sync(
+                    shard.work, THREAD_STEPS, THREAD_SECONDS, limiter=limiter
+                )
+            finally:
+                shard.busy = False
+            shard.done(result)
+
+    async def _wait_for_work(self) -> None:
+        task = current_task()
+        self._idle.append(task)
+
+        def abort(_: Any) -> Abort:
+            self._idle.remove(task)
+            return Abort.SUCCEEDED
+
+        await wait_task_rescheduled(abort)
 
     async def _sleep(self) -> None:
         self._task = current_task()

@@ -68,7 +68,7 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(**host_options: Any) -> AsyncIterator[World]:
+async def make_world(**host_options: Any) -> AsyncIterator[World]:
     scripts = Scripts()
     async with open_node() as node:
         node.add_source(scripts)
@@ -78,5 +78,10 @@ async def open_world(**host_options: Any) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    async with open_world() as made:
+    async with make_world() as made:
         yield made
+
+
+@pytest.fixture
+def open_world() -> Callable[..., Any]:
+    return make_world
