@@ -19,7 +19,7 @@ from rich.console import Console
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, logs, runner
+from . import USAGE, functions, logs, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -130,6 +130,41 @@ def tree(
 
 
 _mermaid = mermaid
+
+
+@cli.command
+def call(
+    app: App,
+    id: Annotated[str, Parameter(help="The function, `ns:name`.")],
+    /,
+    *arguments: Annotated[str, Parameter(help="One JSON value per argument.")],
+    set: Set = (),
+    log_level: LogLevel = logs.Level.WARNING,
+    log_format: LogFormat = logs.Format.TEXT,
+) -> int:
+    """Call one function of an application and print its result as JSON.
+
+    Every word after the id is one argument: `trio-actors call shop shop:price '"tea"' 3`. The exit
+    code is 1 when the call fails, with the error on standard error.
+    """
+    logs.configure(log_level, log_format)
+    application = _read(app, set)
+    return USAGE if application is None else functions.call(application, id, arguments)
+
+
+@cli.command
+def docs(
+    app: App = HERE,
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Directory for one file per contract.")
+    ] = None,
+    set: Set = (),
+) -> int:
+    """Write the documentation of an application's contracts as Markdown, without starting it."""
+    application = _read(app, set)
+    return USAGE if application is None else functions.docs(application, output)
 
 
 def _read(app: Path, overrides: Sequence[str]) -> Application | None:
