@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lua_bridge import handles
 from lua_bridge.codec import Flat, decode, encode, text_in, text_out
 from lua_bridge.modules import MODULES, Values
 from lua_bridge.process import Carried, LuaBody, LuaMailbox, LuaTarget
@@ -31,6 +32,7 @@ from trio_actors._core import operations as kernel
 from trio_actors._core.current import running
 from trio_actors._core.inherited import extend
 from trio_actors._core.spawn import find_host, launch
+from trio_actors.security import Actor, Scope
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -213,7 +215,12 @@ def _spawn(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     lua = isinstance(target, LuaTarget)
     inherited = process.inherited
     if values or actor is not None or scope is not None:
-        inherited = extend(inherited, values=values or None, actor=actor, scope=scope)
+        inherited = extend(
+            inherited,
+            values=values or None,
+            actor=None if actor is None else handles.find(process, actor, Actor),
+            scope=None if scope is None else handles.find(process, scope, Scope),
+        )
     child = launch(
         process.node,
         target,
@@ -362,7 +369,11 @@ def _module_operation(name: str, body: LuaBody, request: int, args: tuple[Any, .
     values = decode(args[0], args[1:])
     context = _context(body)
     if not waits:
-        return function(context, *values)
+        token = running.set(context)
+        try:
+            return function(context, *values)
+        finally:
+            running.reset(token)
 
     async def work() -> None:
         shard = body.shard

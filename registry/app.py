@@ -261,9 +261,9 @@ async def _run_app(
     try:
         with trio.CancelScope(shield=True):
             async with open_node(name, strict=strict) as node, trio.open_nursery() as nursery:
-                app = App(
-                    node, application, nursery, ServiceManager(node, nursery), Functions(node)
-                )
+                functions = Functions(node)
+                app = App(node, application, nursery, ServiceManager(node, nursery), functions)
+                app.policies = functions.security.policies
                 task_status.started(app)
                 await app.wait_finished()
     except BaseExceptionGroup as group:

@@ -121,7 +121,19 @@ class Values(tuple[Any, ...]):
 MODULES: dict[str, LuaModule] = {}
 
 # Below the definitions that they need.
-from lua_bridge.modules import ctx, errors, io, json, logger, math, os, time  # noqa: E402
+from lua_bridge.modules import (  # noqa: E402
+    contract,
+    ctx,
+    errors,
+    funcs,
+    io,
+    json,
+    logger,
+    math,
+    os,
+    security,
+    time,
+)
 
-for _file in (ctx, errors, io, json, logger, math, os, time):
+for _file in (contract, ctx, errors, funcs, io, json, logger, math, os, security, time):
     MODULES[_file.MODULE.name] = _file.MODULE

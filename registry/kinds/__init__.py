@@ -25,8 +25,8 @@ BUILTIN: Mapping[str, str] = {
     "contract.binding": "registry.kinds.contracts:CONTRACT_BINDING",
     "security.policy": f"{_SECURITY}:POLICY",
     "security.policy.expr": f"{_SECURITY}:POLICY_EXPR",
-    "contract.definition": "registry.kinds.contracts:CONTRACT_DEFINITION",
-    "contract.binding": "registry.kinds.contracts:CONTRACT_BINDING",
+    "security.token_store": "registry.kinds.stores:TOKEN_STORE",
+    "store.memory": "registry.kinds.stores:STORE_MEMORY",
     "process.service": "registry.kinds.service:PROCESS_SERVICE",
     "registry.entry": "registry.kind:REGISTRY_ENTRY",
 }

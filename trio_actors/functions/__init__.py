@@ -10,6 +10,13 @@ contract_model, simulation.
 from trio_actors.functions.built_in import FunctionMetrics, Span
 from trio_actors.functions.callee import Callee, PythonCallee, import_callable
 from trio_actors.functions.chain import Call, Next
+from trio_actors.functions.contract_model import (
+    Binding,
+    Definition,
+    parse_binding,
+    parse_definition,
+)
+from trio_actors.functions.contracts import Contract, Contracts, Instance
 from trio_actors.functions.executor import Executor
 from trio_actors.functions.frame import FrameContext
 from trio_actors.functions.future import Future
@@ -18,13 +25,18 @@ from trio_actors.functions.pool_core import PoolStatistics
 from trio_actors.functions.service import Functions, open_functions
 
 __all__ = [
+    "Binding",
     "Call",
     "Callee",
+    "Contract",
+    "Contracts",
+    "Definition",
     "Executor",
     "FrameContext",
     "FunctionMetrics",
     "Functions",
     "Future",
+    "Instance",
     "Next",
     "Overflow",
     "PoolConfig",
@@ -34,5 +46,7 @@ __all__ = [
     "Span",
     "import_callable",
     "open_functions",
+    "parse_binding",
+    "parse_definition",
     "parse_pool",
 ]

@@ -27,6 +27,7 @@ from trio_actors.functions.built_in import BuiltIn, FunctionMetrics, Span
 from trio_actors.functions.callee import Callee, PythonCallee
 from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link
 from trio_actors.functions.children import Children
+from trio_actors.functions.contracts import Contracts
 from trio_actors.functions.executor import Executor
 from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, FrameTarget, boundary_error
 from trio_actors.functions.future import Future
@@ -37,6 +38,7 @@ from trio_actors.functions.pool import Pool, Request
 from trio_actors.functions.pool_config import PoolConfig, parse_pool
 from trio_actors.functions.pool_core import PoolStatistics
 from trio_actors.security.guard import PolicyGuard
+from trio_actors.security.service import Security
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -75,6 +77,9 @@ class Functions:
         self._built_in = BuiltIn(node)
         self._interceptors = Interceptors(self._built_in.interceptors())
         self._root_children = Children()
+        self.contracts = Contracts(self)
+        # Named policies, stores and token stores live with the functions that check them.
+        self.security = Security(node)
         node.functions = self
         if isinstance(node.guard, DenyAll):
             node.guard = PolicyGuard()

@@ -175,6 +175,12 @@ function H.push(ch, v)
 end
 
 function H.close(ch) close(ch[S]) end
+-- Closes and drops what nobody has read.
+function H.discard(ch)
+  local st = ch[S]
+  st.buf, st.head, st.n = {}, 1, 0
+  close(st)
+end
 H.close_state, H.send_state = close, try_send
 
 -- ---------------------------------------------------------------- methods
