@@ -144,8 +144,7 @@ class Contracts:
         *,
         lua: bool = False,
     ) -> Any:
-        """One method call; the order of its checks is that of CT14. Checkpoint: always."""
-        await trio.lowlevel.checkpoint()
+        """One method call; the order of its checks is that of CT14."""
         inherited = self._checked(caller, bound, method, args, wrapper, lua=lua)
         value = await self.functions.call_from(
             caller, function, args, wrapper.options, inherited=inherited, permission=False
@@ -274,11 +273,8 @@ class _Methods:
         self, caller: ProcessContext | None, method: str, args: tuple[Any, ...], lua: bool = False
     ) -> Any:
         """Calls a method. Checkpoint: always."""
-        try:
-            contracts, bound, function, wrapper = self._resolve(method)
-        except ProcessError:
-            await trio.lowlevel.checkpoint()
-            raise
+        await trio.lowlevel.checkpoint()
+        contracts, bound, function, wrapper = self._resolve(method)
         return await contracts.call(caller, bound, function, method, args, wrapper, lua=lua)
 
     def _start(
