@@ -33,7 +33,7 @@ OVERFLOWS: tuple[Overflow, ...] = ("reject", "drop_new", "drop_old", "block")
 class Bounded:
     """A limit for a mailbox, and what happens to a message that finds it full.
 
-    Args:
+    Attributes:
         limit: unread messages, at least 1.
         overflow: `reject`: the send raises ProcessUnavailable, retryable. `drop_new`: the message
             becomes a dead letter. `drop_old`: the oldest unread one does. `block`: `asend` waits
