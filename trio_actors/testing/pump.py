@@ -12,7 +12,7 @@ none of the planted races was found); an autojump clock (time may pass only when
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any, Protocol
 
@@ -142,6 +142,7 @@ class Pump:
         self.delivered = 0
         self.swallowed = 0
         self.early_ticks = 0
+        self.never: dict[MessageId, int] = {}  # lateness of what was not delivered in the end
         self.held_pairs: dict[tuple[str, str], None] = {}
         self.separated: dict[str, int] = {}  # host -> its side of a partition
         self.paused = False  # no step is made, and nobody sleeps: between rules of a machine
@@ -217,12 +218,19 @@ class Pump:
     def drop_where(self, condition: Callable[[Delivery], bool]) -> None:
         """Swallows everything in transit for which the condition holds."""
         for pair, queue in list(self._pairs.items()):
+            self.note_lateness(d for d in queue if condition(d))
             kept = deque(d for d in queue if not condition(d))
             self.swallowed += len(queue) - len(kept)
             if kept:
                 self._pairs[pair] = kept
             else:
                 del self._pairs[pair]
+
+    def note_lateness(self, deliveries: Iterable[Delivery]) -> None:
+        """Of what will never be delivered: that it was overtaken is part of the schedule too."""
+        for delivery in deliveries:
+            if delivery.overtaken:
+                self.never[delivery.id] = len(self.steps) - delivery.head_since
 
     # -- what is pending
 

@@ -33,6 +33,7 @@ from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Delivery, Policy, Pump, Restless, Step, Stuck
 from trio_actors.testing.schedule import Fault, MessageId, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
+from trio_actors.testing.steps import StepInstrument
 
 EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
 
@@ -109,15 +110,20 @@ class Run:
         tokens = adopting.set(self.adopt), active_plan.set(self.plan)
         context = copy_context()
         clock.on_idle = lambda deadline: context.run(self._idle, deadline)
+        instruments: list[trio.abc.Instrument] = []
+        if self._options.level == "step":
+            instruments.append(StepInstrument(self.pump))
         if self._tables:
             self._instrument.watch_main(trio.lowlevel.current_task())
-            trio.lowlevel.add_instrument(self._instrument)
+            instruments.append(self._instrument)
+        for instrument in instruments:
+            trio.lowlevel.add_instrument(instrument)
         try:
             await self._main()
         finally:
             clock.on_idle = None
-            if self._tables:
-                trio.lowlevel.remove_instrument(self._instrument)
+            for instrument in instruments:
+                trio.lowlevel.remove_instrument(instrument)
             adopting.reset(tokens[0])
             active_plan.reset(tokens[1])
             random.setstate(state)
@@ -172,6 +178,7 @@ class Run:
         if pump.exploring:
             pump.exploring = False
             self._explored = len(pump.steps)
+            pump.note_lateness(pump.pending())
             pump.max_steps += len(pump.steps) + self._options.max_steps
             pump.held_pairs.clear()
             pump.separated = {}
@@ -267,8 +274,11 @@ class Run:
         mark = f"{{{host.id}|"
         self.pump.drop_where(
             lambda d: (
-                (d.target is not None and d.target.host is host)
-                or (d.source is not None and d.source.startswith(mark))
+                d.id.n > 0
+                and (  # a start must come, so that the process can end
+                    (d.target is not None and d.target.host is host)
+                    or (d.source is not None and d.source.startswith(mark))
+                )
             )
         )
         for process in host.processes():
@@ -291,6 +301,7 @@ class Run:
     def _outcome(self) -> Outcome:
         steps = self.pump.steps[: self._explored]
         late = {s.delivery.id: s.late for s in steps if s.delivery is not None and s.late}
+        late.update((id, held) for id, held in self.pump.never.items() if held)
         return Outcome(
             failure=self.failure,
             schedule=Schedule(late, dict(self.plan.used)),
