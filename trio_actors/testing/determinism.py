@@ -63,13 +63,12 @@ def seed_trio() -> None:
 
 @contextmanager
 def repeatable(*, quiet: bool = True) -> Iterator[None]:
-    """Inside, runs of the same schedule do the same; `quiet` silences the logs of processes."""
+    """Inside, runs of the same schedule do the same; `quiet` silences logging."""
     module = _trio_run()
     switch = getattr(module, "_ALLOW_DETERMINISTIC_SCHEDULING", None)
     coin = getattr(module, "_r", None)
     state = coin.getstate() if coin is not None else None
-    logger = logging.getLogger("trio_actors")
-    level = logger.level
+    silenced = logging.root.manager.disable
     clocks = [
         (found, found.__dict__["perf_counter"])
         for name, found in list(sys.modules.items())
@@ -81,7 +80,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
         for found, _ in clocks:
             found.__dict__["perf_counter"] = _no_time
         if quiet:
-            logger.setLevel(logging.CRITICAL + 1)
+            logging.disable(logging.CRITICAL)
         yield
     finally:
         if switch is not None:
@@ -90,7 +89,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
             coin.setstate(state)
         for found, clock in clocks:
             found.__dict__["perf_counter"] = clock
-        logger.setLevel(level)
+        logging.disable(silenced)
 
 
 def _no_time() -> float:

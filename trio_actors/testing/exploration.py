@@ -75,7 +75,7 @@ class Exploration:
         Raises:
             ScheduleFailure: a run failed. Vacuous, Unrepeatable: the test proves nothing.
         """
-        with repeatable():
+        with repeatable(quiet=self.replay is None):
             return run_in_trio(self._explore)
 
     async def _make(self, plan: Plan) -> Outcome:
