@@ -84,11 +84,16 @@ def the_first_forced_end_decides() -> None:
                 cleaned.append("yes")
                 raise ValueError("while unwinding")
 
+        async def failing(ctx: ProcessContext) -> None:
+            await ctx.inbox.receive()
+            raise ValueError("fails")
+
         pid = await sim.spawn(stubborn)
+        peer = await sim.spawn(failing, link=pid)
         await sim.settle()
-        sim.node.cancel(pid, 2)
         sim.node.terminate(pid)
         sim.node.terminate(pid)
+        sim.send(peer, "fail")
         await sim.settle()
         error = (await sim.node.wait(pid)).error
         assert error is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +11,8 @@ from property_tests.guarantees.puppets import Puppets
 from property_tests.guarantees.registry import guarantee
 from property_tests.models.links import Links
 from property_tests.models.names import Names
+from trio_actors._core.pid import Pid
+from trio_actors._core.topology import Topology
 from trio_actors.testing import Sim, explore
 
 COUNT = 4
@@ -54,6 +58,73 @@ def links_refine_their_model() -> None:
             assert puppets.alive() == model.alive, (command, who, other)
             for living in model.alive:
                 assert puppets.counted(living) == model.events[living], (command, who, other)
+
+    test()
+
+
+@guarantee
+def the_tables_of_ties_refine_their_model() -> None:
+    """`Topology`, called directly: every answer, and every look at it (K10, K11, N1-N4, V20.3)."""
+    rng = random.Random(11)
+    pids = [Pid(f"{{h|0x0000{i}}}") for i in range(3)]
+    for _ in range(400):
+        table = Topology()
+        links: list[frozenset[Pid]] = []
+        monitors: list[tuple[Pid, Pid]] = []
+        for _ in range(14):
+            act = rng.choice(["link", "link", "monitor", "monitor", "unlink", "unmonitor", "end"])
+            a, b = rng.choice(pids), rng.choice(pids)
+            pair = frozenset((a, b))
+            match act:
+                case "link":
+                    new = a != b and pair not in links
+                    assert table.link(a, b) == new
+                    links += [pair] if new else []
+                case "unlink":
+                    assert table.unlink(a, b) == (pair in links)
+                    links = [known for known in links if known != pair]
+                case "monitor":
+                    if a == b:
+                        continue
+                    assert table.monitor(a, b) == ((a, b) not in monitors)
+                    monitors += [(a, b)] if (a, b) not in monitors else []
+                case "unmonitor":
+                    assert table.unmonitor(a, b) == ((a, b) in monitors)
+                    monitors = [known for known in monitors if known != (a, b)]
+                case _:
+                    watchers, peers = table.remove(a)
+                    assert watchers == [w for w, t in monitors if t == a]
+                    assert set(peers) == {p for k in links if a in k for p in k if p != a}
+                    monitors = [known for known in monitors if a not in known]
+                    links = [known for known in links if a not in known]
+            for pid in pids:
+                expected = {p for known in links if pid in known for p in known if p != pid}
+                assert set(table.links_of(pid)) == expected
+                assert table.watchers_of(pid) == [w for w, t in monitors if t == pid]
+                assert table.watched_by(pid) == [t for w, t in monitors if w == pid]
+
+
+@guarantee
+def ties_can_be_undone() -> None:
+    """SC7: unlinked, one survives the other's failure; unmonitored, one is not told."""
+
+    @explore(schedules=6, report=("text",))
+    async def test(sim: Sim) -> None:
+        puppets = Puppets(sim)
+        await puppets.make(3)
+        await puppets.do(0, "link", 1)
+        await puppets.do(0, "monitor", 1)
+        await puppets.do(2, "link", 1)
+        await puppets.do(2, "trap", 1)
+        assert await puppets.do(0, "monitor", 1) == "AlreadyExists"
+        await puppets.do(0, "unmonitor", 1)
+        await puppets.do(1, "unlink", 0)
+        await puppets.do(1, "fail")
+        assert puppets.alive() == {0, 2}
+        assert puppets.counted(0) == {}
+        assert puppets.counted(2) == {("pid.link.down", 1): 1}
+        assert await puppets.do(0, "monitor", 1) == "NotFound"
+        assert await puppets.do(0, "link", 1) == "NotFound"
 
     test()
 

@@ -1,0 +1,228 @@
+"""Deliberately broken variants of the framework, and which guarantee notices each of them.
+
+A mutant replaces the code of one function by the same source with one piece changed. `python -m
+property_tests.mutants` prints the table of who kills whom.
+"""
+
+from __future__ import annotations
+import __future__
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import Any
+
+import attrs
+
+from property_tests.guarantees.registry import PROPERTIES
+
+CORE = "trio_actors._core."
+
+
+class DoesNotApply(Exception):
+    """The source has changed: the piece that the mutant changes is not there."""
+
+
+@attrs.frozen(slots=True)
+class Mutant:
+    """One broken variant; `old` becomes `new` in the source of `where` (`module:qualname`)."""
+
+    name: str
+    where: str
+    old: str
+    new: str
+    killer: str  # the guarantee that is asked first
+
+    def function(self) -> FunctionType:
+        """The function that is broken."""
+        module, _, path = self.where.partition(":")
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = inspect.getattr_static(found, part)
+        found = getattr(found, "fget", found)
+        assert isinstance(found, FunctionType), self.where
+        return found
+
+    def code(self) -> CodeType:
+        """The broken code.
+
+        Raises:
+            DoesNotApply: `old` is not in the source exactly once.
+        """
+        function = self.function()
+        source = textwrap.dedent(inspect.getsource(function))
+        if source.count(self.old) != 1:
+            raise DoesNotApply(f"{self.where} has {self.old!r} {source.count(self.old)} times")
+        flags = __future__.annotations.compiler_flag
+        compiled = compile(source.replace(self.old, self.new), self.where, "exec", flags=flags)
+        names = [c for c in compiled.co_consts if isinstance(c, CodeType)]
+        return next(code for code in names if code.co_name == function.__name__)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the framework is broken."""
+        function = self.function()
+        whole = function.__code__
+        function.__code__ = self.code()
+        try:
+            yield
+        finally:
+            function.__code__ = whole
+
+
+def killers(mutant: Mutant, *, all_of_them: bool = False) -> list[str]:
+    """The guarantees that fail under a mutant; the first one only, unless all are wanted."""
+    order = [mutant.killer, *(name for name in PROPERTIES if name != mutant.killer)]
+    found = []
+    for name in order:
+        with mutant.applied():
+            try:
+                PROPERTIES[name]()
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                found.append(name)
+        if found and not all_of_them:
+            break
+    return found
+
+
+TIES = "the_tables_of_ties_refine_their_model"
+UNDONE = "ties_can_be_undone"
+LINKS = "links_refine_their_model"
+NAMES = "names_refine_their_model"
+PIECE = "an_end_is_seen_as_one_piece"
+CASCADE = "a_link_cascade_spreads_and_stops_at_a_trap"
+ORDER = "messages_of_a_pair_arrive_in_order"
+TOPICS = "topics_go_to_their_channels"
+VALUES = "several_values_are_one_message"
+REFUSED = "a_refused_send_says_why"
+SELECTIVE = "selective_receive_keeps_the_rest_in_order"
+UPGRADE = "an_upgrade_keeps_pid_name_links_and_unread_messages"
+TABLE = "an_end_is_what_the_table_says"
+FORCED = "the_first_forced_end_decides"
+DEADLINE = "the_earliest_deadline_wins"
+SPAWN = "a_refused_spawn_leaves_nothing"
+FIRST = "first_messages_come_before_all_others"
+STOP = "a_host_stops_in_order"
+CALL = "a_call_gives_the_value_or_a_fresh_error"
+ASK = "an_ask_ends_exactly_once"
+CAUSES = "exits_are_remembered_with_their_causes"
+DURATIONS = "durations_read_as_written"
+TIMERS = "timers_fire_in_order_and_never_after_cancel"
+PIDS = "pids_are_new_and_readable"
+HONEST = "the_simulation_itself_is_honest"
+WINDOW = "an_intensity_window_counts_the_last_period"
+DECIDES = "a_supervisor_decides_as_its_model"
+
+TOPOLOGY = CORE + "topology:Topology."
+NODE = CORE + "node:Node."
+NAME = CORE + "names:Names."
+PROCESS = CORE + "process:Process."
+MAILBOX = CORE + "mailbox:PythonMailbox."
+DECIDE = "supervision.decide:_Turn."
+
+_ = Mutant
+MUTANTS = [
+    # links and monitors
+    _("link one way only", TOPOLOGY + "link", "self._links.setdefault(b, {})[a] = None", "pass", TIES),
+    _("link oneself", TOPOLOGY + "link", "a == b or ", "", TIES),
+    _("unlink one way only", TOPOLOGY + "unlink", "_discard(self._links, b, a)", "pass", TIES),
+    _("second monitor is accepted", TOPOLOGY + "monitor", "return False", "return True", TIES),
+    _("unmonitor forgets nothing", TOPOLOGY + "unmonitor", "_discard(self._watchers, target, watcher)", "pass", TIES),
+    _("monitors outlive their holder", TOPOLOGY + "remove", "_discard(self._watchers, target, pid)", "pass", TIES),
+    _("links outlive their process", TOPOLOGY + "remove", "_discard(self._links, peer, pid)", "pass", TIES),
+    _("LINK_DOWN after a normal end", NODE + "_tell", "if exit.abnormal:", "if True:", LINKS),
+    _("no LINK_DOWN at all", NODE + "_tell", "if exit.abnormal:", "if False:", LINKS),
+    _("EXIT comes as LINK_DOWN", NODE + "_tell", "EventKind.EXIT", "EventKind.LINK_DOWN", LINKS),
+    _("EXIT has no result", NODE + "_tell", "event = Event(EventKind.EXIT, pid, at, result=exit.result())", "event = Event(EventKind.EXIT, pid, at)", PIECE),
+    _("trap_links is ignored", PROCESS + "deliver", "and not self.trap_links", "", UNDONE),
+    _("LINK_DOWN never ends anybody", PROCESS + "deliver", "and not self.trap_links", "and False", CASCADE),
+    _("monitor of the dead is accepted", CORE + "operations:monitor", 'alive(node, pid, "pid not registered")', "pass", UNDONE),
+    _("link to the dead is accepted", CORE + "operations:link", 'alive(node, pid, "pid not registered")', "pass", UNDONE),
+    _("unlink does nothing", CORE + "operations:unlink", "node.topology.unlink(caller.pid, pid)", "pass", UNDONE),
+    # the end
+    _("names stay after the end", NODE + "end", "self.names.release(pid)", "pass", NAMES),
+    _("EXIT before names are released", NODE + "end", "self.names.release(pid)  # 2\n    watchers, peers = self.topology.remove(pid)  # 3", "watchers, peers = self.topology.remove(pid)\n    trio.lowlevel.current_clock  # released too late\n    self.exits.add(pid, process.id, exit, self.now())\n    self.names.release(pid)", HONEST),
+    _("the place on the host stays taken", NODE + "end", "process.host.gone()", "pass", PIECE),
+    _("who waits is not woken", NODE + "end", "watcher(exit)", "pass", CALL),
+    _("the end is not remembered", NODE + "end", "self.exits.add(pid, process.id, exit, self.now())", "pass", CAUSES),
+    _("the last forced end wins", PROCESS + "force", "if self.forced is None and", "if", FORCED),
+    _("forced ends are ignored", PROCESS + "force", "self.drive.interrupt()", "pass", FORCED),
+    _("the latest deadline wins", PROCESS + "limit", "deadline < self.deadline", "True", DEADLINE),
+    _("deadlines are not enforced", PROCESS + "limit", "self.drive.limit(deadline)", "pass", DEADLINE),
+    _("a CANCEL has no deadline", NODE + "request_cancel", "if deadline != inf:", "if False:", DEADLINE),
+    _("a CANCEL is not shown", PROCESS + "deliver", "self.mailbox.put_event(item.event)", "pass", DEADLINE),
+    _("a value is lost", CORE + "task:judge", "if error is None and undisturbed:\n        return Exit(value), None", "if error is None and undisturbed:\n        return Exit(None), None", TABLE),
+    _("errors lose their kind", CORE + "errors:fresh", "kind = error.kind or ErrorKind.INTERNAL", "kind = ErrorKind.INTERNAL", CALL),
+    _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),
+    _("errors are shared", CORE + "errors:fresh", "return make_error(kind, error.message, retryable=error.retryable, details=error.details)", "return error", CALL),
+    _("exits remember the wrong order", CORE + "exits:ExitMemory.chain", "record.exit.cause", "found[0].exit.cause", CAUSES),
+    # names
+    _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),
+    _("an empty name is accepted", CORE + "names:vet_name", "if not name:", "if False:", NAMES),
+    _("unregister forgets half", NAME + "unregister", "del names[name]", "pass", NAMES),
+    _("release forgets half", NAME + "release", "del self.by_name[name]", "pass", NAMES),
+    _("anybody may unregister", CORE + "operations:unregister", "holder != caller.pid", "False", NAMES),
+    _("register names nobody in particular", NAME + "register", "self.by_name[name] = pid", "self.by_name.setdefault(name, pid)\n    self.by_name[name + '2'] = pid", NAMES),
+    # messages
+    _("mailboxes are stacks", MAILBOX + "put", "self._waiting.append(message)", "self._waiting.appendleft(message)", ORDER),
+    _("the inbox swallows topics", MAILBOX + "put", "channel = topics.get(message.topic)", "channel = None", TOPICS),
+    _("listen loses what waits", MAILBOX + "listen", "channel.extend(mine)", "pass", TOPICS),
+    _("inbox loses what waits", MAILBOX + "inbox", "self._inbox.extend(self._waiting)", "pass", ORDER),
+    _("each listen is a new channel", MAILBOX + "listen", "channel = self._topics.get(topic)", "channel = None", TOPICS),
+    _("a closed topic keeps its messages", MAILBOX + "forget", "del self._topics[channel.topic]", "pass", TOPICS),
+    _("events come before the process asks", MAILBOX + "events", "self._events.extend(self._waiting_events)", "pass", UPGRADE),
+    _("several values lose their tail", CORE + "message:payload_of", "list(values)", "list(values[:1])", VALUES),
+    _("no value is an empty list", CORE + "message:payload_of", "else None", "else []", VALUES),
+    _("reserved topics are open", CORE + "message:vet_topic", "if topic.startswith(RESERVED):", "if False:", REFUSED),
+    _("the lost message is not in the error", CORE + "operations:send", "error.undelivered = message", "pass", REFUSED),
+    _("unknown hosts are not noticed", CORE + "operations:alive", "host not in node.known_hosts", "False", REFUSED),
+    _("upgrades drop messages", CORE + "task:replace_code", "process.mailbox.put(item)", "pass", UPGRADE),
+    _("upgrades keep trap_links", CORE + "task:replace_code", "process.trap_links = False", "pass", UPGRADE),
+    _("upgrades mix up the order", MAILBOX + "drain", "messages.sort(key=lambda message: message.arrival)", "pass", UPGRADE),
+    # spawning and hosts
+    _("full hosts take one more", CORE + "host:Host.admit", "self.alive >= self.max_processes", "self.alive > self.max_processes", SPAWN),
+    _("stopping hosts accept", CORE + "host:Host.admit", "if self.state is not HostState.OPEN:", "if False:", STOP),
+    _("hosts stop without a word", CORE + "host:Host.request_stop", "self.node.request_cancel(process, control, deadline)", "process.force(terminated(control))", STOP),
+    _("first messages are lost", CORE + "spawn:launch", "node.post(None, process, message)", "pass", FIRST),
+    _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),
+    _("the name comes too late", CORE + "spawn:launch", "node.names.check_free(name)", "pass", SPAWN),
+    # requests, time, PIDs
+    _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.wake(", "(lambda answer: None)(", ASK),
+    _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.wake(", "(lambda answer: None)(", ASK),
+    _("cancelled timers fire", CORE + "clock:Timer.cancel", "self._action = None", "pass", TIMERS),
+    _("timers fire by age", CORE + "clock:Timer.__lt__", "(self.due, self.order) < (other.due, other.order)", "self.order < other.order", TIMERS),
+    _("PIDs come twice", NODE + "new_pid", "self._count += 1", "self._count = max(1, self._count ^ 1)", PIDS),
+    _("three parts make a PID", CORE + "pid:is_pid", 'and "|" not in right', "", PIDS),
+    _("minutes are hours", CORE + "duration:format_duration", "divmod(minutes, 60)", "divmod(minutes, 61)", DURATIONS),
+    _("signs are ignored", CORE + "duration:parse_duration", 'return -nanoseconds if sign == "-" else nanoseconds', "return nanoseconds", DURATIONS),
+    # supervisors
+    _("one restart too many", "supervision.intensity:IntensityWindow.add", "<= self.intensity", "<= self.intensity + 1", WINDOW),
+    _("old restarts count for ever", "supervision.intensity:IntensityWindow.add", "self.times[0] < oldest", "False", WINDOW),
+    _("significant children are ignored", DECIDE + "leave", "if not record.spec.significant:", "if True:", DECIDES),
+    _("one_for_all is one_for_one", DECIDE + "react", "if reach is Reach.ITSELF:", "if True:", DECIDES),
+    _("every end is restarted", DECIDE + "react", "if record.removed or not RESTARTS[record.spec.restart, event.exit_class]:", "if record.removed:", DECIDES),
+]  # fmt: skip
+
+
+def table() -> str:
+    """Who kills whom, as Markdown."""
+    lines = ["| mutant | changed function | killed by |", "|---|---|---|"]
+    for mutant in MUTANTS:
+        try:
+            found = killers(mutant)
+            killed = found[0] if found else "**nobody**"
+        except DoesNotApply:
+            killed = "(does not apply to this version)"
+        lines.append(f"| {mutant.name} | `{mutant.where.partition(':')[2]}` | {killed} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import property_tests.test_guarantees  # noqa: F401  lists the guarantees
+
+    print(table())
