@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import logging
 import os
 import re
 import shlex
@@ -97,8 +98,13 @@ def test_programs_print_what_the_page_shows(block: Block, output: Block | None) 
     """Each program of the documentation runs and prints what stands below it."""
     code = compile("\n" * block.line + block.text, str(ROOT / block.page), "exec")
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(code, {"__name__": "__main__"})
+    logger = logging.getLogger("trio_actors")
+    level = logger.level
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(code, {"__name__": "__main__"})
+    finally:
+        logger.setLevel(level)
     if output is not None:
         assert printed.getvalue() == output.text
 
