@@ -41,15 +41,16 @@ def check(
     Args:
         uncertain: ids that may exist although nothing is known about them.
     """
-    unique = {entry.id: entry for entry in reversed(list(entries))}
+    all_entries = list(entries)
+    unique = {entry.id: entry for entry in reversed(all_entries)}
     problems: list[Problem] = list(catalog.problems)
     definitions: dict[str, Definition] = {}
-    for entry in unique.values():
+    for entry in all_entries:  # of duplicates too: each has its own mistakes (I13)
         made = _define(entry, catalog)
-        if isinstance(made, Definition):
-            definitions[entry.id] = made
-        else:
+        if not isinstance(made, Definition):
             problems += made
+        elif unique[entry.id] is entry:
+            definitions[entry.id] = made
     for definition in definitions.values():
         problems += _check_references(definition, unique, catalog, uncertain)
     needs = {d.id: list(_needs(d, definitions, catalog)) for d in definitions.values()}

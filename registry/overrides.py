@@ -72,6 +72,7 @@ def apply_overrides(
 ) -> tuple[list[Entry], list[Problem]]:
     """The entries with the changes made; unknown entries and unreachable fields are problems."""
     result = {entry.id: entry for entry in entries}
+    changes: dict[str, Entry] = {}  # of duplicates each keeps its own mistakes
     problems: list[Problem] = []
     for override in overrides:
         entry = result.get(override.entry)
@@ -91,8 +92,8 @@ def apply_overrides(
         if isinstance(changed, Problem):
             problems.append(changed)
         else:
-            result[entry.id] = changed
-    return [result.get(entry.id, entry) for entry in entries], problems
+            result[entry.id] = changes[entry.id] = changed
+    return [changes.get(entry.id, entry) for entry in entries], problems
 
 
 def _form(option: str) -> str:

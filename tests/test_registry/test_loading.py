@@ -56,6 +56,24 @@ def test_six_kinds_of_error_are_six_lines(problems: Report) -> None:
     ]
 
 
+def test_each_of_two_duplicates_keeps_its_own_mistakes(problems: Report) -> None:
+    """I13, LD5: a duplicate id hides no other mistake."""
+    assert problems(
+        {
+            "a.yaml": HEAD
+            + "  - {name: x, kind: process.host, host: {worker: 1}}\n"
+            + "  - {name: x, kind: process.host, host: {max_processes: ten}}\n"
+        }
+    ) == [
+        "app/a.yaml:3:42: entry app:x: host.worker: expected workers or max_processes, "
+        'got "worker"; did you mean "workers"?',
+        'app/a.yaml:4:12: entry app:x: name: expected an id of its own, got "app:x" '
+        "again, first at app/a.yaml:3:12",
+        "app/a.yaml:4:57: entry app:x: host.max_processes: expected an integer of at "
+        'least 0, got "ten"',
+    ]
+
+
 def test_every_yaml_file_below_the_directory_is_read(write_app: Callable[..., object]) -> None:
     """I5, I6: names and depth mean nothing, directories that begin with a dot are skipped."""
     path = write_app(
