@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from trio_actors._core.process import Process
 
 
+class Tick(Message):
+    """A message of a timer; the timer can find it as long as it is unread."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Timers:
     """The timers of one process, by key. A cancelled one is never delivered late."""
 
@@ -25,7 +33,8 @@ class Timers:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._timers: dict[Hashable, Timer] = {}
-        self._sent: dict[Hashable, Message] = {}  # fired last, perhaps still unread
+        # Fired last and still unread: who has read a message lets it go.
+        self._sent: WeakValueDictionary[Hashable, Message] = WeakValueDictionary()
         self._made = 0
         process.on_exit(lambda exit: self.cancel_all())
 
@@ -37,26 +46,21 @@ class Timers:
             self._made += 1
             key = ("timer", self._made)
         self.cancel(key)
-
-        def fire() -> None:
-            process = self._process
-            if every is None:
-                del self._timers[key]
-                copy = message
-            else:
-                self._timers[key] = process.node.clock.at(rearm(), fire)
-                copy = Message(message.topic, message.sender, message.payload)
-            self._sent[key] = copy
-            process.node.post(CLOCK, process, copy)
-
-        def rearm() -> float:
-            nonlocal due
-            assert every is not None
-            due += every
-            return due
-
-        self._timers[key] = self._process.node.clock.at(due, fire)
+        self._set(due, message, key, every)
         return key
+
+    def _set(self, due: float, message: Message, key: Hashable, every: float | None) -> None:
+        fire = partial(self._fire, due, message, key, every)
+        self._timers[key] = self._process.node.clock.at(due, fire)
+
+    def _fire(self, due: float, message: Message, key: Hashable, every: float | None) -> None:
+        if every is None:
+            del self._timers[key]
+        else:
+            self._set(due + every, message, key, every)
+        tick = Tick(message.topic, message.sender, message.payload)
+        self._sent[key] = tick
+        self._process.node.post(CLOCK, self._process, tick)
 
     def cancel(self, key: Hashable) -> bool:
         """The timer sends nothing more, not even what it sent and nobody read; True if it ran."""
@@ -82,12 +86,13 @@ class Tasks:
     A child that fails ends the process with the child's error, as in a nursery.
     """
 
-    __slots__ = ("_empty", "_process", "_scopes")
+    __slots__ = ("_empty", "_failed", "_process", "_scopes")
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._scopes: dict[trio.CancelScope, None] = {}
-        self._empty: trio.Event | None = None
+        self._empty: trio.Event | None = None  # while the process waits for the last of them
+        self._failed: Exception | None = None  # the first that failed meanwhile
         process.on_exit(lambda exit: self.cancel())
 
     def start(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
@@ -108,6 +113,9 @@ class Tasks:
         except FATAL:
             raise
         except Exception as exc:
+            if self._empty is not None:
+                self._failed = self._failed or exc
+                return
             error = as_process_error(exc)
             failed = Forced(error.message, error.kind, Cause(CauseKind.RAISED))
             failed.use(fresh(error))
@@ -122,10 +130,13 @@ class Tasks:
         for scope in list(self._scopes):
             scope.cancel(reason="its process has ended")
 
-    async def finish(self) -> None:
-        """Cancels all and returns when they have unwound."""
+    async def finish(self) -> Exception | None:
+        """Cancels all and returns when they have unwound: the first exception of that, if any."""
         self.cancel()
         while self._scopes:
             self._empty = trio.Event()
             with trio.CancelScope(shield=True):
                 await self._empty.wait()
+        failed, self._failed = self._failed, None
+        self._empty = None
+        return failed

@@ -95,12 +95,17 @@ class TaskDrive(MailboxOnly):
                         value = await self.body.run(context)
                 except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
                     error = exc
-            end, outside = judge(process, value, error)
-            del error  # this frame is in its traceback: a cycle
+            # What it started unwinds before its end is judged: until then it is alive (TM3).
             if process.calls is not None:
                 await process.calls.finish()
             if process.tasks is not None:
-                await process.tasks.finish()
+                failed = await process.tasks.finish()
+                error = failed if error is None else error
+                del failed
+            end, outside = judge(process, value, error)
+            del error  # this frame is in its traceback: a cycle
+            if end is None and process.ended:  # given up meanwhile
+                break
             if end is None:
                 end = replace_code(process)
                 if end is None:
@@ -111,7 +116,7 @@ class TaskDrive(MailboxOnly):
         self.body = self.task = None
         if outside is not None and stops_the_host(process, outside):
             outside = None
-        if not process.ended:
+        if end is not None and not process.ended:
             process.node.end(process, end)
         if outside is not None:
             try:
