@@ -120,7 +120,7 @@ async def test_io_works_on_a_terminal_host_only(app_path: Path) -> None:
         ),
         (
             "kind: process.lua\n    source: return 1\n    modules: [time, jsn, a:b, process]\n",
-            ['app/a.yaml:6:21: entry app:x: modules[1]: expected ctx, errors',
+            ['app/a.yaml:6:21: entry app:x: modules[1]: expected contract, ctx, errors',
              "app/a.yaml:6:26: entry app:x: modules[2]: expected the name of a built-in module "
              '(libraries belong under imports), got "a:b"'],
         ),
