@@ -112,24 +112,33 @@ class Supervisor:
         self.children = [child for child in self.children if not child.goes]
         self.ended = why
 
+    def next_due(self) -> tuple[float, Child | None] | None:
+        """What this supervisor waits for first: when, and for which child (None: the group)."""
+        dues: list[tuple[float, Child | None]] = [
+            (child.due, child) for child in self.children if child.waiting and child.due is not None
+        ]
+        if self.group_due is not None:
+            dues.append((self.group_due, None))
+        return min(dues, key=lambda pair: pair[0], default=None)
+
+    def fire(self, child: Child | None) -> None:
+        """That time has come."""
+        if child is None:
+            self.group_due = None
+        else:
+            child.due = None
+        self.mailbox.append(("again", child))
+        self.run()
+
     def advance(self, seconds: float) -> None:
         """Let time pass; what becomes due on the way is handled at its time."""
         target = self.now + seconds
         while self.ended is None:
-            dues = [(c.due, c) for c in self.children if c.waiting and c.due is not None]
-            if self.group_due is not None:
-                dues.append((self.group_due, None))  # type: ignore[arg-type]
-            dues = [pair for pair in dues if pair[0] is not None and pair[0] <= target]
-            if not dues:
+            due = self.next_due()
+            if due is None or due[0] > target:
                 break
-            due, child = min(dues, key=lambda pair: pair[0] or 0.0)
-            self.now = max(self.now, due or 0.0)
-            if child is None:
-                self.group_due = None
-            else:
-                child.due = None
-            self.mailbox.append(("again", child))
-            self.run()
+            self.now = max(self.now, due[0])
+            self.fire(due[1])
         self.now = target
 
     # ---- exits -----------------------------------------------------------------------------------
