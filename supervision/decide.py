@@ -78,17 +78,17 @@ class _Turn:
     # ---- events ----------------------------------------------------------------------------------
 
     def take(self, event: Event) -> None:
-        match event:
-            case Started():
-                self.started(event)
-            case StartFailed():
-                self.start_failed(event)
+        match event:  # the most frequent ones first
             case Ended() | Lost():
                 self.ended(event)
-            case Stop():
-                self.shut_down(End(event.reason))
+            case Started():
+                self.started(event)
             case Boot() | Again():
                 self.state.backlog.append(event)
+            case StartFailed():
+                self.start_failed(event)
+            case Stop():
+                self.shut_down(End(event.reason))
             case StartChild() | TerminateChild() | RestartChild() | DeleteChild() | Update():
                 if self.state.phase in (Phase.STOPPING, Phase.ENDED):
                     self.plan.append(Refuse(event.token, administration.stopping()))

@@ -56,6 +56,11 @@ def reason_text(reason: Any) -> str:
     return "" if reason is None else str(reason)
 
 
+def wanted(kind: ReportKind) -> bool:
+    """Whether anybody would see such an event."""
+    return logger.isEnabledFor(LEVELS[kind])
+
+
 def report(record: Record, error: ProcessError | None = None, *, logged: bool = False) -> None:
     """Log one event.
 

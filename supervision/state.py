@@ -309,7 +309,7 @@ class ReportKind(StrEnum):
     ZOMBIE = "zombie"
 
 
-@frozen
+@define  # not frozen: three of them per restart, and a frozen one costs three times as much
 class Report:
     """One event of a child, as data (SU40).
 

@@ -22,14 +22,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Any, ClassVar, Final, TypedDict, Unpack
+from typing import Any, ClassVar, Final, TypedDict, Unpack, assert_never
 
 import trio
 from attrs import define, field, frozen
 
 from supervision import state as s
 from supervision.decide import decide
-from supervision.reports import Record, reason_text, report
+from supervision.reports import Record, reason_text, report, wanted
 from supervision.specs import SupervisorDefinition, SupervisorSpec, read_supervisor
 from supervision.state import SupervisorState
 from supervision.terms import ExitClass
@@ -324,23 +324,25 @@ class Runner:
 
     def act(self, action: s.Action) -> None:
         """Carry out one action."""
-        match action:
-            case s.Launch(key):
-                self.launch(key)
-            case s.Halt(key):
-                self.halt(key)
-            case s.Wake(at, key):
-                self.at(at, WAKE, key)
-            case s.Reply(token, value):
-                token.answer(value)
-            case s.Refuse(token, error):
-                token.refuse(error)
+        match action:  # the most frequent ones first
             case s.Report():
                 self.report(action)
+            case s.Launch():
+                self.launch(action.key)
+            case s.Halt():
+                self.halt(action.key)
+            case s.Wake():
+                self.at(action.at, WAKE, action.key)
+            case s.Reply():
+                action.token.answer(action.value)
+            case s.Refuse():
+                action.token.refuse(action.error)
             case s.Ready():
                 self.ctx.started()
             case s.End():
                 self.end = action
+            case _:
+                assert_never(action)
 
     def launch(self, key: int) -> None:
         """Start a child's process; what becomes of it arrives as an event."""
@@ -402,6 +404,8 @@ class Runner:
 
     def report(self, action: s.Report) -> None:
         """SU40."""
+        if not wanted(action.kind):
+            return
         exit = self.exits.get(action.key)
         reason = action.reason if action.kind is not s.ReportKind.STOPPED else None
         record = Record(
