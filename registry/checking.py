@@ -81,6 +81,9 @@ def _define(entry: Entry, catalog: Catalog) -> Definition | list[Problem]:
 
 
 def _model(entry: Entry, kind: Kind) -> Any:
+    read = getattr(kind, "read", None)
+    if read is not None:
+        return read(entry)
     free = getattr(kind, "free_data", False)
     return kind.model() if free else structure(entry.data, kind.model)
 
@@ -99,7 +102,7 @@ def _of_mistake(entry: Entry, mistake: Mistake, prefix: Path) -> Problem:
     if mistake.is_missing:
         at = entry.value_at(path[:-1])
     name = path[-1] if mistake.is_key and path else _quoted(mistake.got)
-    hint = nearest(name, mistake.choices)
+    hint = mistake.hint or nearest(name, mistake.choices)
     return Problem(at, entry.id, field_text(path), mistake.expected, mistake.got, hint)
 
 

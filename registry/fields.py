@@ -82,7 +82,7 @@ Seconds = Annotated[float, Duration()]
 SecondsOrDefault = Annotated[float, Duration(), ZeroIsDefault()]
 # One text or a list of texts.
 Texts = Annotated[tuple[str, ...], Described("a text or a list of texts")]
-ProcessRef = Annotated[str, Ref(("process.lua", "process.py"))]
+ProcessRef = Annotated[str, Ref(("process.lua", "process.py", "supervisor"))]
 HostRef = Annotated[str, Ref(("process.host", "terminal.host"))]
 FunctionRef = Annotated[str, Ref(("function.lua", "function.py"))]
 LibraryRef = Annotated[str, Ref(("library.lua",))]

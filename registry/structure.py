@@ -56,6 +56,8 @@ class Mistake:
     is_key: bool = False
     # A required field is not there, so the mapping around it is the place to show.
     is_missing: bool = False
+    # The nearest known name, when it is known already.
+    hint: str | None = None
 
 
 def structure(data: Mapping[str, Any], model: type[Any]) -> Any:

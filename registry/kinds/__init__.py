@@ -28,6 +28,7 @@ BUILTIN: Mapping[str, str] = {
     "security.token_store": "registry.kinds.stores:TOKEN_STORE",
     "store.memory": "registry.kinds.stores:STORE_MEMORY",
     "process.service": "registry.kinds.service:PROCESS_SERVICE",
+    "supervisor": "registry.kinds.supervisor:SUPERVISOR",
     "registry.entry": "registry.kind:REGISTRY_ENTRY",
 }
 
