@@ -249,10 +249,66 @@ class Registry:
         bus = bus_of(self.app.node)
         for op in ops:
             if op.entry.kind != "registry.entry":
-                data = {"id": op.id, "kind": op.entry.kind, "meta": op.entry.meta}
-                bus.announce(BusEvent(SYSTEM, op.kind, op.id, {**data, "data": op.entry.data}))
+                bus.announce(BusEvent(SYSTEM, op.kind, op.id, table(op.entry)))
         version = self.current_version()
         bus.announce(BusEvent(SYSTEM, "registry.commit", str(version), {"id": version.id}))
+
+    # -- as tables, for scripts (lua_bridge/modules/registry.py)
+
+    def table_of(self, id: str, version: int | None, caller: ProcessContext) -> dict[str, Any]:
+        """One entry, in force or at a version."""
+        if version is None:
+            return table(self.get(id, caller=caller))
+        return table(Snapshot(Version(version), self._seen(version, caller)).get(id))
+
+    def tables(
+        self, query: Mapping[str, Any], version: int | None, caller: ProcessContext
+    ) -> list[dict[str, Any]]:
+        """The entries that fit a filter, in force or at a version."""
+        state = self._seen(self.history.current if version is None else version, caller)
+        return [table(entry) for entry in find(state.values(), query)]
+
+    def _seen(self, version: int, caller: ProcessContext) -> State:
+        entries = self.history.state(version).items()
+        return {id: entry for id, entry in entries if self._may(caller, entry)}
+
+    def numbers(self) -> list[int]:
+        """All versions, ascending."""
+        return self.history.numbers()
+
+    def current_number(self) -> int:
+        """The version in force."""
+        return self.history.current
+
+    def delta_tables(self, old: int, new: int) -> list[dict[str, Any]]:
+        """The operations between two versions."""
+        ops = delta(self.history.state(old), self.history.state(new))
+        return [{"kind": str(op.kind), "entry": table(op.entry)} for op in ops]
+
+    def vet(self, kind: str, entry: Any) -> None:
+        """Refuse what can be no operation. Raises: ProcessInvalid."""
+        op_of({"kind": kind, "entry": entry})
+
+    async def apply_tables(self, ops: Iterable[Mapping[str, Any]], caller: ProcessContext) -> int:
+        """Apply operations given as tables; the number of the new version."""
+        return (await self.apply([op_of(op) for op in ops], caller=caller)).id
+
+    async def apply_number(self, number: int, caller: ProcessContext) -> None:
+        """Go to the state of a version."""
+        await self.apply_version(number, caller=caller)
+
+
+def op_of(value: Mapping[str, Any]) -> Op:
+    """An operation from `{kind, entry}`. Raises: ProcessInvalid."""
+    kind, entry = OpKind(value["kind"]), value["entry"]
+    if kind is OpKind.DELETE:
+        return Op(kind, Entry(str(entry["id"]), ""))
+    return Op(kind, entry_of(entry))
+
+
+def table(entry: Entry) -> dict[str, Any]:
+    """An entry as plain data."""
+    return {"id": entry.id, "kind": entry.kind, "meta": entry.meta, "data": entry.data}
 
 
 def refusal(problems: Iterable[Problem]) -> ProcessError:

@@ -125,15 +125,31 @@ from lua_bridge.modules import (  # noqa: E402
     contract,
     ctx,
     errors,
+    events,
     funcs,
     io,
     json,
     logger,
     math,
     os,
+    registry,
     security,
     time,
 )
 
-for _file in (contract, ctx, errors, funcs, io, json, logger, math, os, security, time):
+for _file in (
+    contract,
+    ctx,
+    errors,
+    events,
+    funcs,
+    io,
+    json,
+    logger,
+    math,
+    os,
+    registry,
+    security,
+    time,
+):
     MODULES[_file.MODULE.name] = _file.MODULE
