@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from schedules import RUNS, Held, under_schedules
 
 from trio_actors import (
+    Ask,
     Exit,
     Host,
     Node,
@@ -18,6 +20,8 @@ from trio_actors import (
     ProcessContext,
     ProcessError,
     ProcessUnavailable,
+    Server,
+    handles,
 )
 
 
@@ -349,3 +353,75 @@ async def test_host_stop_during_spawn(node: Node) -> None:
             assert len(spawned) == sum(ended.values()), seed
             assert (host.alive, node.processes) == (0, {}), seed
     assert refused == {"host is shutting down", "host is not running"}
+
+
+@attrs.frozen
+class Echo(Ask[int]):
+    """A question whose answer is its number."""
+
+    number: int
+    delay: float
+
+
+class Echoing(Server):
+    """Answers later, in whatever order the delays make."""
+
+    def init(self) -> None:
+        self.requests: dict[int, Any] = {}
+
+    @handles(Echo)
+    def echo(self, request: Echo) -> None:
+        if request.delay < 0:
+            self.defer()  # dropped: the caller is told
+            return
+        self.requests[request.number] = self.defer()
+        self.ctx.send_after(request.delay, "due", request.number)
+
+    @handles("due")
+    def due(self, message: Any) -> None:
+        self.requests.pop(message.payload).reply(message.payload)
+
+
+class TaskedEchoing(Echoing):
+    """The same with a task of its own."""
+
+    @handles("nothing")
+    async def nothing(self, message: Any) -> None:
+        """Makes it one."""
+
+
+@pytest.mark.parametrize("server", [Echoing, TaskedEchoing])
+async def test_ask_against_reply_timeout_and_end(host: Host, server: type[Server]) -> None:
+    """An ask ends in exactly one of reply, callee's end, timeout; late replies reach nobody."""
+    seen = set()
+
+    async def client(ctx: ProcessContext, pid: Pid, rng: random.Random, at: int) -> list[str]:
+        ends = []
+        for number in range(at, at + 4):
+            delay = rng.choice([-1.0, 0.0, 1.0, 1.0, 3.0])
+            try:
+                value = await ctx.ask(pid, Echo(number, delay), timeout=rng.choice([1, 2]))
+            except ProcessError as error:
+                ends.append(str(error.kind))
+            else:
+                assert value == number
+                ends.append("reply")
+        return ends
+
+    async def race(held: Held) -> None:
+        held.drop()
+        rng = held.rng
+        pid = host.spawn_soon(server)
+        clients = [host.spawn_soon(client, pid, rng, at) for at in (0, 10)]
+        await trio.sleep(rng.choice([0.0, 1.0, 2.0, 4.0]))
+        if rng.random() < 0.5:
+            host.node.terminate(pid)
+        for one in clients:
+            ends = (await host.node.wait(one)).unwrap()
+            assert len(ends) == 4
+            seen.update(ends)
+        assert pid not in host.node.processes or host.node.processes[pid].mailbox.depth() <= 8
+        await Play(host).clear()
+
+    await under_schedules(host.node, race, runs=RUNS // 4)
+    assert seen == {"reply", "Timeout", "Unavailable", "NotFound"}

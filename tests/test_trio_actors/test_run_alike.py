@@ -14,9 +14,12 @@ from trio_actors import (
     Host,
     ProcessContext,
     ProcessError,
+    ProcessInvalid,
     ProcessNotFound,
+    ProcessUnavailable,
     Server,
     handles,
+    open_node,
 )
 
 
@@ -200,3 +203,72 @@ async def test_unread_messages_survive_an_upgrade_alike(host: Host, way: Any) ->
 
     pid = await host.spawn(before)
     assert text(await host.node.wait(pid)) == "value"
+
+
+async def test_fatal_exception_leaves_the_host_alike(
+    way: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    """E38, PH7, SU9: it propagates through the host; the others are asked to stop."""
+
+    async def fatal(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        raise SystemExit(3)
+
+    class Fatal(way if isinstance(way, type) else Plain):  # type: ignore[misc]
+        @handles("fail")
+        def fail(self, message: Any) -> None:
+            raise SystemExit(3)
+
+    ends: list[str] = []
+    with pytest.raises(SystemExit) as caught:
+        async with open_node() as node, node.open_host("app:main") as host:
+            pid = await host.spawn(Fatal if isinstance(way, type) else fatal)
+            for other in (Plain, Tasked, function):
+                living = node.processes[await host.spawn(other)]
+                living.on_exit(lambda end: ends.append(text(end)))
+            await trio.testing.wait_all_tasks_blocked()
+            node.send(pid, "fail", ())
+            await trio.sleep_forever()
+    assert (caught.value.code, ends) == (3, ["value"] * 3)
+
+
+async def test_any_exception_is_told_and_logged_alike(
+    host: Host, way: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """E30, PY12: `<Type>: <text>` for the others, one traceback in the log."""
+
+    async def raises(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        raise KeyError("k")
+
+    class Raising(way if isinstance(way, type) else Plain):  # type: ignore[misc]
+        @handles("fail")
+        def fail(self, message: Any) -> None:
+            raise KeyError("k")
+
+    pid = await host.spawn(Raising if isinstance(way, type) else raises)
+    host.node.send(pid, "fail", ())
+    assert text(await host.node.wait(pid)) == "KeyError: 'k'"
+    assert [(r.levelname, r.exc_info is not None) for r in caplog.records] == [("ERROR", True)]
+
+
+async def test_limit_of_the_host_counts_alike(host: Host, way: Any) -> None:
+    """W8, V4: a place is taken by the spawn and free at the end."""
+    async with host.node.open_host("app:small", max_processes=1, drain=0) as small:
+        for _ in range(3):
+            pid = await small.spawn(way)
+            with pytest.raises(ProcessUnavailable):
+                small.spawn_soon(way)
+            host.node.terminate(pid)
+            await host.node.wait(pid)
+
+
+async def test_context_is_void_after_the_end_alike(host: Host, way: Any) -> None:
+    """PY14: whoever kept the context of an ended process gets `no process context`."""
+    pid = await host.spawn(way)
+    ctx = host.node.processes[pid].context
+    assert ctx is not None
+    host.node.terminate(pid)
+    await host.node.wait(pid)
+    with pytest.raises(ProcessInvalid, match=r"^no process context$"):
+        ctx.send(pid, "t")
