@@ -38,6 +38,7 @@ from .terminal import Terminal
 
 STOP_LIMIT = 30.0  # seconds (I3)
 HOST_DRAIN = 10.0  # seconds (Z3)
+INNER_HOST = "node:edges"
 LUA_HOST = "node:functions"  # the Lua states of functions are there, and no process
 
 
@@ -129,6 +130,12 @@ class App:
         if LUA_HOST not in self.node.hosts:
             await self.open_host(LUA_HOST)
         return self.node.hosts[LUA_HOST]
+
+    async def inner_host(self) -> Host:
+        """The host of the framework's own processes (consumers, jobs), opened when needed."""
+        if INNER_HOST not in self.node.hosts:
+            await self.open_host(INNER_HOST)
+        return self.node.hosts[INNER_HOST]
 
     async def close_host(self, id: str, drain: float | None = None) -> None:
         """Stop a host in order (Z3) and return when nothing of it is left."""

@@ -29,6 +29,9 @@ BUILTIN: Mapping[str, str] = {
     "store.memory": "registry.kinds.stores:STORE_MEMORY",
     "process.service": "registry.kinds.service:PROCESS_SERVICE",
     "supervisor": "registry.kinds.supervisor:SUPERVISOR",
+    "queue.queue": "registry.kinds.queues:QUEUE",
+    "queue.consumer": "registry.kinds.queues:CONSUMER",
+    "schedule.job": "registry.kinds.schedules:JOB",
     "registry.entry": "registry.kind:REGISTRY_ENTRY",
 }
 

@@ -20,7 +20,7 @@ from .security import actor_and_scope
 if TYPE_CHECKING:
     from ..app import App
 
-KIND = "process.service"
+SERVICES = ("process.service", "queue.consumer", "schedule.job")
 RUNS = (ServiceState.STARTING, ServiceState.RUNNING, ServiceState.FAILED)
 
 
@@ -38,20 +38,31 @@ class ProcessService:
 
 
 def service_spec(app: App, definition: Definition) -> ServiceSpec:
-    """What the supervision of a service needs to know.
+    """What the supervision of a `process.service` needs to know."""
+    model: ProcessService = definition.model
+    return lifecycle_spec(app, definition, model.lifecycle, model.process, model.host, model.input)
+
+
+def lifecycle_spec(
+    app: App,
+    definition: Definition,
+    lifecycle: Lifecycle,
+    process: Any,
+    host: str,
+    input: tuple[Any, ...] = (),
+) -> ServiceSpec:
+    """What the supervision of anything with a lifecycle needs to know.
 
     Only other services are waited for: everything else that it needs was created before it.
     """
-    model: ProcessService = definition.model
-    lifecycle = model.lifecycle
     restart = lifecycle.restart
     actor, scope = actor_and_scope(app, lifecycle.security, definition.entry.namespace)
-    services = {id for id, d in app.all_definitions().items() if d.kind == KIND}
+    services = {id for id, d in app.all_definitions().items() if d.kind in SERVICES}
     return ServiceSpec(
         id=definition.id,
-        process=model.process,
-        host=model.host,
-        input=model.input,
+        process=process,
+        host=host,
+        input=input,
         auto_start=lifecycle.auto_start,
         start_timeout=lifecycle.start_timeout,
         stop_timeout=lifecycle.stop_timeout,

@@ -50,7 +50,7 @@ async def test_a_tree_is_the_process_of_a_service(write_app: WriteApp) -> None:
             while {child.id: child.pid for child in tree.which_children()} == before or any(
                 child.state != "running" for child in tree.which_children()
             ):
-                await trio.sleep(0.001)
+                await trio.testing.wait_all_tasks_blocked()
         after = {child.id: child.pid for child in tree.which_children()}
         assert after.keys() == before.keys()
         assert not set(after.values()) & set(before.values())

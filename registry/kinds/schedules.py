@@ -1,0 +1,132 @@
+"""`schedule.job`: a function called at intervals or by a cron expression (extra `schedule`).
+
+Rules: SJ1 (no drift; five fields in a time zone), SJ2-SJ4, section 13 (fields).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+import attrs
+import trio
+from cronsim import CronSim, CronSimError
+
+from trio_actors import ProcessContext, ProcessError
+from trio_actors.fields import shown
+
+from ..fields import FunctionRef, Seconds, Text, setting
+from ..kind import Definition, Definitions, Finding
+from .lifecycle import Lifecycle
+from .queues import RunningKind
+
+if TYPE_CHECKING:
+    from ..app import App
+
+log = logging.getLogger("trio_actors.schedules")
+
+
+@attrs.frozen(slots=True)
+class Job:
+    """When a function is called, and how."""
+
+    func: FunctionRef = setting("what is called")
+    cron: Text | None = setting("minute hour day month weekday", default=None)
+    interval: Seconds | None = setting("time between two runs", default=None)
+    input: tuple[Any, ...] = setting("arguments", default=())
+    timezone: Text = setting("time zone of `cron`", default="UTC")
+    overlap: Literal["skip", "parallel"] = setting(
+        "what happens when a run is due while one is active", default="skip"
+    )
+    options: dict[str, Any] = setting("call options", factory=dict)
+    lifecycle: Lifecycle = setting("when the schedule runs", factory=Lifecycle)
+
+
+def due_times(job: Job, start: float) -> Iterator[float]:
+    """The moments of the runs after `start`, in seconds of the wall clock. Endless."""
+    if job.interval is not None:
+        number = 1
+        while True:
+            yield start + number * job.interval
+            number += 1
+    assert job.cron is not None
+    begin = datetime.fromtimestamp(start, UTC).astimezone(ZoneInfo(job.timezone))
+    for moment in CronSim(job.cron, begin):
+        yield moment.timestamp()
+
+
+async def run_job(ctx: ProcessContext, job: Job) -> None:
+    """Call the function at every due time until CANCEL comes: a process's main."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_runs, ctx, job)
+        await ctx.events.receive()
+        nursery.cancel_scope.cancel()  # SJ4: a running call is cancelled
+
+
+async def _runs(ctx: ProcessContext, job: Job) -> None:
+    active = 0
+
+    async def once() -> None:
+        nonlocal active
+        active += 1
+        try:
+            await ctx.node.functions.call_from(ctx, job.func, job.input, job.options)
+        except ProcessError as error:
+            fields = {"job": ctx.id, "kind": str(error.kind)}
+            log.error("job %s failed: %s", ctx.id, error, extra=fields)
+        finally:
+            active -= 1
+
+    node = ctx.node
+    async with trio.open_nursery() as nursery:
+        for due in due_times(job, node.wall_time()):
+            late = node.wall_time() - due
+            if late > 1:
+                continue  # SJ3: missed times are not made up
+            await trio.sleep(max(0.0, -late))
+            if active and job.overlap == "skip":
+                log.warning("job %s skipped: still running", ctx.id, extra={"job": ctx.id})
+                continue
+            nursery.start_soon(once)
+
+
+class JobKind(RunningKind):
+    """`schedule.job`."""
+
+    model = Job
+    doc = "A function called at intervals or by a cron expression (extra `schedule`)."
+
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """One of cron and interval, a cron expression, a time zone."""
+        yield from super().findings(definition, others)
+        job: Job = definition.model
+        if (job.cron is None) == (job.interval is None):
+            got = "neither" if job.cron is None else "both"
+            yield Finding((), "exactly one of cron and interval", got)
+        if job.interval is not None and job.interval <= 0:
+            yield Finding(("interval",), "a duration above 0", "0")
+        if job.cron is not None:
+            try:
+                CronSim(job.cron, datetime(2024, 1, 1, tzinfo=UTC))
+            except CronSimError as error:
+                expected = "five fields: minute hour day month weekday"
+                yield Finding(("cron",), expected, f"{shown(job.cron)} ({error})")
+        try:
+            ZoneInfo(job.timezone)
+        except (KeyError, ValueError, OSError):
+            yield Finding(("timezone",), "the name of a time zone", shown(job.timezone))
+
+    def main_of(self, app: App, definition: Definition) -> Callable[..., Any]:
+        """Wait, call."""
+        job: Job = definition.model
+
+        async def main(ctx: ProcessContext) -> None:
+            await run_job(ctx, job)
+
+        return main
+
+
+JOB = JobKind()

@@ -1,0 +1,260 @@
+"""Queues and schedules: QU1-QU9, SJ1-SJ4, FZ31, FZ34."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from registry import App, open_app
+from registry.kinds.schedules import Job, due_times
+from trio_actors import ProcessInvalid, ProcessNotFound
+from trio_actors.queues import Queues, queues_of
+
+WriteApp = Callable[..., Path]
+
+MAIN = """\
+namespace: app
+entries:
+  - {name: mail, kind: queue.queue, max_attempts: 2, dead_letter: dead, max_length: 3}
+  - {name: dead, kind: queue.queue}
+  - name: consumer
+    kind: queue.consumer
+    queue: mail
+    func: handle
+    concurrency: 2
+    lifecycle: {auto_start: true}
+  - {name: handle, kind: function.py, source: "code_of_queues:handle"}
+  - {name: lua_queue, kind: queue.queue}
+  - name: lua_consumer
+    kind: queue.consumer
+    queue: lua_queue
+    func: lua_handle
+    lifecycle: {auto_start: true}
+  - name: lua_handle
+    kind: function.lua
+    method: main
+    modules: [queue]
+    source: |
+      local queue = require("queue")
+      return {main = function(body)
+        local m = queue.message()
+        queue.publish("app:dead", {body = body, header = m:header("h"), attempt = m:attempt(),
+          count = queue.info("app:lua_queue").in_flight})
+        m:ack()
+        local ok, err = m:ack()
+        queue.publish("app:dead", {again = err:message()})
+        return false
+      end}
+  - name: every
+    kind: schedule.job
+    func: tick
+    interval: 10s
+    input: [x]
+    lifecycle: {auto_start: true}
+  - {name: tick, kind: function.py, source: "code_of_queues:tick"}
+"""
+CODE = """\
+import trio
+from trio_actors import ProcessError, current, queues
+
+SEEN = []
+
+async def handle(body):
+    message = queues.message()
+    actor = getattr(current().actor, "id", None)
+    SEEN.append((body["n"], message.attempt(), actor, message.header("h")))
+    if body["n"] == "false":
+        return False
+    if body["n"] == "fails":
+        raise ProcessError("no", retryable=False)
+    if body["n"] == "slow":
+        await trio.sleep(3600)
+    if body["n"] == "nack":
+        message.nack()
+
+async def tick(x):
+    SEEN.append((x, trio.current_time()))
+    await trio.sleep(15)
+"""
+
+
+@pytest.fixture
+def path(write_app: WriteApp) -> Path:
+    """An application with queues, consumers and a job."""
+    return write_app({"a.yaml": MAIN, "code_of_queues.py": CODE})
+
+
+OPEN = {"app:consumer:lifecycle.security": None, "app:every:lifecycle.auto_start": False}
+
+
+def seen() -> list[Any]:
+    """What the application's functions noted."""
+    import code_of_queues as code  # type: ignore[import-not-found]
+
+    found: list[Any] = code.SEEN
+    return found
+
+
+async def settled(app: App, queue: str = "app:mail") -> None:
+    """Wait until a queue is empty and nothing of it is being handled."""
+    with trio.fail_after(5):
+        while queues_of(app.node).info(queue).message_count:
+            await trio.testing.wait_all_tasks_blocked()
+
+
+def contents(app: App, queue: str) -> list[tuple[Any, dict[str, Any]]]:
+    """Bodies and headers of what waits in a queue."""
+    return [(le.body, dict(le.headers)) for le in queues_of(app.node).find(queue)._ready]
+
+
+async def test_messages_are_handled_and_given_up(path: Path) -> None:
+    """QU3-QU6, FZ31: success acks; false, failure and nack come again, then the dead letters."""
+    security = {"actor": {"id": "postman"}}
+    async with open_app(
+        path, overrides={**OPEN, "app:consumer:lifecycle.security": security}
+    ) as app:
+        queues = queues_of(app.node)
+        for n in ("fine", "false", "fails", "nack"):
+            await queues.publish("app:mail", {"n": n}, {"h": n})
+            await settled(app)
+        assert seen() == [
+            ("fine", 1, "postman", "fine"),
+            ("false", 1, "postman", "false"), ("false", 2, "postman", "false"),
+            ("fails", 1, "postman", "fails"), ("fails", 2, "postman", "fails"),
+            ("nack", 1, "postman", "nack"), ("nack", 2, "postman", "nack"),
+        ]  # fmt: skip
+        marks = {"x-attempts": 2, "x-queue": "app:mail"}
+        assert contents(app, "app:dead") == [
+            ({"n": "false"}, {"h": "false", "x-error": "the handler returned false", **marks}),
+            ({"n": "fails"}, {"h": "fails", "x-error": "no", **marks}),
+            ({"n": "nack"}, {"h": "nack", "x-error": "", **marks}),
+        ]
+
+
+async def test_a_stopped_consumer_gives_its_messages_back(path: Path) -> None:
+    """QU8: running handlers are cancelled, their messages return and no attempt counts."""
+    async with open_app(path, overrides={**OPEN, "app:consumer:lifecycle.security": None}) as app:
+        queues = queues_of(app.node)
+        await queues.publish("app:mail", {"n": 1})
+        await settled(app)
+        queue = queues.find("app:mail")
+        await queues.publish("app:mail", {"n": "slow"})
+        await trio.testing.wait_all_tasks_blocked()
+        assert queue.info().in_flight == 1
+        await app.supervisor.stop(["app:consumer"])
+        assert (queue.info().ready, queue._ready[0].attempts) == (1, 0)
+
+
+async def test_a_full_queue_blocks_the_publisher(autojump_clock: trio.testing.MockClock) -> None:
+    """QU2: until there is room, cancellably; the body is copied when it is published (QU1)."""
+    from trio_actors import open_node
+    from trio_actors.queues import MemoryQueue
+
+    async with open_node() as node:
+        queues = Queues(node)
+        queue = queues.by_id["a:q"] = MemoryQueue(queues, "a:q", max_length=1)
+        body = {"list": [1]}
+        await queues.publish("a:q", body)
+        body["list"].append(2)
+        with trio.move_on_after(1) as scope:
+            await queues.publish("a:q", "second")
+        assert scope.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(queues.publish, "a:q", "third")
+            await trio.testing.wait_all_tasks_blocked()
+            first = await queue.take()
+        second = await queue.take()
+        assert (first.body, second.body) == ({"list": [1]}, "third")
+        first.ack()
+        with pytest.raises(ProcessInvalid, match=r"queue\.Message already settled"):
+            first.nack()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (("", 1), ProcessInvalid, "queue ID required"),
+        (("a:no", None), ProcessInvalid, "message data required"),
+        (("a:no", {}), ProcessInvalid, "message data required"),
+        (("a:no", 1, {"h": []}), ProcessInvalid, "header h"),
+        (("a:no", 1), ProcessNotFound, "queue not found: a:no"),
+    ],
+)
+async def test_wrong_publishing_is_refused(
+    arguments: tuple[Any, ...], error: type[Exception], text: str
+) -> None:
+    """QU1: id, data, headers, then the queue."""
+    from trio_actors import open_node
+
+    async with open_node() as node:
+        with pytest.raises(error, match=text):
+            await Queues(node).publish(*arguments)
+
+
+async def test_lua_handlers_settle_their_message(path: Path) -> None:
+    """QU7: the message belongs to the call; an explicit settle decides, a second one is INVALID."""
+    async with open_app(path, overrides=OPEN) as app:
+        await queues_of(app.node).publish("app:lua_queue", "text", {"h": 7})
+        with trio.fail_after(5):
+            while len(contents(app, "app:dead")) < 2:
+                await trio.testing.wait_all_tasks_blocked()
+        assert [body for body, _ in contents(app, "app:dead")] == [
+            {"body": "text", "header": 7, "attempt": 1, "count": 1},
+            {"again": "queue.Message already settled"},
+        ]
+
+
+async def test_a_job_that_is_still_running_is_skipped(
+    path: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SJ1, SJ3, FZ34: interval 10s and runs of 15 s start at 10, 30 and 50 s."""
+    overrides = {"app:consumer:lifecycle.security": None}
+    async with open_app(path, overrides=overrides) as app:
+        app.node.wall_time = trio.current_time  # before the job looks at it
+        with caplog.at_level(logging.WARNING, "trio_actors.schedules"):
+            await trio.sleep(59)
+        assert [(x, round(at)) for x, at in seen()] == [("x", 10), ("x", 30), ("x", 50)]
+        assert "skipped" in caplog.text
+
+
+def test_cron_follows_its_time_zone() -> None:
+    """SJ1: five fields, in the zone of the job, over the change of daylight saving time."""
+    start = datetime(2026, 3, 28, 12, 0, tzinfo=UTC).timestamp()
+    times = due_times(Job("a:f", cron="30 8 * * 1-5", timezone="Europe/Berlin"), start)
+    found = [datetime.fromtimestamp(next(times), UTC).isoformat() for _ in range(2)]
+    assert found == ["2026-03-30T06:30:00+00:00", "2026-03-31T06:30:00+00:00"]
+    winter = due_times(Job("a:f", cron="0 0 1 * *"), datetime(2026, 1, 5, tzinfo=UTC).timestamp())
+    year = [datetime.fromtimestamp(next(winter), UTC).month for _ in range(12)]
+    assert year == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ("kind: schedule.job, func: tick",
+         "expected exactly one of cron and interval, got neither"),
+        ("kind: schedule.job, func: tick, interval: 1s, cron: '* * * * *'",
+         "expected exactly one of cron and interval, got both"),
+        ("kind: schedule.job, func: tick, cron: '* * * *'", "cron: expected five fields"),
+        ("kind: schedule.job, func: tick, interval: 1s, timezone: Nowhere/Land",
+         "timezone: expected the name of a time zone"),
+        ("kind: schedule.job, func: tick, interval: 1s, overlap: skp",
+         'overlap: expected skip or parallel, got "skp"; did you mean "skip"?'),
+        ("kind: queue.consumer, queue: tick, func: mail",
+         "queue: expected the id of a queue.queue"),
+        ("kind: queue.consumer, queue: mail, func: tick, concurrency: 0",
+         "concurrency: expected an integer from 1 to 1000, got 0"),
+        ("kind: queue.queue, driver: rabbit", 'driver: expected memory, got "rabbit"'),
+    ],
+)  # fmt: skip
+def test_wrong_entries_are_load_errors(
+    entry: str, line: str, problems: Callable[..., list[str]]
+) -> None:
+    """Section 13: fields and their values."""
+    text = f"{MAIN}  - {{name: wrong, {entry}}}\n"
+    found = problems({"a.yaml": text, "code_of_queues.py": CODE})
+    assert any(f"entry app:wrong: {line}" in one for one in found)
