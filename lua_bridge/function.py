@@ -14,12 +14,15 @@ import attrs
 from lua_bridge.codec import encode
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.process import Carried, LuaBody, LuaTarget
-from lua_bridge.runner import Shard, runner_of
+from lua_bridge.runner import SECONDS, STEPS, Shard, runner_of
 from lua_bridge.script import Script
 from trio_actors import Host
+from trio_actors._core.current import Stepping, running
 from trio_actors.functions import FrameContext
 
 __all__ = ["LuaCallee"]
+
+NOBODY = Stepping()  # no process is being stepped: `current()` gives none
 
 
 @attrs.define(slots=True, eq=False)
@@ -65,6 +68,22 @@ class LuaCallee:
         body = LuaBody(shard, shard.prepare_call(payload.id, self._target, flat), self._target)
         try:
             frame.adopt(body)
-            return await body.run(frame)
+            if frame.node.gate is None:
+                self._step_now(shard, body)
+            if body.end is None:
+                return await body.run(frame)
+            return body.end.unwrap()
         finally:
             body.stop()
+
+    def _step_now(self, shard: Shard, body: LuaBody) -> None:
+        """The first steps in the caller's own turn: a call that never waits needs no other task.
+
+        The turn may carry out what other scripts of this state asked for, so it runs as nobody.
+        """
+        token = running.set(NOBODY)
+        try:
+            shard.state.begin(body.idx)
+            shard.turn(STEPS, SECONDS)
+        finally:
+            running.reset(token)
