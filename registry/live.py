@@ -14,7 +14,7 @@ import attrs
 from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
 from trio_actors._core.inherited import permitted
 from trio_actors.events import BusEvent, bus_of
-from trio_actors.functions.permission import inherited_of, require
+from trio_actors.permission import inherited_of, require
 
 from .changes import Op, OpKind, State, apply, delta
 from .checking import check

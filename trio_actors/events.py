@@ -20,7 +20,7 @@ import trio
 
 from trio_actors._core.current import current
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors.functions.permission import require
+from trio_actors.permission import require
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -14,7 +14,7 @@ from lua_bridge.modules import LuaModule, Values
 from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
 from trio_actors._core.inherited import Inherited, copy_values, extend
 from trio_actors.functions import Functions, Future
-from trio_actors.functions.permission import inherited_of, require
+from trio_actors.permission import inherited_of, require
 from trio_actors.security import Actor, Scope
 
 SECURITY = "funcs.security"

@@ -10,7 +10,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors._core.inherited import extend
+from trio_actors._core.inherited import Inherited, extend
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import VETTED, Message, payload_of, vet_topic
 from trio_actors._core.pid import Pid
@@ -101,6 +101,11 @@ class ProcessContext(ProcessTools):
     def actor(self) -> Any:
         """The security actor, or None."""
         return self.process.inherited.actor
+
+    @property
+    def inherited(self) -> Inherited:
+        """Context values, actor and scope, as they are handed down (W5)."""
+        return self.process.inherited
 
     @property
     def scope(self) -> Any:

@@ -24,7 +24,7 @@ from trio_actors.functions.contract_model import (
     Method,
     parse_query,
 )
-from trio_actors.functions.permission import inherited_of, require
+from trio_actors.permission import inherited_of, require
 from trio_actors.schemas import Violation, shown_pointer
 from trio_actors.security.actor import Actor
 from trio_actors.security.policy import Scope
@@ -146,9 +146,7 @@ class Contracts:
     ) -> Any:
         """One method call; the order of its checks is that of CT14."""
         inherited = self._checked(caller, bound, method, args, wrapper, lua=lua)
-        value = await self.functions.call_from(
-            caller, function, args, wrapper.options, inherited=inherited, permission=False
-        )
+        value = await self.functions.dispatch(caller, function, args, wrapper.options, inherited)
         return self._checked_result(bound, method, value, lua=lua)
 
     def start(
@@ -166,8 +164,8 @@ class Contracts:
         inherited = self._checked(caller, bound, method, args, wrapper, lua=lua)
 
         async def work() -> Any:
-            value = await self.functions.call_from(
-                caller, function, args, wrapper.options, inherited=inherited, permission=False
+            value = await self.functions.dispatch(
+                caller, function, args, wrapper.options, inherited
             )
             return self._checked_result(bound, method, value, lua=lua)
 

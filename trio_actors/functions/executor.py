@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trio_actors._core.current import current_or_none
 from trio_actors._core.inherited import Inherited, copy_values, extend
-from trio_actors.functions.permission import inherited_of, require
+from trio_actors.permission import inherited_of, require
 from trio_actors.security.actor import Actor
 from trio_actors.security.policy import Scope
 

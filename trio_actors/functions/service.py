@@ -33,10 +33,10 @@ from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, FrameTarget, b
 from trio_actors.functions.future import Future
 from trio_actors.functions.ids import check_function_id
 from trio_actors.functions.options import CallOptions, parse_options
-from trio_actors.functions.permission import inherited_of, require
 from trio_actors.functions.pool import Pool, Request
 from trio_actors.functions.pool_config import PoolConfig, parse_pool
 from trio_actors.functions.pool_core import PoolStatistics
+from trio_actors.permission import inherited_of, require
 from trio_actors.security.guard import PolicyGuard
 from trio_actors.security.service import Security
 
@@ -224,6 +224,17 @@ class Functions:
         return await self._dispatch(
             caller, self._entries.get(id), id, args, options, inherited, baggage
         )
+
+    def dispatch(
+        self,
+        caller: ProcessContext | None,
+        id: str,
+        args: tuple[Any, ...],
+        options: Mapping[str, Any] | None,
+        inherited: Inherited,
+    ) -> Coroutine[Any, Any, Any]:
+        """`call_from` without its checkpoint and its permission: for what has done both."""
+        return self._dispatch(caller, self._entries.get(id), id, args, options, inherited, None)
 
     def start_from(
         self,

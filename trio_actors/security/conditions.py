@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -37,27 +38,31 @@ class Check:
     meta: Mapping[str, Any]
 
 
-def field_value(check: Check, path: str) -> Any:
-    """The value at a field path, or MISSING. Rule: SE11."""
+def getter(path: str) -> Callable[[Check], Any]:
+    """What gives the value at a field path, or MISSING; made once per condition. Rule: SE11."""
     match path:
         case "action":
-            return check.action
+            return lambda check: check.action
         case "resource":
-            return check.resource
+            return lambda check: check.resource
         case "actor.id":
-            return check.actor.id
-    if path.startswith("actor.meta."):
-        return _descend(check.actor.meta, path[len("actor.meta.") :])
-    if path.startswith("meta."):
-        return _descend(check.meta, path[len("meta.") :])
-    return check.meta.get(path, MISSING)
+            return lambda check: check.actor.id
+    for prefix, actor in (("actor.meta.", True), ("meta.", False)):
+        if path.startswith(prefix):
+            keys = tuple(path[len(prefix) :].split("."))
+            if actor:
+                return lambda check: _descend(check.actor.meta, keys)
+            return lambda check: _descend(check.meta, keys)
+    return lambda check: check.meta.get(path, MISSING)
 
 
-def _descend(value: Any, path: str) -> Any:
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+def _descend(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        if not isinstance(value, (MappingProxyType, dict, Mapping)):
             return MISSING
-        value = value[key]
+        value = value.get(key)
+        if value is None:
+            return MISSING
     return value
 
 
@@ -65,7 +70,7 @@ def as_number(value: object) -> float | None:
     """The number that a value is or spells, else None."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return value
     if isinstance(value, str) and re.fullmatch(
         r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value, re.ASCII
@@ -149,14 +154,24 @@ class Condition:
     operator: str
     value: Any = None
     value_from: str | None = None
+    _left: Callable[[Check], Any] = attrs.field(init=False, eq=False, repr=False)
+    _right: Callable[[Check], Any] | None = attrs.field(init=False, eq=False, repr=False)
+
+    @_left.default
+    def _left_default(self) -> Callable[[Check], Any]:
+        return getter(self.field)
+
+    @_right.default
+    def _right_default(self) -> Callable[[Check], Any] | None:
+        return None if self.value_from is None else getter(self.value_from)
 
     def holds(self, check: Check) -> bool:
         """Whether it holds. Raises: ConditionError."""
-        left = field_value(check, self.field)
+        left = self._left(check)
+        right = self.value if self._right is None else self._right(check)
         if self.operator in EXISTENCE:
-            wanted = self.value if self.value_from is None else field_value(check, self.value_from)
+            wanted = right
             return ((left is not MISSING) == EXISTENCE[self.operator]) is (wanted is True)
-        right = self.value if self.value_from is None else field_value(check, self.value_from)
         if left is MISSING or right is MISSING:
             return False
         return OPERATORS[self.operator](left, right)

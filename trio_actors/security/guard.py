@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trio_actors._core.current import current_or_none
+from trio_actors.permission import inherited_of
 from trio_actors.security.actor import Actor
 from trio_actors.security.conditions import Check
 from trio_actors.security.policy import NO_META, Decision, Scope, Verdict
@@ -42,8 +43,6 @@ def explain(action: str, resource: str, meta: Mapping[str, Any] | None = None) -
 
     A check of a module permits more: with actor or scope missing it permits, unless strict (SE5).
     """
-    from trio_actors.functions.permission import inherited_of  # functions import this package
-
     caller = current_or_none()
     inherited = inherited_of(caller)
     actor, scope = inherited.actor, inherited.scope

@@ -25,6 +25,7 @@ __all__ = ["Decision", "Policy", "PolicyStep", "Scope", "Verdict", "parse_policy
 
 logger = logging.getLogger("trio_actors.security")
 
+ACTIONS = 256  # that a scope remembers the matching policies of
 NO_META: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -78,6 +79,10 @@ class Policy:
         """What this policy says; an error says deny and is logged. Rules: SE2, SE3."""
         if not (self.actions.matches(check.action) and self.resources.matches(check.resource)):
             return Verdict.UNDEFINED
+        return self.judge(check)
+
+    def judge(self, check: Check) -> Verdict:
+        """The verdict on a check whose action and resource match."""
         if not self.conditions and self.expression is None:
             return self.effect
         try:
@@ -127,6 +132,10 @@ class Scope:
     """An immutable set of policies by id; adding the same id replaces. Rule: SE1."""
 
     _policies: Mapping[str, Policy] = attrs.field(default=(), converter=_by_id)
+    # Only a memory: what `_speaking` found for an action.
+    _by_action: dict[str, list[tuple[frozenset[str], tuple[str, ...], Policy]]] = attrs.field(
+        init=False, factory=dict, repr=False
+    )
 
     def with_(self, policy: Policy) -> Scope:
         """A scope with this policy too."""
@@ -149,16 +158,31 @@ class Scope:
     def decide(self, check: Check) -> Verdict:
         """Deny if any policy denies, else allow if any allows, else undefined. Rule: SE4."""
         answer = Verdict.UNDEFINED
-        action, resource = check.action, check.resource
-        for policy in self._policies.values():
-            # The test of Policy.verdict once more, inline: most policies are silent on most checks.
-            if policy.actions.matches(action) and policy.resources.matches(resource):
-                verdict = policy.verdict(check)
+        speaking = self._by_action.get(check.action)
+        if speaking is None:
+            speaking = self._speaking(check.action)
+        resource = check.resource
+        for exact, prefixes, policy in speaking:
+            # Patterns.matches written out: most policies are silent on most resources.
+            if resource in exact or resource.startswith(prefixes):
+                verdict = policy.judge(check)
                 if verdict is Verdict.DENY:
                     return verdict
                 if verdict is Verdict.ALLOW:
                     answer = verdict
         return answer
+
+    def _speaking(self, action: str) -> list[tuple[frozenset[str], tuple[str, ...], Policy]]:
+        """The policies whose actions match, with their resources; remembered per action."""
+        if len(self._by_action) >= ACTIONS:
+            self._by_action.clear()
+        found = [
+            (policy.resources.exact, policy.resources.prefixes, policy)
+            for policy in self._policies.values()
+            if policy.actions.matches(action)
+        ]
+        self._by_action[action] = found
+        return found
 
     def evaluate(
         self, actor: Actor, action: str, resource: str, meta: Mapping[str, Any] = NO_META

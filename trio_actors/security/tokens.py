@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trio_actors._core.current import current_or_none
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors.fields import FieldError, duration
-from trio_actors.functions.permission import require
+from trio_actors.permission import require
 from trio_actors.security.actor import Actor
 from trio_actors.security.policy import Scope
 

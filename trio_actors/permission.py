@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited, permitted
-from trio_actors.functions.frame import FrameContext
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -17,11 +16,7 @@ __all__ = ["inherited_of", "require"]
 
 def inherited_of(caller: ProcessContext | None) -> Inherited:
     """Context values, actor and scope of a frame or process; none for the root (GC11)."""
-    if caller is None:
-        return NOTHING_INHERITED
-    if isinstance(caller, FrameContext):
-        return caller.inherited
-    return caller.process.inherited
+    return NOTHING_INHERITED if caller is None else caller.inherited
 
 
 def require(
