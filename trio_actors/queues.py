@@ -20,7 +20,7 @@ import trio
 
 from trio_actors._core.current import current
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors.functions.permission import require
+from trio_actors.permission import require
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
