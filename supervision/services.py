@@ -24,6 +24,7 @@ from supervision.reports import Record, report
 from supervision.service_machine import Hold, Next, ServiceEvent, ServiceMachine, ServiceState, hold
 from supervision.service_spec import ServiceSpec
 from supervision.state import ReportKind
+from supervision.supervisor import signals_readiness
 from trio_actors import CauseKind, ErrorKind, Exit, Node, Process, ProcessError, make_error
 from trio_actors import as_process_error as error_of
 from trio_actors._core.scopes import reraise
@@ -304,7 +305,7 @@ class ServiceManager:
         process = self.node.processes[pid]
         service.pid, service.process = pid, process
         process.on_exit(lambda exit: self._ended(service, process, exit))
-        if spec.ready:
+        if spec.ready or signals_readiness(process):
             process.readiness = lambda _value: self._started(service, process)
         else:
             service.put(_E.STARTED)
@@ -332,8 +333,8 @@ class ServiceManager:
             return _E.STOP_TIMEOUT, "stop timeout", False
         if not asked and (exit.cause.kind is CauseKind.OUTSIDE or process.host.state != "running"):
             return _E.CANCELLED, str(error or ""), False
-        if error is None or exit.shutdown:
-            return _E.ENDED, "", True
+        if error is None or (exit.shutdown and error.kind is ErrorKind.CANCELED):
+            return _E.ENDED, "", True  # a supervisor that gave up is no orderly end, see its error
         if error.retryable is False:
             return _E.ENDED, str(error), False
         return _E.FAILED, str(error), False

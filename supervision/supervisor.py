@@ -368,7 +368,7 @@ class Runner:
         process.guardian = self.process
         self.processes[key] = process
         self.keys[process.pid] = key
-        if not spec.ready:
+        if not (spec.ready or signals_readiness(process)):
             self.todo.append(s.Started(key, process.pid))
             return
         ready = Message(READY, process.pid, (key, process))
@@ -425,6 +425,11 @@ _TIMELY: Final[dict[str, Callable[[Runner, int, Process], None]]] = {
     LATE: Runner.on_late,
     LOST: Runner.on_lost,
 }
+
+
+def signals_readiness(process: Process) -> bool:
+    """Supervisors always do, also those that are named by a registry id."""
+    return isinstance(process.target, (Supervisor, SupervisorTarget))
 
 
 def _class_of(exit: Exit) -> ExitClass:

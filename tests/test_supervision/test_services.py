@@ -9,7 +9,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from supervision import Backoff, ServiceManager, ServiceSpec, ServiceState, open_services
+from supervision import (
+    Backoff,
+    ServiceManager,
+    ServiceSpec,
+    ServiceState,
+    Supervisor,
+    child,
+    open_services,
+)
 from trio_actors import ProcessContext, ProcessError, ProcessInvalid, open_node
 
 S = ServiceState
@@ -368,6 +376,45 @@ async def test_service_runs_as_its_actor(autojump_clock: MockClock) -> None:
         await services.start(["app:s"])
         await trio.sleep(1)
     assert seen == [("who", "what")]
+
+
+async def test_supervisor_as_a_service_is_running_when_its_children_are(
+    autojump_clock: MockClock,
+) -> None:
+    """SU3, Y6: dependents wait for the whole tree."""
+    log = Log()
+    tree = Supervisor(children=[child("slow", log.server("slow", ready_after=3), ready=True)])
+    async with running(
+        spec("tree", tree), spec("web", log.server("web"), depends_on=("app:tree",))
+    ) as services:
+        await services.start(["app:web"])
+        await trio.sleep(1)
+        assert log.lines == ["+slow", "+web"]
+    assert log.lines == ["+slow", "+web", "-web", "-slow"]
+
+
+async def test_supervisor_that_gave_up_is_retried_by_its_service(autojump_clock: MockClock) -> None:
+    """SU13, Y34: too many restarts are a failure of the service; auto-shutdown is its end."""
+
+    async def fails(ctx: ProcessContext) -> None:
+        await trio.sleep(1)
+        raise ProcessError("no")
+
+    async def works(ctx: ProcessContext) -> None:
+        await trio.sleep(1)
+
+    broken = Supervisor(intensity=0, children=[child("a", fails)])
+    once = Supervisor(
+        auto_shutdown="any_significant",
+        children=[child("b", works, restart="transient", significant=True)],
+    )
+    async with running(spec("broken", broken, max_attempts=2), spec("once", once)) as services:
+        await services.start(["app:broken", "app:once"])
+        await trio.sleep(30)
+        gave_up = services.status("app:broken")
+        assert (gave_up.state, gave_up.runs) == (S.FAILED, 2)
+        assert "reached maximum restart intensity" in gave_up.reason
+        assert services.status("app:once").state is S.EXITED
 
 
 async def test_adding_twice_and_removing_what_runs_is_refused(autojump_clock: MockClock) -> None:
