@@ -327,6 +327,11 @@ def _unregister(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     return kernel.unregister(process.node, process, text_in(args[0]))
 
 
+def _started(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    _context(body).started()
+    return True
+
+
 # ---------------------------------------------------------------- timers
 
 
@@ -407,6 +412,7 @@ OPERATIONS: dict[str, Operation] = {
     "register": _register,
     "lookup": _lookup,
     "unregister": _unregister,
+    "started": _started,
     "timer": _timer,
     "untimer": _untimer,
 }

@@ -13,6 +13,7 @@ from attrs import define, field
 from supervision import administration as admin
 from supervision import state as s
 from supervision.administration import ChildCount, ChildInfo
+from supervision.fields import SECONDS
 from supervision.specs import SupervisorSpec, read_child, read_supervisor
 from supervision.supervisor import REQUEST, Runner, SupervisorBody
 from trio_actors import ErrorKind, Exit, Message, Node, Process, ProcessError, make_error
@@ -53,11 +54,12 @@ class SupervisorRef:
     supervisor, ProcessUnavailable if it is ending.
     """
 
-    __slots__ = ("dest", "node")
+    __slots__ = ("dest", "node", "number_unit")
 
-    def __init__(self, node: Node, dest: str) -> None:
+    def __init__(self, node: Node, dest: str, *, number_unit: float = SECONDS) -> None:
         self.node = node
         self.dest = dest
+        self.number_unit = number_unit  # of durations that are given as bare numbers
 
     def __repr__(self) -> str:
         return f"<SupervisorRef {self.dest}>"
@@ -78,7 +80,7 @@ class SupervisorRef:
         else:
             if len(what) != 1:
                 raise make_error(ErrorKind.INVALID, "start_child takes one child specification")
-            spec = read_child(what[0], runner.state.spec)
+            spec = read_child(what[0], runner.state.spec, number_unit=self.number_unit)
             pid = await self._ask(lambda token: s.StartChild(token, spec))
         return str(pid)
 
@@ -105,7 +107,7 @@ class SupervisorRef:
 
         Checkpoint: always. Raises: SpecInvalid, ProcessInvalid; nothing has changed then.
         """
-        spec: SupervisorSpec = read_supervisor(specs)
+        spec: SupervisorSpec = read_supervisor(specs, number_unit=self.number_unit)
         await self._ask(lambda token: s.Update(token, spec))
 
     async def _ask(self, request: Any) -> Any:

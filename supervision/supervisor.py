@@ -22,13 +22,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Any, ClassVar, Final, TypedDict, Unpack, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict, Unpack, assert_never
 
 import trio
 from attrs import define, field, frozen
 
 from supervision import state as s
 from supervision.decide import decide
+from supervision.fields import MILLISECONDS
 from supervision.reports import Record, reason_text, report, wanted
 from supervision.specs import SupervisorDefinition, SupervisorSpec, read_supervisor
 from supervision.state import SupervisorState
@@ -42,6 +43,7 @@ from trio_actors import (
     Exit,
     Host,
     Message,
+    Node,
     Pid,
     Process,
     ProcessContext,
@@ -54,6 +56,9 @@ from trio_actors import (
 from trio_actors._core.exit import terminated
 from trio_actors._core.pid import CLOCK
 from trio_actors._core.spawn import launch
+
+if TYPE_CHECKING:
+    from supervision.control import SupervisorRef
 
 GRACE: Final = 0.5  # seconds that a forced end may take before the child counts as a zombie
 TURN: Final = 16  # items between checkpoints
@@ -187,6 +192,12 @@ class SupervisorBody(TaskBody):
     def make_mailbox(self, process: Process) -> SupervisorMailbox:
         """The queue of this supervisor."""
         return self.mailbox
+
+    def administration(self, node: Node, dest: str) -> "SupervisorRef":
+        """The handle that the Lua module `supervision` works with: durations in milliseconds."""
+        from supervision.control import SupervisorRef
+
+        return SupervisorRef(node, dest, number_unit=MILLISECONDS)
 
     @trio.lowlevel.enable_ki_protection
     async def run(self, ctx: ProcessContext) -> None:

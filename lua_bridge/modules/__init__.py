@@ -135,6 +135,7 @@ from lua_bridge.modules import (  # noqa: E402
     queue,
     registry,
     security,
+    supervision,
     time,
 )
 
@@ -152,6 +153,7 @@ for _file in (
     queue,
     registry,
     security,
+    supervision,
     time,
 ):
     MODULES[_file.MODULE.name] = _file.MODULE

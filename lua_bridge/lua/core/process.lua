@@ -488,6 +488,12 @@ function M.cancel(dest, deadline)
   return sys("cancel", 2, dest, deadline)
 end
 
+-- Tells whoever waits for it that this process is ready (supervision.md SU3); the value is dropped.
+function M.started()
+  if not me() then return no_context() end
+  return sys("started", 0)
+end
+
 M.event = H.frozen("process.event", { CANCEL = "pid.cancel", EXIT = "pid.exit", LINK_DOWN = "pid.link.down" })
 
 -- ---------------------------------------------------------------- options, upgrade (6)

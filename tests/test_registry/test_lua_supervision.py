@@ -1,0 +1,146 @@
+"""Lua children, and the Lua module `supervision` (SU3, SU10, SU20-SU23)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from lua_bridge import DEFAULT_LIMITS, LuaTarget, Script
+from supervision import Supervisor, SupervisorRef, child
+from trio_actors import Host, ProcessNotFound, open_node
+
+WORKER = """
+local function main(name)
+  local events, inbox = process.events(), process.inbox()
+  process.registry.register(name)
+  time.sleep("1s")
+  process.started()
+  local got = channel.select { events:case_receive(), inbox:case_receive() }
+  if got.channel == inbox then error("told to fail") end
+end
+return { main = main }
+"""
+
+
+class Code:
+    """Scripts by registry id."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Any] = {}
+
+    def add(self, id: str, source: str, *modules: str) -> None:
+        script = Script(id, source, id.replace(":", "/") + ".lua", modules, {})
+        self.targets[id] = LuaTarget(script, "main", DEFAULT_LIMITS)
+
+    def find(self, id: str) -> Any:
+        return self.targets.get(id)
+
+
+@asynccontextmanager
+async def lua_host() -> AsyncIterator[tuple[Host, Code]]:
+    code = Code()
+    code.add("app:worker", WORKER, "time")
+    async with open_node() as node:
+        node.add_source(code)
+        async with node.open_host("app:h") as host:
+            yield host, code
+
+
+async def test_lua_children_start_restart_and_stop_like_others(autojump_clock: MockClock) -> None:
+    """SU3: ready when `process.started()` was called; SU10: a script error is abnormal."""
+    tree = Supervisor(
+        strategy="rest_for_one",
+        children=[child(id, "app:worker", id, ready=True, restart="transient") for id in "ab"],
+    )
+    async with lua_host() as (host, _):
+        begin = trio.current_time()
+        ref = SupervisorRef(host.node, await host.spawn(tree, ready=True))
+        assert trio.current_time() - begin == 2
+        first = [info.pid for info in ref.which_children()]
+        host.node.send("a", "fail")
+        await trio.sleep(5)
+        assert [info.state for info in ref.which_children()] == ["running", "running"]
+        assert not {info.pid for info in ref.which_children()} & set(first)
+        begin = trio.current_time()
+    assert trio.current_time() == begin  # both returned on CANCEL
+
+
+ADMIN = """
+local function main(sup)
+  local out = {}
+  local pid, err = supervision.start_child(sup, {id = "c", process = "app:worker", args = {"c"},
+                                                  ready = true, shutdown = 500})
+  out.started = process.registry.lookup("c") == pid
+  local _, again = supervision.start_child(sup, {id = "c", process = "app:worker"})
+  out.again = again:kind()
+  local _, wrong = supervision.start_child(sup, {id = "", process = "nocolon"})
+  out.wrong = tostring(wrong)
+  out.busy = select(2, supervision.delete_child(sup, "c")):kind()
+  out.terminated = supervision.terminate_child(sup, "c")
+  out.restarted = supervision.restart_child(sup, "c") == process.registry.lookup("c")
+  supervision.terminate_child(sup, "c")
+  out.deleted = supervision.delete_child(sup, "c")
+  out.count = supervision.count_children(sup).active
+  out.children = {}
+  for _, info in ipairs(supervision.which_children(sup)) do
+    out.children[#out.children + 1] = info.id .. " " .. info.state .. " " .. info.restart
+  end
+  out.missing = select(2, supervision.get_child(sup, "zzz")):kind()
+  out.stranger = tostring(select(2, supervision.which_children(process.pid())))
+  out.pid = process.pid()
+  out.updated = supervision.update(sup, {intensity = 7, children = {}})
+  return out
+end
+return { main = main }
+"""
+
+
+async def test_scripts_administer_supervisors(autojump_clock: MockClock) -> None:
+    """SU20-SU22: the same answers as in Python."""
+    async with lua_host() as (host, code):
+        code.add("app:admin", ADMIN, "supervision")
+        tree = Supervisor(children=[child("a", "app:worker", "a")])
+        pid = await host.spawn(tree, ready=True)
+        await wait_all_tasks_blocked()
+        out = await host.node.call("app:admin", pid, host=host)
+        admin = out.pop("pid")
+        assert out == {
+            "started": True,
+            "again": "AlreadyExists",
+            "wrong": "id: expected a text that is not empty, found ''\n"
+            "process: expected a process id, namespace:name, found 'nocolon'",
+            "busy": "Conflict",
+            "terminated": True,
+            "restarted": True,
+            "deleted": True,
+            "count": 1,
+            "children": ["a running permanent"],
+            "missing": "NotFound",
+            "stranger": f"{admin} is not a supervisor",
+            "updated": True,
+        }
+
+
+async def test_scripts_start_dynamic_children(autojump_clock: MockClock) -> None:
+    """SU23: arguments are appended to the template's; children are addressed by PID."""
+    source = """
+    local function main(sup)
+      local one = supervision.start_child(sup, "one")
+      local two = supervision.start_child(sup, "two")
+      supervision.terminate_child(sup, one)
+      return supervision.which_children(sup)[1].pid == two
+    end
+    return { main = main }
+    """
+    async with lua_host() as (host, code):
+        code.add("app:admin", source, "supervision")
+        template = child("t", "app:worker", restart="temporary", ready=True)
+        tree = Supervisor(strategy="simple_one_for_one", children=[template])
+        pid = await host.spawn(tree, ready=True)
+        assert await host.node.call("app:admin", pid, host=host) is True
+        try:
+            host.node.lookup("one")
+        except ProcessNotFound:
+            assert host.node.lookup("two")
