@@ -18,7 +18,7 @@ ended, as a value; *cancel* asks, *terminate* forces; an *upgrade* replaces code
 `supervision` (trees), `lua_bridge` (Lua) and `registry` (YAML, command line) build on this package.
 """
 
-from trio_actors import sys
+from trio_actors import sys as sys  # not in __all__: a star import must not hide the standard one
 from trio_actors._core.ask import Ask, Request
 from trio_actors._core.bounded import Bounded, DeadLetter, DeadLetters
 from trio_actors._core.code import Body, CodeSource, Drive, Target, TaskBody
@@ -115,7 +115,6 @@ __all__ = [
     "make_error",
     "open_node",
     "parse_duration",
-    "sys",
 ]
 
 check_siblings()

@@ -416,3 +416,11 @@ async def test_explain_follows_the_links_to_the_root(
         "ValueError: the root",
     ]
     assert "because" in trio_actors.sys.explain_text(node, pid)
+
+
+def test_a_star_import_hides_no_module_of_the_standard_library() -> None:
+    """`from trio_actors import *` leaves the program's own `sys` alone."""
+    import sys as standard
+
+    hidden = set(trio_actors.__all__) & set(standard.stdlib_module_names)
+    assert hidden == set()
