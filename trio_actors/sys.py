@@ -201,7 +201,11 @@ def dump(node: Node) -> str:
 
 
 async def dump_on_signal(
-    node: Node, *, signum: int | None = None, file: TextIO | None = None
+    node: Node,
+    *,
+    signum: int | None = None,
+    file: TextIO | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Writes `dump(node)` whenever the program gets a signal (default SIGUSR1); runs for ever.
 
@@ -211,5 +215,6 @@ async def dump_on_signal(
     if wanted is None:
         raise make_error(ErrorKind.UNAVAILABLE, "this platform has no SIGUSR1")
     with trio.open_signal_receiver(wanted) as arrived:
+        task_status.started()
         async for _ in arrived:
             print(dump(node), file=file or python_sys.stderr, flush=True)

@@ -6,6 +6,7 @@ Rules: I2 (exit codes), I3 (30 s), I11 (signals), I15, I16, I17.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -14,6 +15,7 @@ import trio
 
 from lua_bridge.modules.io import TERMINAL
 from trio_actors import Exit, ProcessError, ProcessNotFound
+from trio_actors.sys import dump_on_signal
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
 from ..definitions import Application
@@ -88,6 +90,8 @@ class Runner:
             async with start_application(self.application) as app:
                 self.app = app
                 async with trio.open_nursery() as nursery:
+                    if hasattr(signal, "SIGUSR1"):
+                        await nursery.start(dump_on_signal, app.node)
                     if self.beside is not None:
                         nursery.start_soon(self.beside, app)
                     if self.process is None:

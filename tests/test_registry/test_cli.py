@@ -249,6 +249,20 @@ def test_the_first_signal_stops_in_order(app: str) -> None:
         assert program.end() == (0, "got pid.cancel\n")
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this platform has no SIGUSR1")
+def test_sigusr1_shows_what_everybody_waits_for(app: str) -> None:
+    """A stuck program tells its process tree, and goes on."""
+    program = Program(app, "app:wait")
+    program.send(signal.SIGUSR1)
+    assert program.process.stderr is not None
+    assert program.process.stderr.readline() == "node local: 1 processes\n"
+    line = program.process.stderr.readline()
+    assert "app:wait" in line
+    assert "async for event in ctx.events" in line
+    program.send(signal.SIGINT)
+    assert program.end() == (0, "got pid.cancel\n")
+
+
 def test_the_second_signal_ends_everything_at_once(app: str) -> None:
     """I11: everything is terminated at once; exit code 128 + signal number."""
     program = Program(app, "app:deaf")
