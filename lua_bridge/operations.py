@@ -82,6 +82,9 @@ def carry_out(shard: Shard, result: tuple[Any, ...]) -> None:
         body = bodies.get(idx)
         if body is None:
             continue
+        if not request and code == "send":
+            _send_on(shard, body, args)
+            continue
         try:
             operation = OPERATIONS.get(code)
             if operation is None:
@@ -140,10 +143,6 @@ def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     process = _process(body)
     node = process.node
     target = node.processes.get(dest)
-    if not request:  # to one that was alive a moment ago; no answer is wanted
-        if target is not None:
-            _deliver(process, target, topic, args[2:])
-        return NO_ANSWER
     direct = target is not None and not (process.inherited.guarded or node.strict)
     if target is None or not direct:
         target = _find(process, dest)
@@ -151,6 +150,27 @@ def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     if direct and node.gate is None:
         return KNOWN if body.shard.watch(target) else True
     return True
+
+
+def _send_on(shard: Shard, body: LuaBody, args: tuple[Any, ...]) -> None:
+    """A send to a process that was alive a moment ago; one that has ended gets nothing."""
+    process = body.process
+    assert process is not None
+    node = process.node
+    target = node.processes.get(args[0])
+    if target is None:
+        return
+    topic, mailbox = args[1], target.mailbox
+    if not topic.isascii():
+        topic = text_in(topic)
+    if node.gate is not None or target.entrance is not mailbox:
+        _deliver(process, target, topic, args[2:])
+        return
+    node.delivered += 1
+    if type(mailbox) is LuaMailbox:
+        mailbox.put_flat(topic, process.pid, args[2:])
+    else:
+        mailbox.put(Message(topic, process.pid, decode(args[2], args[3:])))
 
 
 def _find(process: Process, dest: str) -> Process:

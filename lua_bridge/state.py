@@ -153,6 +153,7 @@ class LuaState:
             self._prepare_call,
             self.drop_worker,
             self.gone,
+            self.deliver_run,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()

@@ -184,6 +184,12 @@ function H.deliver(idx, topic, from, shape, ...)
   route(p, topic, from, H.build(shape, ...))
 end
 
+-- Python: the same, followed by a turn.
+function H.deliver_run(steps, seconds, ...)
+  H.deliver(...)
+  return H.run(steps, seconds)
+end
+
 -- Python: an event; result is nil, true (a value) or false (an error), flat.
 function H.event(idx, kind, from, at, deadline, result, shape, ...)
   local p = H.procs[idx]
@@ -293,6 +299,10 @@ function M.send(dest, topic, ...)
     else payload, err = H.copy_payload(select("#", ...), ...) end
     if err then return nil, err end
     route(target, topic, p.pid, payload)
+    return true
+  end
+  if remote[dest] and p and p.direct and vetted[topic] and select("#", ...) == 1 and plain[type((...))] then
+    post("send", p.idx, 0, 4, dest, topic, "v", (...))
     return true
   end
   if topic == nil then return fail("Invalid", "send requires at least destination and topic arguments") end

@@ -150,6 +150,7 @@ function H.prepare_call(id, idx, key, method, instructions, shape, ...)
     for name, value in next, p.env do worker.globals[name] = value end
     workers[id] = worker
   end
+  p.frame = true
   p.env, p.method, p.args = worker.env, worker.f, H.build_list(shape, ...)
   H.procs[idx] = p
   return true
