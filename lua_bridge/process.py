@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_actors.lua")
 
 Work = Callable[[], Any]
+NO_ARGUMENTS: Flat = ("a", 0)
 
 
 class Carried:
@@ -80,7 +81,7 @@ class LuaTarget:
         from lua_bridge.runner import runner_of
 
         carried = len(args) == 1 and type(args[0]) is Carried
-        flat = args[0].flat if carried else encode(list(args))
+        flat = args[0].flat if carried else encode(list(args)) if args else NO_ARGUMENTS
         shard = runner_of(host).place(self.limits)
         idx = shard.prepare(self, flat)
         return LuaBody(shard, idx, self)

@@ -76,6 +76,7 @@ def _pairs(functions: Functions) -> list[Any]:
     return [item for name, f in functions.items() for item in (name, guarded(f))]
 
 
+@cache
 def sync_operations() -> list[str]:
     """Names of module operations that are answered at once."""
     return [
@@ -105,7 +106,7 @@ class LuaState:
         )
         self.broken: str | None = None
         self._services = services
-        self._compiled: set[str] = set()
+        self._compiled: dict[int, str | bytes] = {}  # number of a script -> its key in Lua
         if sliced is None:
             sliced = slicing.wanted()
         main = slicing.address(self.runtime.execute("return tostring((coroutine.running()))"))
@@ -168,7 +169,7 @@ class LuaState:
         Raises:
             ProcessInvalid: syntax error with its position, or an unknown module.
         """
-        if script.key in self._compiled:
+        if script.number in self._compiled:
             return
         for library in script.imports.values():
             self.compile(library)
@@ -188,14 +189,16 @@ class LuaState:
         )
         if result is not True:
             raise make_error(ErrorKind.INVALID, str(text_in(result[1])))
-        self._compiled.add(script.key)
+        self._compiled[script.number] = text_out(script.key)
 
     def prepare(
         self, idx: int, script: Script, method: str, instructions: int, args: tuple[Any, ...]
     ) -> None:
         """Runs the chunk for a new process (E5). Raises: ProcessError (E6)."""
         self.compile(script)
-        result = self._prepare(idx, text_out(script.key), text_out(method), instructions, *args)
+        result = self._prepare(
+            idx, self._compiled[script.number], text_out(method), instructions, *args
+        )
         if result is not True:
             raise error_of(result[1:])
 
