@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from trio_actors import Exit, Host, ProcessContext, ProcessError
+from trio_actors import Exit, Host, Node, ProcessContext, ProcessError, Server, handles
 
 
 def text(end: Exit) -> str:
@@ -101,6 +102,95 @@ async def test_child_tasks_of_the_old_code_end_before_an_upgrade(host: Host) -> 
 
     assert await host.node.call(old, host=host) == "new"
     assert steps == ["old child ended", "new begins", "new child ended"]
+
+
+class Plain(Server):
+    """A plain server with a child task that needs 3 seconds to unwind."""
+
+    def init(self) -> None:
+        self.ctx.start_task(slow_to_end)
+
+    @handles("return")
+    def end(self, message: Any) -> None:
+        self.stop("value")
+
+    @handles("fail")
+    def fail(self, message: Any) -> None:
+        raise ProcessError("boom")
+
+    @handles("upgrade")
+    def change(self, message: Any) -> None:
+        self.upgrade(Successor)
+
+    def migrate(self, old_version: int, state: Any) -> None:
+        self.init()
+
+
+class Tasked(Plain):
+    """The same with a task of its own."""
+
+    @handles("nothing")
+    async def nothing(self, message: Any) -> None:
+        """Makes it one."""
+
+
+class Successor(Server):
+    """What comes after the upgrade."""
+
+    def migrate(self, old_version: int, state: Any) -> None:
+        self.stop(f"successor at {trio.current_time()}")
+
+
+@pytest.mark.parametrize("server", [Plain, Tasked])
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("return", "value"),
+        ("fail", "boom"),
+        ("upgrade", "successor at 4.0"),
+        ("terminate", "process terminated"),
+    ],
+)
+async def test_server_ends_after_its_child_tasks(
+    host: Host, server: type[Server], how: str, told: str
+) -> None:
+    """TM3, PY11: also a plain one; until then it is alive, and no new code begins."""
+    node = host.node
+    pid = await host.spawn(server, ready=True)
+    await trio.sleep(1)
+    if how == "terminate":
+        node.terminate(pid)
+    else:
+        node.send(pid, how)
+    await trio.sleep(1)
+    assert pid in node.processes
+    assert (text(await node.wait(pid)), trio.current_time()) == (told, 4)
+
+
+@pytest.mark.parametrize("how", ["terminate", "abort"])
+async def test_awaiting_handler_of_a_plain_server_unwinds_before_its_end(
+    node: Node, how: str
+) -> None:
+    """T5: a plain handler that turned out to await may have shielded cleanup, too."""
+
+    class Awaits(Server):
+        @handles("go")
+        def go(self, message: Any) -> Any:
+            return slow_to_end()
+
+    async with node.open_host("app:a", drain=0) as host:
+        pid = await host.spawn(Awaits, ready=True)
+        node.send(pid, "go")
+        await trio.sleep(1)
+        if how == "terminate":
+            node.terminate(pid)
+            assert text(await node.wait(pid)) == "process terminated"
+            assert trio.current_time() == 4
+        else:
+            host.abort()
+    ends = {"terminate": "process terminated", "abort": "process cancelled"}
+    assert text(await node.wait(pid)) == ends[how]
+    assert trio.current_time() == 4
 
 
 async def test_process_given_up_during_its_upgrade_begins_nothing(host: Host) -> None:

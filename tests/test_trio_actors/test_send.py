@@ -237,8 +237,8 @@ async def test_python_values_pass_by_reference(host: Host) -> None:
     assert (await host.node.wait(pid)).value is thing
 
 
-async def test_copying_host_copies_everything_in_depth(node: Node) -> None:
-    """M26: a host with copy_messages copies messages, arguments and exit values."""
+async def test_sc17_copying_host_copies_everything_in_depth(node: Node) -> None:
+    """SC17, M26: a host with copy_messages copies messages, arguments and exit values."""
     inner = [1]
     outer = {"inner": inner}
 

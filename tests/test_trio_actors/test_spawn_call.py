@@ -165,8 +165,8 @@ async def test_failing_definition_fails_the_spawn(node: Node, host: Host) -> Non
     assert (len(node.processes), host.alive, node.names.by_name) == (0, 0, {})
 
 
-async def test_child_inherits_context_actor_and_scope(stage: Stage, language: str) -> None:
-    """W5, PY6, B9: context values are overlaid, keys of the parent stay, siblings see nothing."""
+async def test_sc21_child_inherits_context_actor_and_scope(stage: Stage, language: str) -> None:
+    """SC21, W5, PY6, B9: context values are overlaid for the child, siblings see nothing."""
     a = await stage.puppet(language, context={"a": 1, "b": {"deep": [1]}})
     options = {"context": {"b": 2, "c": True}}
     child = stage.adopt(await a.do("spawn", "stage:puppet", "stage:host", "", options))

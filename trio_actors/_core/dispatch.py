@@ -20,7 +20,7 @@ import trio
 from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
 from trio_actors._core.code import DECLINED
 from trio_actors._core.current import Stepping, running
-from trio_actors._core.errors import FATAL, ProcessError, fresh
+from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.message import Event, Message
@@ -331,7 +331,8 @@ class Stepped(Serving):
             if isinstance(exc, FATAL):
                 raise
             record = self.process.node.exits.get(self.process.pid)
-            raise ended_error(self.process, record.exit if record else Exit()) from exc  # noqa: ASYNC104
+            end = record.exit if record else Exit.failed(as_process_error(exc))
+            raise ended_error(self.process, end) from exc  # noqa: ASYNC104
         finally:
             running.reset(token)
             self._busy = False
@@ -360,6 +361,25 @@ class Stepped(Serving):
     # ending
 
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
+        process = self.process
+        tasks, calls = process.tasks, process.calls
+        if process.ended or (calls is None and (tasks is None or not tasks.running)):
+            self._end_now(value, error)
+        else:
+            self._scheduled = True  # no more turns
+            process.host.start_system_task(self._end_later, value, error)
+
+    async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
+        """The end of a server with child tasks: they unwind first (TM3)."""
+        process = self.process
+        if process.calls is not None:
+            await process.calls.finish()
+        if process.tasks is not None:
+            failed = await process.tasks.finish()
+            error = failed if error is None else error
+        self._end_now(value, error)
+
+    def _end_now(self, value: Exit | None, error: BaseException | None) -> None:
         process = self.process
         if process.ended:
             if error is not None:

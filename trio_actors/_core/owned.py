@@ -130,6 +130,11 @@ class Tasks:
         for scope in list(self._scopes):
             scope.cancel(reason="its process has ended")
 
+    @property
+    def running(self) -> bool:
+        """True while one of them has not ended."""
+        return bool(self._scopes)
+
     async def finish(self) -> Exception | None:
         """Cancels all and returns when they have unwound: the first exception of that, if any."""
         self.cancel()
