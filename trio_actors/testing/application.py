@@ -23,7 +23,7 @@ def explore_application(
     *,
     name: str = "application",
     schedules: int = 2000,
-    seconds: float = 10.0,
+    seconds: float = 3.0,
     faults: Faults = KILLS_AND_DELAYS,
     strategy: str = "portfolio",
     seed: int = 0,

@@ -5,7 +5,7 @@ the receiver's host; `drop` loses the message, and with it the sender's host's c
 receiver's host crashes too (a message is never lost between hosts that both live on); `dup`
 delivers it twice, only for topics that promise no more than at-least-once; `delay` and `slow`
 (of a start) hold it for seconds of virtual time; `jump` moves the wall clock of the receiver's
-host. `on` answers `buggify` with True.
+host. Signals of the kernel are not delayed, starts excepted. `on` answers `buggify` with True.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class FaultPlan:
         repeatable = isinstance(delivery.item, Message) and delivery.what in faults.at_least_once
         for share, fault, possible in (
             (faults.kill, Fault("kill"), not start),
-            (faults.delay, Fault("delay", seconds), not start),
+            (faults.delay, Fault("delay", seconds), not delivery.signal),
             (faults.slow_start, Fault("slow", seconds), start),
             (faults.drop, Fault("drop"), between_hosts and not start),
             (faults.duplicate, Fault("dup"), repeatable),

@@ -79,6 +79,11 @@ class Delivery:
         self.posted_at = 0.0
         self.fault: Fault | None = None
 
+    @property
+    def signal(self) -> bool:
+        """Whether it is the kernel's own: a start, an exit, a cancel."""
+        return self.target is not None and not isinstance(self.item, Message)
+
 
 class Step:
     """One step that was made: a delivery, or None for time that passed."""
@@ -167,6 +172,8 @@ class Pump:
         src = self.labels.of(source)
         id = MessageId(src, dst, 0) if isinstance(item, Start) else self._next_id(src, dst)
         what = _what(item)
+        if isinstance(item, Cancel):  # K6: the deadline is in force at once, only the event travels
+            target.limit(item.deadline, item.event.sender)
         self._enqueue(
             Delivery(
                 id,
@@ -244,7 +251,7 @@ class Pump:
         if self.scripted:
             return []
         now = self.clock.time
-        found = [queue[0] for queue in self._pairs.values() if queue[0].due <= now]
+        found = [q[0] for q in self._pairs.values() if q[0].due <= now or _urgent(q[0], now)]
         if self.held_pairs:
             found = [head for head in found if head.id[:2] not in self.held_pairs]
         if self.separated:
@@ -263,7 +270,10 @@ class Pump:
         """Whether time may pass although messages wait: none is in transit for ever."""
         if self._deadline == inf or self.early_ticks >= EARLY_TICKS:
             return False
-        oldest = min((queue[0].posted_at for queue in self._pairs.values()), default=inf)
+        heads = [queue[0] for queue in self._pairs.values() if queue[0].due <= self.clock.time]
+        if any(head.signal for head in heads):
+            return False  # starts, exits and cancels are immediate in a node: messages are not
+        oldest = min((head.posted_at for head in heads), default=inf)
         return self._deadline <= oldest + MOST_TRANSIT
 
     # -- steps
@@ -423,6 +433,16 @@ def _what(item: Item) -> str:
     if isinstance(item, Cancel):
         return "CANCEL"
     return "start"
+
+
+def _urgent(head: Delivery, now: float) -> bool:
+    """A delayed start whose process is to end: it has to start, so that it can."""
+    target = head.target
+    return (
+        head.id.n == 0
+        and target is not None
+        and (target.forced is not None or target.deadline <= now)
+    )
 
 
 def _seq(delivery: Delivery) -> int:

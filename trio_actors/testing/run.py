@@ -130,6 +130,12 @@ class Run:
         return self._outcome()
 
     async def _main(self) -> None:
+        try:
+            await self._open_and_run()
+        except Exception as error:  # a host says that something was left behind
+            self.failed(alone(error))
+
+    async def _open_and_run(self) -> None:
         with trio.CancelScope() as self._everything:
             async with open_node() as node, trio.open_nursery() as hosts:
                 self.sim.opened(node, hosts)
