@@ -24,7 +24,7 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import Event, EventKind, Message, payload_of
+from trio_actors._core.message import VETTED, Event, EventKind, Message, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pid import CONTROL_HOST, Pid, format_pid
 from trio_actors._core.process import Cancel, Item, Process
@@ -245,7 +245,18 @@ class Node:
 
     def send(self, dest: str, topic: str, *payload: Any) -> None:
         """As `ProcessContext.send`, without a sender."""
-        operations.send(self, None, dest, topic, payload_of(payload))
+        target = self.processes.get(dest)
+        value = payload[0] if len(payload) == 1 else payload_of(payload)
+        if (
+            target is None
+            or self.gate is not None
+            or topic not in VETTED
+            or target.entrance is not target.mailbox
+        ):
+            operations.send(self, None, dest, topic, value)
+            return
+        self.delivered += 1
+        target.mailbox.put(Message(topic, None, value))
 
     async def call(
         self,
