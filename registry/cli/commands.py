@@ -19,7 +19,7 @@ from rich.console import Console
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, functions, logs, runner
+from . import USAGE, exploring, functions, logs, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -165,6 +165,42 @@ def docs(
     """Write the documentation of an application's contracts as Markdown, without starting it."""
     application = _read(app, set)
     return USAGE if application is None else functions.docs(application, output)
+
+
+@cli.command
+def explore(
+    app: App = HERE,
+    /,
+    *,
+    schedules: Annotated[int, Parameter(help="How many runs.")] = 200,
+    seconds: Annotated[float, Parameter(help="Virtual seconds that each run lasts.")] = 3.0,
+    kills: Annotated[float, Parameter(help="Probability of a kill at a delivery.")] = 0.03,
+    delays: Annotated[float, Parameter(help="Probability of a delay at a delivery.")] = 0.03,
+    replay: Annotated[str | None, Parameter(help="Make only the run of this token.")] = None,
+    report: Annotated[
+        Path | None, Parameter(help="Directory for text, Mermaid and SVG of a failure.")
+    ] = None,
+    set: Set = (),
+) -> int:
+    """Start and stop an application in simulated time, under many orders of its messages.
+
+    What is checked are the invariants of every run (nobody left behind, every watcher told, names
+    released, nothing handled after an end, ...) and that it starts. A failure is shrunk and drawn;
+    its token repeats it with `--replay`. The exit code is then 1.
+    """
+    application = _read(app, set)
+    if application is None:
+        return USAGE
+    return exploring.explore(
+        application,
+        app.resolve().name,
+        schedules=schedules,
+        seconds=seconds,
+        kills=kills,
+        delays=delays,
+        replay=replay,
+        report=report,
+    )
 
 
 def _read(app: Path, overrides: Sequence[str]) -> Application | None:

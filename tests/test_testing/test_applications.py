@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from registry import open_app
+from registry.cli import main
 from supervision import Supervisor, child
 from trio_actors import ProcessContext
 from trio_actors.testing import (
@@ -116,6 +117,17 @@ def test_a_whole_application_is_explored(shop: Path) -> None:
         lambda: open_app(shop), schedules=20, seconds=1, faults=NO_FAULTS, name="shop"
     )
     assert explored.runs == 20
+
+
+def test_the_command_explores_an_application(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`trio-actors explore APP`: 0 and one line; 2 for a wrong token."""
+    arguments = ["explore", str(shop), "--schedules", "5", "--seconds", "1"]
+    assert main(arguments) == 0
+    assert "shop: passed: 5 schedules" in capsys.readouterr().out
+    assert main([*arguments, "--replay", "nonsense"]) == 2
+    assert "cannot read 'nonsense'" in capsys.readouterr().err
 
 
 @explore(schedules=40, faults=Faults(kill=0.1, only=("*/steady*",)))
