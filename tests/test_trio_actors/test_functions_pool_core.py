@@ -66,6 +66,16 @@ def test_the_newest_idle_worker_is_reused_and_old_ones_expire() -> None:
     assert pool.statistics() == PoolStatistics("lazy", 1, 1, 0, 1, 1)
 
 
+@given(st.floats(0, 1e6), st.floats(1e-3, 1e4))
+def test_what_is_due_is_removed_when_it_is_due(since: float, timeout: float) -> None:
+    """PL9: a timer set for `next_expiry` always finds its worker, however the sums round."""
+    pool = core(max_size=1, idle_timeout=timeout)
+    pool.finish(take(pool, "a"), since, ok=True)
+    due = pool.next_expiry()
+    assert due is not None
+    assert len(pool.expire(due)) == 1
+
+
 def test_a_busy_worker_retires_when_it_has_finished() -> None:
     """PL20: it finishes its call, takes no other, and counts until it is gone."""
     pool = core(workers=2)

@@ -155,9 +155,10 @@ class PoolCore:
 
     def expire(self, now: float) -> list[Worker]:
         """Remove lazy workers that were idle for `idle_timeout`. Rule: PL9."""
-        timeout = self.config.idle_timeout
         gone: list[Worker] = []
-        while timeout is not None and self.idle and now - self.idle[0].idle_since >= timeout:
+        # The very sum that `next_expiry` gave: the difference may round the other way, and then a
+        # timer set for that moment would find nothing, for ever.
+        while (due := self.next_expiry()) is not None and now >= due:
             gone.append(self.idle.pop(0))
             del self.workers[gone[-1]]
         return gone
