@@ -25,9 +25,11 @@ async def report_of(app: App, log: Path, changes: int) -> dict[str, object]:
         await _progress(app, pid)
         entry = app.registry.get(RULES)
         data = {**entry.data, "source": f"{entry.data['source']}\n-- change {number}\n"}
-        await app.registry.changes().update(
-            {"id": entry.id, "kind": entry.kind, "meta": entry.meta, "data": data}
-        ).apply()
+        await (
+            app.registry.changes()
+            .update({"id": entry.id, "kind": entry.kind, "meta": entry.meta, "data": data})
+            .apply()
+        )
     end = await app.node.wait(pid)
     assert end.error is None
     report: dict[str, object] = json.loads(out.getvalue())

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 from schedules import RUNS, Held, under_schedules
+from stage import EXIT, LINK_DOWN, Stage
 
 from trio_actors import (
     Ask,
@@ -425,3 +426,84 @@ async def test_ask_against_reply_timeout_and_end(host: Host, server: type[Server
 
     await under_schedules(host.node, race, runs=RUNS // 4)
     assert seen == {"reply", "Timeout", "Unavailable", "NotFound"}
+
+
+LANGUAGE_RUNS = 250  # of each of four combinations
+
+
+@pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
+async def test_unlink_against_exit_in_both_languages(
+    stage: Stage, languages: tuple[str, str], trap: bool
+) -> None:
+    """K11, K14, K15, PY15: nothing or exactly one thing happens, whoever is written in what."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        held.drop()
+        a, b = await stage.cast(*languages)
+        await a.do("trap", trap)
+        await a.do("link", b.pid)
+        stage.node.gate = held
+        b.tell("fail", "boom")
+        a.tell("unlink", b.pid)
+        await held.play()
+        held.drop()
+        assert not b.alive
+        if a.alive:
+            told = [event["kind"] for event in await a.events()]
+            assert told in ([], [LINK_DOWN] if trap else [])
+            seen.add(bool(told))
+            a.tell("return")
+        else:
+            seen.add(True)
+            assert not trap
+            assert str((await a.ended()).error) == "linked process failed"
+
+    await under_schedules(stage.node, race, runs=LANGUAGE_RUNS)
+    assert seen == {True, False}
+
+
+async def test_unmonitor_against_exit_in_both_languages(
+    stage: Stage, languages: tuple[str, str]
+) -> None:
+    """N4, PY15: no EXIT or exactly one."""
+    seen = set()
+
+    async def race(held: Held) -> None:
+        held.drop()
+        a, b = await stage.cast(*languages)
+        await a.do("monitor", b.pid)
+        stage.node.gate = held
+        b.tell("return")
+        a.tell("unmonitor", b.pid)
+        await held.play()
+        held.drop()
+        told = [(event["kind"], event["from"]) for event in await a.events()]
+        assert told in ([], [(EXIT, b.pid)])
+        seen.add(bool(told))
+        a.tell("return")
+
+    await under_schedules(stage.node, race, runs=LANGUAGE_RUNS)
+    assert seen == {True, False}
+
+
+async def test_terminate_against_upgrade_in_both_languages(
+    stage: Stage, languages: tuple[str, str]
+) -> None:
+    """E32, U1, PY15: whatever terminate meets, the end is its, and there is one EXIT."""
+
+    async def race(held: Held) -> None:
+        held.drop()
+        a, b = await stage.cast(*languages)
+        await a.do("monitor", b.pid)
+        stage.node.gate = held
+        for n in range(3):
+            b.tell("upgrade", None, n)
+        a.tell("terminate", b.pid)
+        await held.play()
+        held.drop()
+        [event] = await a.events()
+        assert event["error"] == {"message": "process terminated", "kind": "Canceled"}
+        a.tell("return")
+
+    await under_schedules(stage.node, race, runs=LANGUAGE_RUNS)
