@@ -287,12 +287,14 @@ class Runner:
 
     async def run(self) -> None:
         """Steps shards as long as there is something to do, then sleeps."""
+        me = current_task()
         try:
             while True:
                 if self._endings or (self.ready and not self.threads):
                     await trio.lowlevel.checkpoint()
                 else:
-                    await self._sleep()
+                    self._task = me
+                    await wait_task_rescheduled(self._leave)
                 self._turn()
         finally:  # cancelled with its host: processes end like tasks would (E37)
             for process in self.host.processes():
@@ -311,7 +313,7 @@ class Runner:
             shard.turn(steps, SECONDS)
             while endings:
                 endings.popleft().conclude()
-            if perf_counter() > stop or steps == 1:
+            if steps == 1 or (ready and perf_counter() > stop):
                 break
 
     async def _serve(self) -> None:
@@ -340,14 +342,9 @@ class Runner:
 
         await wait_task_rescheduled(abort)
 
-    async def _sleep(self) -> None:
-        self._task = current_task()
-
-        def abort(_: Any) -> Abort:
-            self._task = None
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(abort)
+    def _leave(self, _: Any) -> Abort:
+        self._task = None
+        return Abort.SUCCEEDED
 
 
 def runner_of(host: Host) -> Runner:
