@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import property_tests.test_guarantees  # noqa: F401  lists the guarantees
@@ -33,3 +35,12 @@ def test_at_least_40_mutants_apply() -> None:
 def test_the_names_of_mutants_are_distinct() -> None:
     """They are what the table shows."""
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_the_documented_table_lists_every_mutant() -> None:
+    """docs/reference/mutants.md; `python -m property_tests.mutants` prints it anew."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutants.md"
+    listed = [line.split("|")[1].strip() for line in page.read_text().splitlines() if "`" in line]
+    assert [name for name in listed if name in {m.name for m in MUTANTS}] == [
+        mutant.name for mutant in MUTANTS
+    ]

@@ -68,6 +68,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
     switch = getattr(module, "_ALLOW_DETERMINISTIC_SCHEDULING", None)
     coin = getattr(module, "_r", None)
     state = coin.getstate() if coin is not None else None
+    global_state = random.getstate()
     silenced = logging.root.manager.disable
     clocks = [
         (found, found.__dict__["perf_counter"])
@@ -87,6 +88,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
             module._ALLOW_DETERMINISTIC_SCHEDULING = switch
         if coin is not None:
             coin.setstate(state)
+        random.setstate(global_state)
         for found, clock in clocks:
             found.__dict__["perf_counter"] = clock
         logging.disable(silenced)

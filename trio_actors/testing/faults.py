@@ -88,14 +88,14 @@ class FaultPlan:
     def __init__(self, faults: Faults, given: Mapping[MessageId, Fault], seed: str | None) -> None:
         self._faults = faults
         self._given = given
-        self._seed = seed  # None: only what is given
+        self._seed = seed if faults.any else None  # None: only what is given
         self._sites: dict[str, int] = {}
         self.used: dict[MessageId, Fault] = {}
 
     def of(self, delivery: Delivery) -> Fault | None:
         """The fault for a delivery that was just posted."""
         fault = self._given.get(delivery.id)
-        if fault is None and self._seed is not None and self._faults.any:
+        if fault is None and self._seed is not None:
             fault = self._draw(delivery)
         if fault is not None:
             self.used[delivery.id] = fault

@@ -59,12 +59,16 @@ class Outcome:
     failure: BaseException | None
     schedule: Schedule  # replays exactly this run
     steps: list[Step]
-    digest: str  # the same for runs in which the same happened
     delivered: int
     sometimes: dict[str, bool]
     covered: bool  # given up because an equivalent run was made before
     time: float  # virtual seconds
     labels: dict[Pid, str]
+
+    @property
+    def digest(self) -> str:
+        """The same for runs in which the same happened."""
+        return _digest(self.steps, self.failure)
 
 
 class Run:
@@ -103,7 +107,6 @@ class Run:
     async def run(self, clock: SimClock) -> Outcome:
         """Runs it in the running Trio loop, whose clock begins at 0 again."""
         seed_trio()
-        state = random.getstate()
         random.seed(self._options.seed)
         clock.time = 0.0
         self.pump.clock = clock
@@ -126,7 +129,6 @@ class Run:
                 trio.lowlevel.remove_instrument(instrument)
             adopting.reset(tokens[0])
             active_plan.reset(tokens[1])
-            random.setstate(state)
         return self._outcome()
 
     async def _main(self) -> None:
@@ -312,7 +314,6 @@ class Run:
             failure=self.failure,
             schedule=Schedule(late, dict(self.plan.used)),
             steps=steps,
-            digest=_digest(steps, self.failure),
             delivered=self.pump.delivered,
             sometimes=self.sometimes,
             covered=self.covered,
