@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ from trio_actors.functions import Functions
 from trio_actors.security import Policy
 
 from .definitions import Application, read_application
+from .history_file import HistoryFile
 from .kind import Definition, Kind
 from .live import SYSTEM, Registry
 from .terminal import Terminal
@@ -76,6 +78,8 @@ class App:
     libraries: dict[str, Script] = attrs.field(factory=dict)
     policies: dict[str, Policy] = attrs.field(factory=dict)
     definitions: dict[str, Definition] = attrs.field(factory=dict)
+    # Everything was added.
+    _complete: bool = False
     # Everything was added and what starts by itself was started.
     started: bool = False
     _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
@@ -111,7 +115,7 @@ class App:
 
     def all_definitions(self) -> Mapping[str, Definition]:
         """The definitions that there are, or that there will be when the start is over."""
-        return self.definitions if self.started else self.application.definitions
+        return self.definitions if self._complete else self.application.definitions
 
     def kind_of(self, definition: Definition) -> Kind:
         """The kind of a definition that was checked."""
@@ -164,13 +168,16 @@ class App:
 
     # -- start and stop
 
-    async def start(self) -> None:
+    async def start(self, history: Path | None = None) -> None:
         """Add every definition in order of creation, then start the services."""
         self.node.add_source(self.code)
         self.node.extensions[SYSTEM] = Registry(self)
         for definition in self.application.definitions.values():
             await self.kind_of(definition).add(self, definition)
             self.definitions[definition.id] = definition
+        self._complete = True
+        if history is not None:
+            await self.registry.resume(HistoryFile(history))
         await self.supervisor.start()
         self.started = True
 
@@ -216,6 +223,7 @@ async def open_app(
     name: str = "local",
     strict: bool = False,
     stop_limit: float = STOP_LIMIT,
+    history: str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[App]:
     """`async with open_app("examples/x") as app`: read, check, start; leaving stops in order.
 
@@ -225,6 +233,7 @@ async def open_app(
         name: the node's name, printed in PIDs unless it is "local".
         strict: deny what is checked when actor or scope is missing (A7).
         stop_limit: seconds after which an orderly stop becomes a forced one (I3).
+        history: an SQLite file that keeps the versions of the registry from run to run.
 
     Raises:
         LoadError: everything that is wrong with the application; nothing was started.
@@ -232,7 +241,7 @@ async def open_app(
     """
     application = read_application(path, overrides, environ)
     async with start_application(
-        application, name=name, strict=strict, stop_limit=stop_limit
+        application, name=name, strict=strict, stop_limit=stop_limit, history=history
     ) as app:
         yield app
 
@@ -244,6 +253,7 @@ async def start_application(
     name: str = "local",
     strict: bool = False,
     stop_limit: float = STOP_LIMIT,
+    history: str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[App]:
     """Start an application that was read and checked; see `open_app`."""
     try:
@@ -252,7 +262,7 @@ async def start_application(
                 app: App = await around.start(_run_app, application, name, strict)
                 token = root_service.set(app.functions)
                 try:
-                    await app.start()
+                    await app.start(None if history is None else Path(history))
                     yield app
                 finally:
                     root_service.reset(token)

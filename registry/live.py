@@ -19,6 +19,7 @@ from trio_actors.permission import inherited_of, require
 from .changes import Op, OpKind, State, apply, delta
 from .checking import check
 from .entry import Entry
+from .history_file import HistoryFile
 from .ids import id_text
 from .kind import Definition
 from .problems import Problem, problem_details
@@ -122,7 +123,28 @@ class Registry:
         self.app = app
         entries = {d.id: d.entry for d in app.application.definitions.values()}
         self.history = History.of(entries)
+        # Where versions are kept beyond the life of the program.
+        self.file: HistoryFile | None = None
         self._busy = False
+
+    async def resume(self, file: HistoryFile) -> None:
+        """Continue the versions of a file: go to the state it means, and write to it from now on.
+
+        Raises: ProcessError when the file is no history, or its state is refused.
+        """
+        files = self._state
+        history, wanted = file.resume(files)
+        if wanted != files:
+            await self._change(wanted)
+        self.history, self.file = history, file
+        file.started(files)
+        if wanted != history.state(history.current):
+            self._add(wanted)
+
+    def _add(self, state: State) -> None:
+        self.history = self.history.added(state)
+        if self.file is not None:
+            self.file.added(self.history.current, state)
 
     @property
     def _state(self) -> State:
@@ -194,7 +216,7 @@ class Registry:
         old = self._state
         new = apply(old, ops)
         await self._change(new)
-        self.history = self.history.added(new)
+        self._add(new)
         self._announce(delta(old, new))
         return self.current_version()
 
@@ -210,6 +232,8 @@ class Registry:
         old, new = self._state, self.history.state(number)
         await self._change(new)
         self.history = self.history.moved(number)
+        if self.file is not None:
+            self.file.moved(number)
         self._announce(delta(old, new))
 
     async def _change(self, new: State) -> None:

@@ -79,6 +79,10 @@ def run(
             "nothing, and print what changed or was refused.",
         ),
     ] = False,
+    history: Annotated[
+        Path | None,
+        Parameter(help="SQLite file that keeps the registry's versions from run to run."),
+    ] = None,
     log_level: LogLevel = logs.Level.INFO,
     log_format: LogFormat = logs.Format.TEXT,
 ) -> int:
@@ -92,7 +96,7 @@ def run(
         return USAGE
     process, *arguments = exec or ("",)
     beside = (lambda running: apply_watched(running, app, set)) if watch else None
-    return runner.run(application, process or None, arguments, beside)
+    return runner.run(application, process or None, arguments, beside, history)
 
 
 @cli.command
@@ -214,7 +218,16 @@ def _read(app: Path, overrides: Sequence[str]) -> Application | None:
     return None
 
 
-RUN_OPTIONS = (*EXEC, "--set", "--watch", "--log-level", "--log-format", "--help", "-h")
+RUN_OPTIONS = (
+    *EXEC,
+    "--set",
+    "--watch",
+    "--history",
+    "--log-level",
+    "--log-format",
+    "--help",
+    "-h",
+)
 
 
 def run_command(argv: Sequence[str]) -> int:

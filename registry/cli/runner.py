@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import attrs
 import trio
@@ -68,6 +69,8 @@ class Runner:
     arguments: Sequence[str] = ()
     # Goes on while the application runs; cancelled before it stops.
     beside: Callable[[App], Awaitable[None]] | None = None
+    # An SQLite file that keeps the versions of the registry.
+    history: Path | None = None
     app: App | None = None
     pid: str | None = None
     # Exit code that a signal has decided.
@@ -87,7 +90,7 @@ class Runner:
     async def _run(self) -> int:
         code = 0
         with self.waiting:
-            async with start_application(self.application) as app:
+            async with start_application(self.application, history=self.history) as app:
                 self.app = app
                 async with trio.open_nursery() as nursery:
                     if hasattr(signal, "SIGUSR1"):
@@ -144,12 +147,13 @@ def run(
     process: str | None,
     arguments: Sequence[str],
     beside: Callable[[App], Awaitable[None]] | None = None,
+    history: Path | None = None,
 ) -> int:
     """Run an application in this thread until it ends; returns the exit code."""
     try:
         if process is not None:
             check_process(application, process)
-        return trio.run(Runner(application, process, arguments, beside).run)
+        return trio.run(Runner(application, process, arguments, beside, history).run)
     except RunError as error:
         sys.stderr.write(f"trio-actors: {error}\n")
         return USAGE

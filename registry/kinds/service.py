@@ -119,7 +119,8 @@ class ServiceKind(BaseKind):
         wanted = {s.id for s in app.supervisor.statuses()} & before
         if new.model.lifecycle.auto_start:
             wanted.add(new.id)
-        await app.supervisor.start(sorted(wanted))
+        if app.started:
+            await app.supervisor.start(sorted(wanted))
 
 
 PROCESS_SERVICE = ServiceKind()
