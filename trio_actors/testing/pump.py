@@ -270,6 +270,8 @@ class Pump:
         """Whether time may pass although messages wait: none is in transit for ever."""
         if self._deadline == inf or self.early_ticks >= EARLY_TICKS:
             return False
+        if any(not with_time for with_time, _ in self._resting):
+            return False  # the test waits for what is in transit, not for time
         heads = [queue[0] for queue in self._pairs.values() if queue[0].due <= self.clock.time]
         if any(head.signal for head in heads):
             return False  # starts, exits and cancels are immediate in a node: messages are not
