@@ -9,7 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from trio_actors import Exit, Host, Node, ProcessContext, ProcessError, Server, handles
+from trio_actors import Bounded, Exit, Host, Node, ProcessContext, ProcessError, Server, handles
+from trio_actors.server import Migration
 
 
 def text(end: Exit) -> str:
@@ -229,3 +230,95 @@ async def test_fired_timers_keep_no_messages(host: Host) -> None:
         return sum(isinstance(o, Big) for o in gc.get_objects())
 
     assert await host.node.call(body, host=host) <= 1
+
+
+@pytest.mark.parametrize("successor", ["function", "plain", "tasked"])
+async def test_sender_that_waits_for_room_is_served_by_the_code_after_an_upgrade(
+    host: Host, successor: str
+) -> None:
+    """U3: the limit stays with the process, and so do those who wait for room."""
+
+    class PlainReader(Server):
+        def migrate(self, old_version: int, state: Any) -> None:
+            self.got: list[int] = []
+
+        @handles("t")
+        def take(self, message: Any) -> None:
+            self.got.append(message.payload)
+            if len(self.got) == 3:
+                self.stop(self.got)
+
+    class TaskedReader(PlainReader):
+        @handles("nothing")
+        async def nothing(self, message: Any) -> None:
+            """Makes it one."""
+
+    async def old(ctx: ProcessContext) -> None:
+        await trio.sleep(5)
+        if successor == "function":
+            await ctx.upgrade(new)
+        await ctx.upgrade(
+            TaskedReader if successor == "tasked" else PlainReader, Migration(1, None)
+        )
+
+    async def new(ctx: ProcessContext) -> list[int]:
+        return [(await ctx.inbox.receive()).payload for _ in range(3)]
+
+    async def sender(ctx: ProcessContext, pid: str) -> None:
+        for number in range(3):
+            await ctx.asend(pid, "t", number)
+
+    pid = await host.spawn(old, mailbox=Bounded(1, "block"))
+    await host.spawn(sender, pid)
+    with trio.fail_after(60):
+        assert (await host.node.wait(pid)).value == [0, 1, 2]
+
+
+@pytest.mark.parametrize("way", ["receive", "selective", "nowait", "topic", "for"])
+async def test_every_way_to_take_a_message_makes_room(host: Host, way: str) -> None:
+    """A sender that waits for room goes on, however the receiver takes its messages."""
+
+    async def reader(ctx: ProcessContext) -> list[int]:
+        channel = ctx.listen("t", message=True) if way == "topic" else ctx.inbox
+        await trio.sleep(1)
+        got: list[int] = []
+        while len(got) < 4:
+            if way == "selective":
+                message = await ctx.receive("t")
+            elif way == "nowait":
+                await trio.sleep(1)
+                message = channel.receive_nowait()
+            elif way == "for":
+                message = await anext(channel)
+            else:
+                message = await channel.receive()
+            got.append(message.payload)
+        return got
+
+    async def sender(ctx: ProcessContext, pid: str) -> None:
+        for number in range(4):
+            await ctx.asend(pid, "t", number)
+
+    pid = await host.spawn(reader, mailbox=Bounded(1, "block"))
+    await host.spawn(sender, pid)
+    with trio.fail_after(60):
+        assert (await host.node.wait(pid)).value == [0, 1, 2, 3]
+
+
+async def test_closing_a_full_channel_makes_room(host: Host) -> None:
+    """L10: what a closed channel still holds is no load of the mailbox."""
+
+    async def reader(ctx: ProcessContext) -> str:
+        channel = ctx.listen("t")
+        await trio.sleep(1)
+        channel.close()
+        return str((await ctx.inbox.receive()).topic)
+
+    async def sender(ctx: ProcessContext, pid: str) -> None:
+        await ctx.asend(pid, "t", 1)
+        await ctx.asend(pid, "other", 2)
+
+    pid = await host.spawn(reader, mailbox=Bounded(1, "block"))
+    await host.spawn(sender, pid)
+    with trio.fail_after(60):
+        assert (await host.node.wait(pid)).value == "other"

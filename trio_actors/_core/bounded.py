@@ -125,6 +125,20 @@ class Limited:
             if not self.full:
                 return
 
+    def moved(self) -> bool:
+        """An upgrade has changed the mailbox; False if the new one (Lua's) has no limit.
+
+        Who waits for room waits for that in the new mailbox.
+        """
+        if not hasattr(self._process.mailbox, "drop_oldest"):
+            self._release()
+            return False
+        if self._waiting:
+            self._mailbox.on_take = self._room
+            for _ in range(self._bounds.limit - self._mailbox.load()):
+                self._room()
+        return True
+
     def _room(self) -> None:
         if self._waiting:
             trio.lowlevel.reschedule(self._waiting.popleft())

@@ -172,6 +172,9 @@ class PythonMailbox:
         elif self._topics is not None and self._topics.get(channel.topic) is channel:
             del self._topics[channel.topic]
         channel.shut()
+        for _ in range(len(channel)):  # what it still holds is not in the mailbox any more
+            if self._on_take is not None:
+                self._on_take()
 
     def _channels(self) -> Iterator[Subscription]:
         if self._inbox is not None:

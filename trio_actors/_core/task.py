@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from trio_actors._core.bounded import Limited
 from trio_actors._core.code import MailboxOnly
 from trio_actors._core.current import running
 from trio_actors._core.errors import (
@@ -153,16 +154,15 @@ def replace_code(process: Process) -> Exit | None:
     unread = process.mailbox.drain()
     process.target = target
     process.trap_links = False
-    limit_stays = process.entrance is not process.mailbox
     process.mailbox = body.make_mailbox(process)
-    if not limit_stays:
-        process.entrance = process.mailbox
     process.drive = body.attach(process)
     for item in unread:
         if isinstance(item, Message):
             process.mailbox.put(item)
         else:
             process.mailbox.put_event(item)
+    if not (isinstance(process.entrance, Limited) and process.entrance.moved()):
+        process.entrance = process.mailbox
     return None
 
 
