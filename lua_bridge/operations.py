@@ -37,6 +37,7 @@ from trio_actors.security import Actor, Scope
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
 
+MAX_NAME, MAX_NAMES = 255, 1000  # what one script may put into the node's registry
 NO_ANSWER = object()  # of an operation whose answer comes later, or never
 Operation = Callable[[LuaBody, int, tuple[Any, ...]], Any]
 
@@ -333,8 +334,12 @@ def _trap_links(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
 
 
 def _register(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
-    process = _process(body)
-    kernel.register(process.node, process, text_in(args[0]), text_in(args[1]))
+    process, name = _process(body), text_in(args[0])
+    if len(name) > MAX_NAME:
+        raise make_error(ErrorKind.INVALID, f"name is longer than {MAX_NAME} characters")
+    if process.node.names.count(process.pid) >= MAX_NAMES:
+        raise make_error(ErrorKind.RATE_LIMITED, f"process has {MAX_NAMES} names already")
+    kernel.register(process.node, process, name, text_in(args[1]))
     return True
 
 

@@ -143,7 +143,10 @@ class Shard:
     def flush(self) -> None:
         """Makes the calls that wait, without stepping."""
         queue = self.queue
+        state = self.state
         while queue:
+            if state.brimming():
+                state.relieve()
             function, args = queue.popleft()
             function(*args)
 
@@ -237,6 +240,8 @@ class Runner:
         """A shard with room for one more process."""
         key = limits.shared
         room = self._open.setdefault(key, [])
+        if not self.threads and room and room[-1].state.full():
+            room.pop()  # a process that goes will bring it back
         if len(room) < max(1, self.threads) or limits.isolated:
             shard = Shard(self, limits)
             self.shards.append(shard)

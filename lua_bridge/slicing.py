@@ -15,6 +15,7 @@ budget ends it.
 import ctypes
 import functools
 import os
+from random import Random
 from typing import Any
 
 import lupa.lua54 as lupa
@@ -24,7 +25,8 @@ REGISTRY = -1_001_000  # LUA_REGISTRYINDEX of 5.4
 ARM = b"trio_actors.arm"
 SWITCH = "TRIO_ACTORS_LUA_SLICING"
 
-RETRY = 4999  # instructions until the next try, when the host's own code was running
+RETRY = 1000, 8000  # instructions until the next try, when the host's own code was running: at
+# least, and a random part, because a fixed distance could keep step with a loop of the script
 
 
 class _Debug(ctypes.Structure):
@@ -83,6 +85,7 @@ class Slicer:
         yieldable, yieldk = library.lua_isyieldable, library.lua_yieldk
         getinfo, sethook = library.lua_getinfo, library.lua_sethook
         hurried: set[int] = set()  # coroutines whose hook comes again after RETRY instructions
+        randrange = Random(0).randrange  # of its own: a replay interrupts at the same places
 
         def hook(state: int, debug: Any) -> None:
             if state == main:
@@ -90,7 +93,7 @@ class Slicer:
             getinfo(state, b"S", debug)
             if debug.contents.source.startswith(b"=host:"):  # never in the middle of a delivery
                 hurried.add(state)
-                sethook(state, callback, MASK_COUNT, RETRY)
+                sethook(state, callback, MASK_COUNT, RETRY[0] + randrange(RETRY[1]))
                 return
             if state in hurried:
                 hurried.discard(state)

@@ -36,11 +36,13 @@ def lua_source(name: str) -> str:
 def lua_code(name: str) -> bytes:
     """A host file compiled, once for all states: making a state is mostly loading these.
 
-    Host code is never interrupted by the instruction hook (its chunk name begins with `host:`),
-    but patterns run as long as a script likes, so theirs does not.
+    Host code is never interrupted by the instruction hook (its chunk name begins with `host:`).
+    Patterns and modules share no data between processes and run as long as a script likes: theirs
+    does not.
     """
     compiler = lupa.LuaRuntime(encoding="latin-1", register_eval=False, register_builtins=False)
-    prefix = "=[lua]:" if name == "core/patterns" else "=host:"
+    interruptible = name == "core/patterns" or not name.startswith("core/")
+    prefix = "=[lua]:" if interruptible else "=host:"
     code: str = compiler.execute(_DUMP, lua_source(name), prefix + name.rpartition("/")[2])
     return code.encode("latin-1")
 
@@ -118,6 +120,7 @@ class LuaState:
         set_, sync, file, finish = run(lua_source("core/boot"), name="=host:boot", mode="t")
         options = {
             "soft_kb": limits.memory // 1024,
+            "brim_kb": (limits.memory + SLACK // 2) // 1024,
             "depth": 64,
             "max_values": 100_000,
             "message_size": limits.message_size,
@@ -155,6 +158,7 @@ class LuaState:
             self.drop_worker,
             self.gone,
             self.deliver_run,
+            self.relieve,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()
@@ -227,6 +231,11 @@ class LuaState:
         """Bytes in use."""
         used: int = self.runtime.get_memory_used()
         return used
+
+    def brimming(self) -> bool:
+        """True if half of the room for pushes from Python is used up (Z3)."""
+        used: int = self.runtime.get_memory_used()
+        return used > self.limits.memory + SLACK // 2
 
     def full(self) -> bool:
         """True if the soft memory limit is passed even after a collection (Z3)."""

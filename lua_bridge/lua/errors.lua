@@ -29,7 +29,7 @@ local function capture()
   for level = 3, MAX_LEVELS do
     local info = getinfo(level, "Slnt")
     if not info or count == MAX_FRAMES then break end
-    if info.what ~= "C" and sub(info.source, 1, 6) ~= "=host:" then
+    if info.what ~= "C" and not H.is_host(info.source) then
       count = count + 1
       frames[count] = {
         level = count, source = info.short_src, line = info.currentline, name = info.name,

@@ -39,6 +39,10 @@ class Names:
         self._by_pid.setdefault(pid, {})[name] = None
         return True
 
+    def count(self, pid: Pid) -> int:
+        """How many names `pid` holds."""
+        return len(self._by_pid.get(pid, ()))
+
     def unregister(self, name: str) -> bool:
         """Frees the name; False if nobody held it (R6)."""
         holder = self.by_name.pop(name, None)

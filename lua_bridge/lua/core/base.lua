@@ -34,13 +34,18 @@ H.S, H.opaque, H.frozen_of = S, opaque, frozen
 
 -- ---------------------------------------------------------------- errors raised in the script's name
 
+-- Is this the source of one of our own files? (See boot.lua for the two prefixes.)
+function H.is_host(source)
+  local head = sub(source, 1, 6)
+  return head == "=host:" or head == "=[lua]"
+end
+
 -- Position of the nearest script line, as "app/users.lua:3: " or "".
 local function where()
   for level = 2, 40 do
     local info = getinfo(level, "Sl")
     if not info then return "" end
-    local head = sub(info.source, 1, 6)
-    if info.what ~= "C" and head ~= "=host:" and head ~= "=[lua]" and info.currentline > 0 then
+    if info.what ~= "C" and not H.is_host(info.source) and info.currentline > 0 then
       return format("%s:%d: ", info.short_src, info.currentline)
     end
   end
@@ -108,6 +113,7 @@ local methods = {}
 local errmt = { __name = "error", __metatable = false, __index = methods }
 errmt.__newindex = function() H.raise("cannot assign to a field of an error") end
 H.errmt = errmt
+opaque[errmt] = true -- closed to raw access; at boundaries it is looked at before the others (M22)
 
 -- kind is the text of a constant of section 10; retryable true, false or nil (unknown).
 function H.mkerr(kind, message, retryable, details, stack)
@@ -157,7 +163,7 @@ end
 -- ---------------------------------------------------------------- calling Python
 
 -- Z4: a result pushed over the memory limit would hang the interpreter, so check first.
-local soft = config.soft_kb
+local brim = config.brim_kb
 local function result(ok, ...)
   if ok == true then return ... end
   if ok == false then
@@ -172,7 +178,7 @@ end
 -- Wrap a Python function that takes and returns scalars and never raises (state.py guarded()).
 function H.pyfn(f)
   return function(...)
-    if count("count") > soft then error("not enough memory", 0) end
+    if count("count") > brim then error("not enough memory", 0) end
     return result(f(...))
   end
 end

@@ -18,6 +18,7 @@ local getmt, mathtype = raw.debug.getmetatable, raw.math.type
 local move, unpack, concat = raw.table.move, raw.table.unpack, raw.table.concat
 local byte, char = raw.string.byte, raw.string.char
 local S, opaque, frozen_of, errmt = H.S, H.opaque, H.frozen_of, H.errmt
+local MAX_ARGUMENTS = 1000 -- of one call: reading them one by one is quadratic
 local MAX_DEPTH, MAX_VALUES = H.config.depth, H.config.max_values
 local max_bytes = H.config.message_size
 
@@ -66,6 +67,9 @@ end
 -- ---------------------------------------------------------------- flatten
 
 local shape, ns, vals, nv, seen, nt, size      -- of the flatten under way; it never yields
+
+local bshape, bpos, bvals, bvpos, brefs, bn           -- of the build under way; it never yields
+local copied, copy_size                              -- of the copy under way
 
 local walk
 
@@ -188,6 +192,13 @@ function walk(v, depth)
   return nil
 end
 
+-- Whatever was left half done holds no data any more.
+function H.drop_work()
+  shape, vals, seen, bvals, brefs, copied = nil, nil, nil, nil, nil, nil
+end
+
+local function too_many_arguments() return refuse("more than " .. MAX_ARGUMENTS .. " arguments") end
+
 local function begin() shape, ns, vals, nv, seen, nt, size = {}, 0, {}, 0, {}, 0, 0 end
 
 local function flat_result(bad)
@@ -233,6 +244,7 @@ end
 
 -- n arguments (nils kept) -> shape, scalars... of a list with n values; or nil, Error.
 function H.flatten_list(n, ...)
+  if n > MAX_ARGUMENTS then return nil, refusal(too_many_arguments()) end
   begin()
   op("a"); put(n)
   for i = 1, n do
@@ -244,7 +256,6 @@ end
 
 -- ---------------------------------------------------------------- build
 
-local bshape, bpos, bvals, bvpos, brefs, bn     -- of the build under way; it never yields
 
 local read
 
@@ -351,7 +362,6 @@ end
 
 -- ---------------------------------------------------------------- copy inside this state
 
-local copied, copy_size
 
 -- A fresh table with room for n fields: growing one by one costs more than filling it.
 local function room(n)
@@ -444,6 +454,7 @@ end
 function H.copy_payload(n, ...)
   if n == 1 then return H.copy((...)) end
   if n == 0 then return nil end
+  if n > MAX_ARGUMENTS then return nil, refusal(too_many_arguments()) end
   copied, copy_size = {}, 0
   local list = {}
   for i = 1, n do

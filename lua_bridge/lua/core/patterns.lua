@@ -3,6 +3,8 @@
 -- The matcher in C cannot be interrupted, and a pattern such as .-.-.-b takes cubic time. So each
 -- pattern gets a degree once: how many of its repetitions can give back characters that a later
 -- item would take as well (those multiply; %s*(%w+)%s*= has none), plus one if it is not anchored.
+-- Without an anchor a repetition that gives nothing back is still read again from each position of
+-- a run (a*b on many a), which stays within RUNS. Optional items that give back double the work.
 -- A subject so long that length ^ degree passes WORK goes to the matcher below, which is Lua code:
 -- some 40 times slower, sliced and killed like any script.
 -- Rejected: length ^ number of repetitions (sends ordinary parsing to the slow matcher).
@@ -14,6 +16,8 @@ local rep, unpack = rs.rep, raw.table.unpack
 local strings, text, raise = H.strings, H.subject, H.raise
 
 local WORK = 3e7
+local RUNS = 1e4        -- longest subject of a pattern that is only quadratic in its runs
+local PLAIN = 1e9       -- bytes compared in one plain search
 local QUANTIFIER = { ["*"] = true, ["+"] = true, ["-"] = true, ["?"] = true }
 
 -- ---------------------------------------------------------------- compiling
@@ -135,6 +139,19 @@ local function degree(items, anchored)
   return d
 end
 
+-- The longest subject on which C does at most about WORK steps.
+local function longest(items, anchored)
+  local d, optional, runs = degree(items, anchored), 0, false
+  for i = 1, #items - 1 do
+    local kind = items[i].kind
+    if kind == "?" and ambiguous(items, i) then optional = optional + 1 end
+    if REPEATS[kind] then runs = true end
+  end
+  if optional > 20 then return 0 end
+  if d < 2 and optional < 8 then return runs and not anchored and RUNS or raw.math.huge end
+  return (WORK / 2 ^ optional) ^ (1 / d)
+end
+
 local plans, plans_count = {}, 0      -- pattern -> {items, anchored, longest harmless subject}
 
 local function plan_of(p)
@@ -142,15 +159,15 @@ local function plan_of(p)
   if plan then return plan end
   if plans_count > 500 then plans, plans_count = {}, 0 end
   local items, anchored = compile(p)
-  local d = degree(items, anchored)
-  plan = { items = items, anchored = anchored, longest = d < 2 and raw.math.huge or WORK ^ (1 / d) }
+  plan = { items = items, anchored = anchored, longest = longest(items, anchored) }
   plans[p], plans_count = plan, plans_count + 1
   return plan
 end
 
 -- The plan if this pattern on this subject needs the slow matcher.
 local function slow(s, p)
-  if type(s) ~= "string" or type(p) ~= "string" or #s < 30 or not find(p, "[%*%+%-%%]") then return nil end
+  if type(s) ~= "string" or type(p) ~= "string" or #s < 20 then return nil end
+  if not find(p, "[%*%+%-%%%?]") then return #p > 1 and #s * #p > PLAIN and plan_of(p) or nil end
   local plan = plan_of(p)
   if #s > plan.longest then return plan end
   return nil
@@ -370,9 +387,29 @@ end
 
 -- ---------------------------------------------------------------- the functions
 
+-- Plain search in linear time (the method of Knuth, Morris and Pratt).
+local function plain_find(s, p, init)
+  local size, back, k = #p, { 0 }, 0
+  for i = 2, size do
+    while k > 0 and byte(p, k + 1) ~= byte(p, i) do k = back[k] end
+    if byte(p, k + 1) == byte(p, i) then k = k + 1 end
+    back[i] = k
+  end
+  k = 0
+  for i = start_of(init, s), #s do
+    local c = byte(s, i)
+    while k > 0 and byte(p, k + 1) ~= c do k = back[k] end
+    if byte(p, k + 1) == c then k = k + 1 end
+    if k == size then return i - size + 1, i end
+  end
+  return nil
+end
+
 function strings.find(s, p, init, plain)
   s, p = text(s), text(p)
-  if not plain then
+  if plain then
+    if type(s) == "string" and type(p) == "string" and #p > 1 and #s * #p > PLAIN then return plain_find(s, p, init) end
+  else
     local plan = slow(s, p)
     if plan then return slow_find(plan, s, init) end
   end

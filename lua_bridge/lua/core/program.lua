@@ -96,6 +96,7 @@ local function load_chunk(p, key, method)
 end
 
 local function failed(message, e, stack)
+  if message == "not enough memory" then return false, "RateLimited", "memory limit exceeded", false, nil end
   if not e then return false, "Internal", message, nil, stack end
   if e.details == nil then return false, e.kind, e.message, e.retryable, stack end
   return false, e.kind, e.message, e.retryable, stack, H.flatten(e.details)
@@ -103,7 +104,7 @@ end
 
 local function new_process(idx, instructions)
   return {
-    idx = idx, live = 0, wakers = 0, seq = 1, instructions = instructions, loading = true,
+    idx = idx, live = 0, wakers = 0, grown = 0, seq = 1, instructions = instructions, loading = true,
   }
 end
 

@@ -117,6 +117,7 @@ local after
 local function outward(inner, tag, queue)
   local rec = H.running_record()
   if not isyieldable() or rec and rec.nb > 0 then
+    H.spend()
     return after(inner, resume(inner))    -- preempted where we cannot yield: go on
   end
   busy[inner] = true
@@ -240,7 +241,7 @@ function base.load(chunk, name, mode, ...)
   local env
   if select("#", ...) > 0 then env = (...) else env = H.environment() end
   name = H.text(name) or "=(load)"
-  if raw.string.find(name, "^[=@]?host:") then name = "=(load)" end
+  if raw.string.find(name, "^[=@]?host:") or raw.string.find(name, "^=?%[lua%]") then name = "=(load)" end
   return load(text, name, "t", env)
 end
 

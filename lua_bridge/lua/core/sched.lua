@@ -17,6 +17,7 @@ local isyieldable, status = raw.coroutine.isyieldable, raw.coroutine.status
 local sethook, getinfo, traceback, clock = raw.debug.sethook, raw.debug.getinfo, raw.debug.traceback, raw.os.clock
 local unpack, pack, concat, move = raw.table.unpack, raw.table.pack, raw.table.concat, raw.table.move
 local gmatch, sub, find = raw.string.gmatch, raw.string.sub, raw.string.find
+local pcall, memory, rawequal = raw.pcall, raw.collectgarbage, raw.rawequal
 
 local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
 local FIRST = -1                            -- `used` of a record that has not begun
@@ -28,8 +29,10 @@ local MAX_COROUTINES = H.config.max_coroutines
 
 local R = {}                                -- R.cur: record of the running coroutine
 H.R = R
+local stepping                              -- the record of the step under way, until it has been dealt with
 local killing = false                       -- false, or {kind, message} of the limit that was hit
 local used = 0                              -- hook calls in this step
+local retry = 1                             -- of a small random generator
 local preempted = false                     -- the last step was cut short
 -- Coroutines that can go on: `batch` is being stepped, `ready` is filled meanwhile. Two lists that
 -- change places, because a queue that creeps through a Lua table is rehashed again and again.
@@ -39,6 +42,9 @@ local out, on = {}, 0                       -- outbox: code, process, request, n
 local procs = {}                            -- index -> process
 local pending, last_request = {}, 0         -- request -> record that waits for the answer
 local timers, last_timer = {}, 0
+local SOFT = H.config.soft_kb               -- KB of the whole state
+local level = 0                             -- KB in use after the last step
+local limit = SOFT                          -- KB at which the next process has to go
 H.procs = procs
 
 -- ---------------------------------------------------------------- limits
@@ -49,6 +55,14 @@ function H.kill_step(kind, message)
 end
 function H.killing() return killing end
 
+-- A slice is over where the coroutine cannot yield: it goes on, if its budget allows.
+function H.spend()
+  used = used + 1
+  if used * QUANTUM > (R.cur and R.cur.proc.instructions or H.config.instructions) then
+    H.kill_step("RateLimited", "instruction limit exceeded")
+  end
+end
+
 -- Lua hook, for states that are not sliced: counts, and ends the step by an error that the
 -- wrappers of pcall and coroutines pass on (sandbox.lua).
 local function hook()
@@ -56,7 +70,9 @@ local function hook()
   if killing or used * QUANTUM > (R.cur and R.cur.proc.instructions or H.config.instructions) then
     -- host code shares tables between processes: end the step in the script's own code
     if sub(getinfo(2, "S").source, 1, 6) == "=host:" then
-      sethook(hook, "", 100)
+      -- a fixed distance could be in step with a loop of the script, for ever
+      retry = (retry * 75 + 74) % 65537
+      sethook(hook, "", 64 + retry % 128)
       return
     end
     sethook(hook, "", 1)
@@ -73,10 +89,16 @@ end
 
 -- A coroutine inherits the C hook of the one that makes it. The scheduler itself runs unhooked on
 -- the main state, so a factory coroutine makes what is made there.
-local factory
+local factory, wanted
 function H.make_factory()
-  factory = create(function(f)
-    while true do f = yield(create(f)) end
+  local function make()
+    local f = wanted
+    wanted = nil                              -- what is made here must not be held here
+    local ok, co = pcall(create, f)           -- fails without memory; the factory itself must live
+    return ok and co or nil
+  end
+  factory = create(function()
+    while true do yield(make()) end
   end)
 end
 
@@ -88,7 +110,9 @@ function H.newco(f)
   end
   local _, main = running()
   if not main then return create(f) end
-  local _, co = resume(factory, f)
+  wanted = f
+  local _, co = resume(factory)
+  if not co then error("not enough memory", 0) end
   return co
 end
 
@@ -324,7 +348,7 @@ local function exit_with(p, e, stack)
   return done(H.flatten(e.details))
 end
 
-local function crash(rec, err)
+local function report(rec, err)
   local p = rec.proc
   if killing then
     local kind, message = killing[1], killing[2]
@@ -339,6 +363,61 @@ local function crash(rec, err)
   return exit_error(p, "Internal", message, nil, stack)
 end
 
+-- End a process for lack of memory. What it holds goes first, because this allocates.
+local function out_of_memory(p)
+  local idx = p.idx
+  bury(p)
+  if stepping and stepping.proc == p then stepping.co = nil end
+  local function let_go(list, from, to)
+    for i = from, to do
+      if list[i] and list[i].proc == p then list[i].co = nil end
+    end
+  end
+  let_go(batch, head, last)
+  let_go(ready, 1, tail)
+  H.drop_work()
+  post("exit", idx, 0, 6, false, "RateLimited", "memory limit exceeded", false, nil, nil)
+end
+
+-- After a process had to go: collect, and set where the next one has to.
+local function recover()
+  memory("collect")
+  level = memory("count")
+  limit = level <= SOFT and SOFT or level + 1024
+  if limit > H.config.brim_kb then limit = H.config.brim_kb end
+end
+
+local function crash(rec, err)
+  local p = rec.proc
+  local ok = pcall(report, rec, err)
+  rec.co = nil
+  if not ok and not p.dead then out_of_memory(p) end
+  if memory("count") > SOFT then recover() end
+end
+
+-- The state is over its limit (lua_bridge.md 3.4): collect, and if that is not enough end the
+-- process that has grown most. What each step adds is booked on its process; the collector works
+-- in proportion to allocation, so garbage is mostly subtracted from whoever made it.
+-- What a sender left in a neighbour's mailbox stays when the sender goes; the neighbour gets a
+-- megabyte more to work it off, up to half of the slack.
+local function relieve()
+  memory("collect")
+  level = memory("count")
+  if level <= SOFT then
+    limit = SOFT
+    return
+  end
+  if level < limit then return end
+  local worst
+  for idx, p in next, procs do
+    if not worst or p.grown > worst.grown or p.grown == worst.grown and idx < worst.idx then worst = p end
+  end
+  if not worst then return end
+  out_of_memory(worst)
+  recover()
+end
+H.relieve = relieve
+
 local function exit_value(p, shape, ...)
   if shape == nil then return exit_with(p, H.error((...)), nil) end
   post("exit", p.idx, 0, 2 + select("#", ...), true, shape, ...)
@@ -346,13 +425,17 @@ local function exit_value(p, shape, ...)
 end
 
 -- main returned (E20-E25)
-local function finish(p, value, second)
+local function conclude(p, value, second)
   if second ~= nil then
     if type(second) == "string" then return exit_error(p, "Internal", second, nil, nil) end
     local e = H.error(second)
     if e then return exit_with(p, e, e.stack) end
   end
   return exit_value(p, H.flatten(value))
+end
+
+local function finish(p, value, second)
+  if not pcall(conclude, p, value, second) and not p.dead then out_of_memory(p) end
 end
 
 -- Nothing can wake this process any more (G7).
@@ -416,7 +499,7 @@ local function step(rec)
     end
     release(p)
   end
-  R.cur, killing, used = rec, false, rec.used
+  R.cur, stepping, killing, used = rec, rec, false, rec.used
   local ok, tag, a
   if used == 0 then ok, tag, a = resume(rec.co)
   else
@@ -427,7 +510,7 @@ local function step(rec)
       ok, tag, a = resume(rec.co, unpack(args, 1, args.n))
     else ok, tag, a = resume(rec.co) end
   end
-  if tag == WAIT and not p.dead then
+  if rawequal(tag, WAIT) and not p.dead then -- what main returns may have a hostile __eq
     if a then a[#a + 1] = rec end             -- the queue it waits in
     local live = p.live - 1
     p.live = live
@@ -435,11 +518,16 @@ local function step(rec)
   else
     stepped(rec, ok, tag, a)
   end
+  local now = memory("count")
+  p.grown = p.grown + (now - level)
+  level = now
+  if now > limit then relieve() end
 end
 
 local function new_record(p, f)
   local rec = { proc = p, nb = 0, used = 0 }
   rec.co = H.newco(f)
+  H.process_coroutines[rec.co] = true
   return rec
 end
 H.new_record = new_record
@@ -476,6 +564,7 @@ end
 -- Python: step at most `steps` coroutines, or about `seconds` -> more to do?, n, n outbox items.
 function H.run(steps, seconds)
   local left, stop = steps, nil
+  level = memory("count")
   while left > 0 do
     if head > last then
       if tail == 0 then break end
@@ -503,8 +592,9 @@ function H.fire(id)
   local t = drop_timer(id)
   if not t then return end
   R.cur = { proc = t.proc, nb = 1 }
-  t.fn()
+  local ok = pcall(t.fn)
   R.cur = nil
+  if not ok then return out_of_memory(t.proc) end -- they do not raise for any other reason
   settle(t.proc)
 end
 

@@ -3,7 +3,7 @@
 -- expect: harmless
 return function()
   local schema = { type = "object", properties = {} }
-  for i = 1, 20000 do schema.properties["p" .. i] = { type = "integer", minimum = i } end
+  for i = 1, 2000 do schema.properties["p" .. i] = { type = "integer", minimum = i } end
   json.validate(schema, { p1 = 0 })
   json.validate('{"multipleOf":1e-300}', 1e300)
   json.validate('{"minLength":99999999999999999999}', "x")

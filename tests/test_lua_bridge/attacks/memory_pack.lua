@@ -1,5 +1,5 @@
 -- attack: gigantic formats in string.pack
--- expect: refused
+-- expect: dead RateLimited memory limit exceeded
 return function()
   assert(not pcall(string.pack, "i17", 1))
   assert(not pcall(string.pack, "c2000000000", "x"))

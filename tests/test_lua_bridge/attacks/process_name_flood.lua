@@ -1,9 +1,13 @@
--- attack: names without end
--- expect: dead RateLimited limit exceeded
+-- attack: names without end, and names of a megabyte
+-- expect: refused
 return function()
-  local i = 0
-  while true do
+  local i, ok, err = 0, nil, nil
+  repeat
     i = i + 1
-    process.registry.register("name " .. i)
-  end
+    ok, err = process.registry.register("name " .. i)
+  until not ok
+  assert(err:kind() == errors.RATE_LIMITED, tostring(err))
+  ok, err = process.registry.register(("x"):rep(1000000))
+  assert(not ok and err:kind() == errors.INVALID, tostring(err))
+  return "refused"
 end

@@ -1,5 +1,5 @@
 -- attack: load inside the reader of load, without end
--- expect: harmless
+-- expect: dead
 local function f()
   load(f)
   return nil

@@ -2,7 +2,7 @@
 -- modules: time
 -- expect: harmless
 return function()
-  local long = ("2006-01-02 "):rep(100000)
+  local long = ("2006-01-02 "):rep(50000)
   for _, sec in ipairs { math.maxinteger, math.mininteger, 0, -1 } do
     local t = time.unix(sec, math.maxinteger)
     for _, f in ipairs { "format_rfc3339", "utc", "year", "weekday", "year_day", "unix_nano", "is_zero" } do pcall(t[f], t) end
@@ -16,9 +16,9 @@ return function()
   end
   pcall(time.parse, long, long)
   pcall(time.parse, ("."):rep(5000), "x")
-  pcall(time.parse_duration, ("1h"):rep(100000))
+  pcall(time.parse_duration, ("1h"):rep(50000))
   pcall(time.parse_duration, ("9"):rep(4000) .. "h")
-  for _, name in ipairs { "../../etc/passwd", "/etc/passwd", "\0", "a/../b", ("x"):rep(100000), "Europe" } do
+  for _, name in ipairs { "../../etc/passwd", "/etc/passwd", "\0", "a/../b", ("x"):rep(50000), "Europe" } do
     assert(time.load_location(name) == nil)
   end
   return "done"
