@@ -1,8 +1,9 @@
 """What people are told: one structured record per event, through one function.
 
 Rule: SU40. Data first: ``supervisor, child, pid, reason, restarts, delay`` are attributes of the
-log record (``extra``), the text is made from them. A crash is an error record exactly once: with
-the traceback by whoever ran the code, else here. Ends that were asked for are no errors.
+log record (``extra``), the text is made from them. A crash is an error record exactly once: by
+whoever ran the code, with the traceback or the script's stack; else, if the code raised a
+ProcessError on purpose, here. Ends that were asked for are no errors.
 """
 
 import logging
@@ -11,7 +12,6 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from supervision.state import ReportKind
-from trio_actors import ProcessError
 
 logger = logging.getLogger("supervision")
 
@@ -61,17 +61,10 @@ def wanted(kind: ReportKind) -> bool:
     return logger.isEnabledFor(LEVELS[kind])
 
 
-def report(record: Record, error: ProcessError | None = None, *, logged: bool = False) -> None:
-    """Log one event.
-
-    Args:
-        error: the exit error of a failure; a script's stack is logged with it.
-        logged: the failure was logged where it happened, with its traceback.
-    """
-    failed = record.event is ReportKind.FAILED
-    level = logging.INFO if failed and logged else LEVELS[record.event]
-    if not logger.isEnabledFor(level):
-        return
-    stack = error.stack if failed and error is not None and not logged else None
-    text = f"{record}\n{stack}" if stack else str(record)
-    logger.log(level, "%s", text, extra={**asdict(record), "event": str(record.event)})
+def report(record: Record, *, logged: bool = False) -> None:
+    """Log one event; ``logged``: the failure is in the log, with traceback or script stack."""
+    level = LEVELS[record.event]
+    if record.event is ReportKind.FAILED and logged:
+        level = logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", record, extra={**asdict(record), "event": str(record.event)})

@@ -25,7 +25,7 @@ from supervision.service_machine import Hold, Next, ServiceEvent, ServiceMachine
 from supervision.service_spec import ServiceSpec
 from supervision.state import ReportKind
 from supervision.supervisor import signals_readiness
-from trio_actors import CauseKind, ErrorKind, Exit, Node, Process, ProcessError, make_error
+from trio_actors import CauseKind, ErrorKind, Exit, Node, Process, make_error
 from trio_actors import as_process_error as error_of
 from trio_actors._core.scopes import reraise
 
@@ -69,7 +69,6 @@ class _Service:
     timed_out: bool = False  # its start took too long and it is being ended
     held: Hold | None = None
     logged: bool = False  # the last crash is in the log already
-    error: ProcessError | None = None  # the last crash
 
     def put(self, event: ServiceEvent, reason: str = "", *, clean: bool = False) -> None:
         self.queue.append((event, reason, clean))
@@ -318,7 +317,7 @@ class ServiceManager:
         if service.process is not process:
             return  # a zombie that ended after all
         service.process = None
-        service.logged, service.error = exit.logged, exit.error
+        service.logged = exit.logged
         event, reason, clean = self._meaning(service, process, exit)
         service.put(event, reason, clean=clean)
 
@@ -373,7 +372,7 @@ class ServiceManager:
         restarts = max(0, service.machine.runs - 1)
         id, logged = service.spec.id, service.logged
         record = Record(kind, "services", id, service.pid, reason, restarts, delay)
-        report(record, service.error, logged=logged)
+        report(record, logged=logged)
 
 
 _REPORTS: Final[dict[tuple[ServiceState, ServiceEvent], ReportKind]] = {

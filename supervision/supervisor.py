@@ -428,7 +428,7 @@ class Runner:
             action.restarts,
             action.delay,
         )
-        report(record, exit.error if exit else None, logged=exit is not None and exit.logged)
+        report(record, logged=exit is not None and exit.logged)
 
 
 _TIMELY: Final[dict[str, Callable[[Runner, int, Process], None]]] = {

@@ -1,15 +1,17 @@
 """Lua children, and the Lua module `supervision` (SU3, SU10, SU20-SU23)."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from lua_bridge import DEFAULT_LIMITS, LuaTarget, Script
 from supervision import Supervisor, SupervisorRef, child
-from trio_actors import Host, ProcessNotFound, open_node
+from trio_actors import Host, ProcessContext, ProcessNotFound, open_node
 
 WORKER = """
 local function main(name)
@@ -144,3 +146,24 @@ async def test_scripts_start_dynamic_children(autojump_clock: MockClock) -> None
             host.node.lookup("one")
         except ProcessNotFound:
             assert host.node.lookup("two")
+
+
+async def test_a_crash_is_one_error_record(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SU40: of a script with its stack, of Python code with its traceback, and no second one."""
+
+    async def fails(ctx: ProcessContext) -> None:
+        raise ValueError("python is broken")
+
+    async with lua_host() as (host, code):
+        code.add("app:broken", 'return { main = function() error("lua is broken") end }')
+        once = {"restart": "temporary"}
+        tree = Supervisor(children=[child("l", "app:broken", **once), child("p", fails, **once)])
+        await host.spawn(tree, ready=True)
+        await wait_all_tasks_blocked()
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    lua, python = sorted(errors, key=lambda record: "python" in record.getMessage())
+    assert "lua is broken" in lua.getMessage()
+    assert "stack traceback" in lua.getMessage() or "broken.lua" in lua.getMessage()
+    assert python.exc_info is not None

@@ -236,6 +236,7 @@ def _failed(process: Process, error: BaseException | None, failures: list[Except
     kept = fresh(reported)  # the raised one would keep the frames of its traceback alive
     kept.stack = reported.stack
     exit = Exit.failed(kept)
+    exit.logged = reported.stack is not None  # a script's failure is logged by who runs scripts
     if not isinstance(first, ProcessError):
         _log(process, "failed", first)
         exit.logged = True
