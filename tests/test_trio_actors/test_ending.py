@@ -322,3 +322,20 @@ async def test_closing_a_full_channel_makes_room(host: Host) -> None:
     await host.spawn(sender, pid)
     with trio.fail_after(60):
         assert (await host.node.wait(pid)).value == "other"
+
+
+async def test_timers_of_the_old_code_end_with_an_upgrade(host: Host) -> None:
+    """U3, U4: what has fired is a message and stays, what has not is gone; new ones work."""
+
+    async def old(ctx: ProcessContext) -> None:
+        ctx.send_after(1, "fired")
+        ctx.send_after(3, "never")
+        ctx.send_interval(2, "never")
+        await trio.sleep(1.5)
+        await ctx.upgrade(new)
+
+    async def new(ctx: ProcessContext) -> list[str]:
+        ctx.send_after(10, "new")
+        return [(await ctx.inbox.receive()).topic for _ in range(2)]
+
+    assert await host.node.call(old, host=host) == ["fired", "new"]

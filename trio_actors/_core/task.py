@@ -151,6 +151,8 @@ def replace_code(process: Process) -> Exit | None:
         return upgrade_failed(reason)
     except Exception as exc:
         return upgrade_failed(as_process_error(exc))
+    if process.timers is not None:  # U4
+        process.timers.cancel_all()
     unread = process.mailbox.drain()
     process.target = target
     process.trap_links = False
