@@ -17,6 +17,8 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 
+from supervision import pictures
+
 from ..definitions import Application, read_application
 from ..problems import LoadError
 from . import USAGE, exploring, functions, logs, runner
@@ -121,15 +123,19 @@ def tree(
     *,
     set: Set = (),
     mermaid: Annotated[bool, Parameter(negative=(), help="As a mermaid diagram.")] = False,
+    svg: Annotated[bool, Parameter(negative=(), help="As an SVG picture.")] = False,
 ) -> int:
     """Show what an application consists of, without starting it."""
     application = _read(app, set)
     if application is None:
         return USAGE
+    picture = outline(application, app.resolve().name)
     if mermaid:
         sys.stdout.write(_mermaid(application) + "\n")
+    elif svg:
+        sys.stdout.write(pictures.svg(picture))
     else:
-        Console().print(render(outline(application, app.resolve().name)))
+        Console().print(render(picture))
     return 0
 
 

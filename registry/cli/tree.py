@@ -1,23 +1,29 @@
 """`trio-actors tree`: what an application consists of, without starting it.
 
 Rule: SU41 (the definition of an application's tree, the same refusals as `run`). The picture is
-made in two steps: `outline` is data, `render` makes it a rich tree and `mermaid` a diagram.
+made in two steps: `outline` is data, then a rich tree or an SVG of it; `mermaid` shows references.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import attrs
 from rich.markup import escape
 from rich.tree import Tree
 
+from supervision import pictures
+from supervision.pictures import Branch
+
 from ..definitions import Application
 from ..kind import Definition
+from ..kinds.service import SERVICES
+from ..kinds.supervisor import SupervisorModel
+from ..problems import field_text
 
 # Headings in the order shown, with the kinds below each.
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("services", ("process.service", "supervisor")),
+    ("services", ("process.service",)),
+    ("supervisors", ("supervisor",)),
     ("hosts", ("process.host", "terminal.host")),
     ("processes", ("process.",)),
     ("functions", ("function.",)),
@@ -28,15 +34,6 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("http", ("http.",)),
     ("other entries", ("",)),
 )
-
-
-@attrs.frozen(slots=True)
-class Branch:
-    """One line of the tree and what hangs below it."""
-
-    text: str
-    note: str = ""
-    below: tuple[Branch, ...] = ()
 
 
 def outline(application: Application, name: str) -> Branch:
@@ -54,46 +51,40 @@ def outline(application: Application, name: str) -> Branch:
 
 
 def _entry(definition: Definition) -> Branch:
-    return Branch(
-        definition.id,
-        ", ".join((definition.kind, *_notes(definition))),
-        tuple(
-            Branch(
-                reference.id,
-                str(
-                    reference.path[0]
-                    if len(reference.path) == 1
-                    else ".".join(map(str, reference.path))
-                ),
-            )
-            for reference in definition.references
-        ),
-    )
+    detail = ", ".join((definition.kind, *_notes(definition)))
+    if isinstance(definition.model, SupervisorModel):
+        below = pictures.outline(definition.model.spec, definition.id)
+        return Branch(definition.id, f"{detail}, {below.detail}", below.children)
+    references = (Branch(r.id, field_text(r.path)) for r in definition.references)
+    return Branch(definition.id, detail, tuple(references))
 
 
 def _notes(definition: Definition) -> Iterator[str]:
     lifecycle = getattr(definition.model, "lifecycle", None)
-    if definition.kind == "process.service" and lifecycle is not None:
+    if definition.kind in SERVICES and lifecycle is not None:
         yield "starts with the application" if lifecycle.auto_start else "started on request"
         attempts = lifecycle.restart.max_attempts
-        yield f"at most {attempts} runs" if attempts else "restarted without limit"
+        if attempts:
+            yield f"at most {attempts} runs"
 
 
 def render(branch: Branch) -> Tree:
     """The tree for a terminal."""
     tree = Tree(_line(branch, "bold"))
-    for section in branch.below:
-        part = tree.add(_line(section, "bold cyan"))
-        for entry in section.below:
-            leaf = part.add(_line(entry, ""))
-            for reference in entry.below:
-                leaf.add(f"[dim]{escape(reference.note)}:[/] {escape(reference.text)}")
+    for section in branch.children:
+        _add(tree, section, "bold cyan")
     return tree
 
 
+def _add(tree: Tree, branch: Branch, style: str) -> None:
+    part = tree.add(_line(branch, style))
+    for child in branch.children:
+        _add(part, child, "")
+
+
 def _line(branch: Branch, style: str) -> str:
-    text = f"[{style}]{escape(branch.text)}[/]" if style else escape(branch.text)
-    return f"{text}  [dim]{escape(branch.note)}[/]" if branch.note else text
+    text = f"[{style}]{escape(branch.name)}[/]" if style else escape(branch.name)
+    return f"{text}  [dim]{escape(branch.detail)}[/]" if branch.detail else text
 
 
 def mermaid(application: Application) -> str:

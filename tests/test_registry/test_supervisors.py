@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trio
 
 from registry import open_app
@@ -75,3 +76,16 @@ def test_wrong_trees_are_load_errors(problems: Callable[..., list[str]]) -> None
         "entry app:tree: children[0].process: expected the id of a process.lua, process.py or "
         'supervisor, got "app:wrker", which does not exist; did you mean "app:worker"?'
     )
+
+
+def test_trees_are_drawn(write_app: WriteApp, capfd: pytest.CaptureFixture[str]) -> None:
+    """SU41: the tree of a supervisor, as text and as a picture, without starting it."""
+    from registry.cli import main
+
+    path = str(write_app({"a.yaml": MAIN}))
+    assert main(["tree", path]) == 0
+    out = capfd.readouterr().out
+    assert "app:tree  supervisor, one_for_all, 3 in 5s" in out
+    assert "a  app:worker; permanent" in out
+    assert main(["tree", path, "--svg"]) == 0
+    assert capfd.readouterr().out.startswith("<svg ")
