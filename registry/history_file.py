@@ -105,7 +105,11 @@ class HistoryFile:
 
     def _open(self) -> sqlite3.Connection:
         base = sqlite3.connect(self.path)
-        base.executescript(SCHEMA)
+        try:
+            base.executescript(SCHEMA)
+        except sqlite3.Error:
+            base.close()
+            raise
         return base
 
     def _write_facts(self, base: sqlite3.Connection, **facts: Any) -> None:
