@@ -228,6 +228,9 @@ class _Turn:
             return
         assert job is not None
         job.waiting.discard(record.key)
+        if job.kind is JobKind.SHUTDOWN:  # its start was in progress when the stop began
+            self.gone(record, None)
+            return
         if event.final and job.kind is JobKind.RESTART:  # SU9: whoever ends the program goes on
             record.move(_C.STOPPED)
             state.job = None
@@ -247,7 +250,7 @@ class _Turn:
             case JobKind.RESTART:
                 record.move(_C.RESTARTING)
                 self.try_again(record, job, event.error)
-            case JobKind.TERMINATE | JobKind.SHUTDOWN:
+            case JobKind.TERMINATE:
                 raise RuntimeError(f"{event} during {job.kind}")
             case _:
                 assert_never(job.kind)

@@ -213,13 +213,17 @@ class SupervisorBody(TaskBody):
         try:
             runner.feed(s.Boot())
             await runner.until_end()
-        except BaseException:
+        except trio.Cancelled:
             with trio.CancelScope(shield=True):
                 runner.bound = process.node.now()
                 if process.deadline > runner.bound:
                     runner.bound += process.host.drain
                 runner.feed(s.Stop("the supervisor was cancelled"))
                 await runner.until_end()
+            raise
+        except BaseException:  # a fault of the supervisor itself: nothing it knows can be trusted
+            with trio.CancelScope(shield=True):
+                await runner.end_all()
             raise
         runner.leave()
 
@@ -245,6 +249,18 @@ class Runner:
         """Work until the supervisor has nothing left to do."""
         while self.end is None:
             self.take(await self.mailbox.get())
+
+    async def end_all(self) -> None:
+        """Without asking and without order: end the children, and wait until they are gone."""
+        for process in self.processes.values():
+            process.force(terminated(self.process.pid))
+        with trio.move_on_after(GRACE):
+            while not all(process.ended for process in self.processes.values()):
+                await self.mailbox.get()
+        for process in self.processes.values():
+            WATCHDOG.met(process.pid)
+            if not process.ended:
+                self.ctx.node.abandon(process, "could not be stopped")
 
     def leave(self) -> None:
         """End the process as it was decided (SU4, SU13, SU30)."""

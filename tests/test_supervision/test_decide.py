@@ -384,6 +384,21 @@ def test_stopping_supervisor_refuses_requests() -> None:
     assert refused.error.kind.name == "UNAVAILABLE"
 
 
+@pytest.mark.parametrize("outcome", [StartFailed(2, "no"), Ended(2, ABNORMAL), Started(2, "{h|9}")])
+def test_start_in_progress_when_the_stop_begins(outcome: Any) -> None:
+    """SU6, SU14: its outcome may come before its turn to be stopped, and does not matter."""
+    case = Case(spec("a"), spec("b"), spec("c")).boot()
+    case(Ended(2, ABNORMAL))  # b is being started again
+    assert case(Stop()) == [Halt(3)]
+    assert case(outcome) == []
+    plan = case(Ended(3, SHUTDOWN))
+    if isinstance(outcome, Started):
+        assert plan == [Halt(2)]
+        plan = case(Ended(2, SHUTDOWN))
+    assert plan == [Halt(1)]
+    assert case(Ended(1, SHUTDOWN)) == [End("asked to stop")]
+
+
 def test_reports_are_data() -> None:
     """SU40: child, pid, reason, restart count, delay."""
     case = Case(spec("a", backoff=Backoff(jitter=0))).boot()

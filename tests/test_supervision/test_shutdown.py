@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from supervision import Supervisor, SupervisorRef, child
-from trio_actors import ProcessContext, ProcessInternal, open_node
+from trio_actors import ProcessContext, ProcessError, ProcessInternal, open_node
 
 ORDER = ["+a", "+b", "+c", "+d", "-d", "-c", "-b", "-a"]
 
@@ -100,6 +100,41 @@ async def test_whole_stop_is_bounded_by_one_drain(autojump_clock: MockClock) -> 
             await host.spawn(level(2), ready=True)
             begin = trio.current_time()
         assert 10 <= trio.current_time() - begin < 11
+
+
+@pytest.mark.parametrize("when", [0.0, 0.25, 1.1, 2.0, 2.6, 3.3, 7.0])
+async def test_stop_in_the_middle_of_a_storm_of_restarts(
+    autojump_clock: MockClock, when: float
+) -> None:
+    """SU7, SU14: children that start, wait, run or fail to start are all gone at once."""
+    go = trio.Event()
+
+    async def crasher(ctx: ProcessContext, number: int) -> None:
+        if go.is_set():
+            await trio.sleep(0.5)
+            if number % 5 == 0:
+                raise ProcessError("does not start")
+        ctx.started()
+        if not go.is_set():
+            await go.wait()
+            raise ProcessError("storm")
+        await ctx.events.receive()
+
+    backoff = {"initial_delay": 2, "max_delay": 3, "jitter": 0.9}
+    children = [
+        child(str(i), crasher, i, ready=True, backoff=backoff if i % 2 else None, shutdown=1)
+        for i in range(20)
+    ]
+    async with open_node() as node:
+        async with node.open_host("app:h", drain=30) as host:
+            pid = await host.spawn(Supervisor(intensity=1000, children=children), ready=True)
+            go.set()
+            await trio.sleep(when)
+            begin = trio.current_time()
+            node.cancel(pid)
+            assert (await node.wait(pid)).error is None
+            assert trio.current_time() - begin <= 1  # the one that was just starting
+            assert not node.processes
 
 
 @pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit])

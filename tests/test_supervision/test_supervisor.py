@@ -479,3 +479,20 @@ async def test_children_may_live_on_other_hosts(autojump_clock: MockClock) -> No
         assert world.pids["a"].startswith("{app:other|")
         assert world.pids["b"].startswith("{app:h|")
     assert world.lines == ["+a", "+b", "-b", "-a"]
+
+
+async def test_fault_of_the_supervisor_itself_leaves_no_children(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SU7: even then nothing is orphaned, and the fault is the exit."""
+
+    def broken(*_: object) -> Any:
+        raise RuntimeError("bug")
+
+    world = World()
+    async with tree(world.child("a", ready=True), world.child("b", ready=True)) as (host, ref):
+        monkeypatch.setattr("supervision.supervisor.decide", broken)
+        host.node.send(world.pids["a"], "boom")
+        exit = await host.node.wait(ref.dest)
+        assert str(exit.error) == "RuntimeError: bug"
+        assert not host.node.processes
