@@ -135,6 +135,7 @@ from lua_bridge.modules import (  # noqa: E402
     queue,
     registry,
     security,
+    store,
     supervision,
     time,
 )
@@ -153,6 +154,7 @@ for _file in (
     queue,
     registry,
     security,
+    store,
     supervision,
     time,
 ):

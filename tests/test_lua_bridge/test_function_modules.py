@@ -27,7 +27,7 @@ from trio_actors.security.store import MemoryStore
 from trio_actors.security.tokens import TokenStore
 
 Clock = trio.testing.MockClock
-MODULES = ("funcs", "contract", "security", "ctx", "time", "json")
+MODULES = ("funcs", "contract", "security", "store", "ctx", "time", "json")
 
 
 class Bench:
@@ -599,3 +599,29 @@ async def test_spawn_builders_take_actors_and_scopes_of_the_module() -> None:
               :spawn_monitored("t:child", "t:lua")
             return events:receive().result.value"""
         ) == ["eve", True]
+
+
+async def test_stores_from_lua(autojump_clock: Clock) -> None:
+    """SE23: values are copies, times to live run out, a full store says so."""
+    async with opened() as bench:
+        node = bench.functions.node
+        bench.functions.security.stores["app:mem"] = MemoryStore(node, "app:mem", max_size=2)
+        assert await bench.run(
+            """local s = store.get("app:mem")
+            local t = {n = 1}
+            s:set("a", t)
+            t.n = 2
+            s:set("b", true, "10s")
+            local ok, full = s:set("c", 1)
+            local out = {s:get("a").n, s:has("b"), s:get("zzz") == nil, ok == nil, full:kind()}
+            time.sleep("11s")
+            out[#out + 1] = s:has("b")
+            out[#out + 1] = s:set("c", 1)
+            out[#out + 1] = s:delete("c")
+            out[#out + 1] = s:delete("c")
+            local _, bad = s:set("d", 1, "soon")
+            out[#out + 1] = bad:kind()
+            local _, gone = store.get("app:gone")
+            out[#out + 1] = gone:kind()
+            return out"""
+        ) == [1, True, True, True, "Unavailable", False, True, True, False, "Invalid", "NotFound"]
