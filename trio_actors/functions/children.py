@@ -7,11 +7,15 @@ have no async children.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from trio_actors._core.errors import ErrorKind, as_process_error, make_error
+
 if TYPE_CHECKING:
+    from trio_actors._core.node import Node
     from trio_actors.functions.future import Future
 
 __all__ = ["Children"]
@@ -30,11 +34,24 @@ class Children:
     def __len__(self) -> int:
         return len(self._running)
 
-    def add(self, future: Future) -> None:
-        """A call has been started."""
+    def start(self, node: Node, future: Future, work: Callable[[], Awaitable[Any]]) -> None:
+        """Runs a call in a task of its own; its outcome goes into the future."""
         self._running[future] = None
+        node.start_system_task(self._run, future, work)
 
-    def done(self, future: Future) -> None:
+    async def _run(self, future: Future, work: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            with future.scope:
+                try:
+                    future.succeed(await work())
+                except Exception as error:
+                    future.fail(as_process_error(error))
+        finally:
+            # F16: cancelled with its owner, or by a cancellation of the whole node.
+            future.fail(make_error(ErrorKind.CANCELED, "call cancelled", retryable=None))
+            self._done(future)
+
+    def _done(self, future: Future) -> None:
         """A call has unwound."""
         del self._running[future]
         if not self._running and self._empty is not None:

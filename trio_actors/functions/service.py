@@ -13,12 +13,10 @@ from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import attrs
 import trio
 
 from trio_actors._core.current import current_or_none
-from trio_actors._core.errors import ErrorKind, ProcessError, as_process_error, fresh, make_error
-from trio_actors._core.host import Host
+from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.inherited import DenyAll, Inherited
 from trio_actors._core.spawn import launch, wait_for_end
 from trio_actors.fields import FieldError
@@ -28,13 +26,13 @@ from trio_actors.functions.callee import Callee, PythonCallee
 from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link
 from trio_actors.functions.children import Children
 from trio_actors.functions.contracts import Contracts
+from trio_actors.functions.entries import Entries, Entry
 from trio_actors.functions.executor import Executor
-from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, FrameTarget, boundary_error
+from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, boundary_error
 from trio_actors.functions.future import Future
 from trio_actors.functions.ids import check_function_id
-from trio_actors.functions.options import CallOptions, parse_options
-from trio_actors.functions.pool import Pool, Request
-from trio_actors.functions.pool_config import PoolConfig, parse_pool
+from trio_actors.functions.options import CallOptions
+from trio_actors.functions.pool import Request
 from trio_actors.functions.pool_core import PoolStatistics
 from trio_actors.permission import inherited_of, require
 from trio_actors.security.guard import PolicyGuard
@@ -49,31 +47,14 @@ __all__ = ["Entry", "Functions", "open_functions"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@attrs.define(slots=True, eq=False)
-class Entry:
-    """One version of one callable thing: a function with its pool, or a process on its host."""
-
-    id: str
-    options: CallOptions
-    meta: Mapping[str, Any]
-    callee: Callee | None
-    pool: Pool | None
-    # Of a process that is called as a function (F27).
-    process_host: str | None
-    target: FrameTarget
-    function_host: Host
-    # The chain for the entry's own options, and the version of the interceptors it was built of.
-    chain: Next | None = None
-    chain_version: int = -1
-
-
 class Functions:
     """The functions service of one node; `node.functions` is this object."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.closed = False
-        self._entries: dict[str, Entry] = {}
+        self._table = Entries(node)
+        self._entries = self._table.by_id
         self._built_in = BuiltIn(node)
         self._interceptors = Interceptors(self._built_in.interceptors())
         self._root_children = Children()
@@ -127,48 +108,15 @@ class Functions:
 
         Calls that were accepted finish on the old version.
         """
-        config = _config(pool)
-        options = _options(meta)
-        entry = Entry(
-            id,
-            options,
-            dict(meta or {}),
-            callee,
-            Pool(self.node, config, callee),
-            None,
-            FrameTarget(id),
-            self._function_host(id),
-        )
-        self._swap(id, entry)
+        self._table.install(id, callee, pool=pool, meta=meta)
 
     def install_process(self, id: str, host: str, *, meta: Mapping[str, Any] | None = None) -> None:
         """Makes a process entry callable: it is spawned on `host` and its exit is the result."""
-        options = _options(meta)
-        target = FrameTarget(id)
-        host_of_id = self._function_host(id)
-        self._swap(id, Entry(id, options, dict(meta or {}), None, None, host, target, host_of_id))
+        self._table.install_process(id, host, meta=meta)
 
     def remove(self, id: str) -> None:
         """Later calls get NOT_FOUND, accepted ones finish (PL18)."""
-        old = self._entries.pop(id, None)
-        if old is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"function not found: {id}")
-        if old.pool is not None:
-            old.pool.close()
-
-    def _swap(self, id: str, entry: Entry) -> None:
-        old = self._entries.get(id)
-        self._entries[id] = entry
-        if old is not None and old.pool is not None:
-            old.pool.close()
-
-    def _function_host(self, id: str) -> Host:
-        old = self._entries.get(id)
-        if old is not None:
-            return old.function_host
-        # PIDs of ended frames are "process not found", not "host not found" (M5, M6).
-        self.node.known_hosts[id] = None
-        return Host(self.node, id)
+        self._table.remove(id)
 
     def has(self, id: str) -> bool:
         """Whether a function or callable process of this id exists."""
@@ -269,8 +217,7 @@ class Functions:
                 future.fail(error)
                 return future
             work = lambda: rest  # noqa: E731
-        children.add(future)
-        self.node.start_system_task(_run_future, future, children, work)
+        children.start(self.node, future, work)
         return future
 
     def _children_of(self, caller: ProcessContext | None) -> Children:
@@ -439,10 +386,7 @@ class Functions:
         """Ends the root's async calls; later calls get UNAVAILABLE (PL18). Repeatable."""
         self.closed = True
         await self._root_children.finish()
-        entries, self._entries = self._entries, {}
-        for entry in entries.values():
-            if entry.pool is not None:
-                entry.pool.close()
+        self._table.close()
 
 
 async def _through(chain: Next, call: Call) -> Any:
@@ -453,37 +397,6 @@ async def _through(chain: Next, call: Call) -> Any:
         raise fresh(error) from None
     except Exception as error:
         raise boundary_error(error, call.id) from None
-
-
-async def _run_future(
-    future: Future, children: Children, work: Callable[[], Awaitable[Any]]
-) -> None:
-    try:
-        with future.scope:
-            try:
-                future.succeed(await work())
-            except Exception as error:
-                future.fail(as_process_error(error))
-    finally:
-        # F16: cancelled with its owner, or by a cancellation of the whole node.
-        future.fail(make_error(ErrorKind.CANCELED, "call cancelled", retryable=None))
-        children.done(future)
-
-
-def _config(pool: Any) -> PoolConfig:
-    if isinstance(pool, PoolConfig):
-        return pool
-    try:
-        return parse_pool(pool)
-    except FieldError as error:
-        raise error.as_invalid() from None
-
-
-def _options(meta: Mapping[str, Any] | None) -> CallOptions:
-    try:
-        return parse_options((meta or {}).get("options"), "meta.options")
-    except FieldError as error:
-        raise error.as_invalid() from None
 
 
 @asynccontextmanager
