@@ -170,11 +170,19 @@ def docs(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Directory for one file per contract.")
     ] = None,
+    serve: Annotated[
+        bool, Parameter(negative=(), help="Show the pages in a browser, made anew at each reload.")
+    ] = False,
+    port: Annotated[int, Parameter(help="Port of --serve on this machine; 0 takes any.")] = 8000,
     set: Set = (),
 ) -> int:
     """Write the documentation of an application's contracts as Markdown, without starting it."""
     application = _read(app, set)
-    return USAGE if application is None else functions.docs(application, output)
+    if application is None:
+        return USAGE
+    if serve:
+        return functions.serve(lambda: read_application(app, set), port)
+    return functions.docs(application, output)
 
 
 @cli.command

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -19,6 +19,8 @@ from trio_actors.functions.contract_model import Catalogue
 
 from ..app import start_application
 from ..definitions import Application
+from ..problems import LoadError
+from .pages import make_server
 
 FAILED = 1
 USAGE = 2
@@ -72,6 +74,30 @@ def docs(application: Application, output: Path | None) -> int:
         (output / name).write_text(text, encoding="utf-8")
     count = len(pages) - 1
     sys.stdout.write(f"{count} {'contract' if count == 1 else 'contracts'} in {output}\n")
+    return 0
+
+
+def serve(read: Callable[[], Application], port: int) -> int:
+    """Shows the same pages in a browser, until Ctrl-C; `read` reads the application anew."""
+
+    def source() -> dict[str, str] | str:
+        try:
+            return contract_pages(_catalogue(read()))
+        except (LoadError, ValueError) as error:
+            return str(error)
+
+    try:
+        server = make_server(source, port)
+    except OSError as error:
+        sys.stderr.write(f"trio-actors: --port {port}: {error}\n")
+        return USAGE
+    with server:
+        sys.stdout.write(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
     return 0
 
 

@@ -1,12 +1,17 @@
 """Contracts of an application, and the commands `call` and `docs`. Rules: CT1-CT6, CT18."""
 
+import http.client
+import threading
 from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from registry import open_app
 from registry.cli.commands import run_command
+from registry.cli.pages import make_server
 from trio_actors import ProcessInvalid, contract
 
 WriteApp = Callable[..., Path]
@@ -81,3 +86,67 @@ def test_docs_writes_a_page_per_contract(
     assert run_command(["docs", str(app_path), "--output", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "shop-pricing.md").read_text(encoding="utf-8") == page
     assert (tmp_path / "out" / "index.md").exists()
+
+
+def fetch(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_docs_serves_the_pages_as_html() -> None:
+    """CT18: index, page, unknown page; the source is asked anew each time, and HTML is inert."""
+    found: list[dict[str, str] | str] = [
+        {
+            "index.md": "- [`a:b`](a-b.md) - <script>x</script>",
+            "a-b.md": "| F | T |\n|--|--|\n| x | y |",
+        }
+    ]
+    server = make_server(lambda: found[0], 0)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        status, index = fetch(server.server_port, "/")
+        assert (status, '<a href="a-b.md">' in index, "<script>" in index) == (200, True, False)
+        assert "<td>x</td>" in fetch(server.server_port, "/a-b.md")[1]
+        assert fetch(server.server_port, "/a-b.html?x=1")[0] == 200
+        assert fetch(server.server_port, "/../etc")[0] == 404
+        found[0] = "main.yaml:3:1: <wrong>"
+        status, broken = fetch(server.server_port, "/")
+        assert (status, "main.yaml:3:1: &lt;wrong&gt;" in broken) == (500, True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_docs_serve_shows_edits_and_stops_with_ctrl_c(
+    app_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CT18: the command itself; the pages are those of the files as they are now."""
+    seen: list[str] = []
+
+    def browse(server: Any) -> None:
+        port = server.server_port
+        for edit in ("What a thing costs.", "What it is worth."):
+            text = (app_path / "main.yaml").read_text(encoding="utf-8")
+            text = text.replace("What a thing costs.", edit)
+            (app_path / "main.yaml").write_text(text, encoding="utf-8")
+            worker = threading.Thread(target=server.handle_request)
+            worker.start()
+            seen.append(fetch(port, "/shop-pricing.md")[1])
+            worker.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", browse)
+    assert run_command(["docs", str(app_path), "--serve", "--port", "0"]) == 0
+    assert "What a thing costs." in seen[0]
+    assert "What it is worth." in seen[1]
+    assert "http://127.0.0.1:" in capsys.readouterr().out
+    (app_path / "main.yaml").write_text("entries: 3\n", encoding="utf-8")
+    assert run_command(["docs", str(app_path), "--serve"]) == 2
+    assert capsys.readouterr().out == ""
