@@ -7,14 +7,15 @@ with its own coroutines, channels, mailbox and globals, whose owner task is the 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import attrs
 
-from lua_bridge.codec import encode
+from lua_bridge.codec import decode, encode
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.process import Carried, LuaBody, LuaTarget
-from lua_bridge.runner import SECONDS, STEPS, Shard, runner_of
+from lua_bridge.runner import Shard, runner_of
 from lua_bridge.script import Script
 from trio_actors import Host
 from trio_actors._core.current import Stepping, running
@@ -41,15 +42,15 @@ class LuaCallee:
         script: the chunk; `method` is called if it returns a table (DE2).
     """
 
-    __slots__ = ("_count", "_host", "_target", "suspends")
+    __slots__ = ("_host", "_target", "early", "suspends")
 
     def __init__(
         self, host: Host, script: Script, method: str, limits: Limits = DEFAULT_LIMITS
     ) -> None:
         self._host = host
         self._target = LuaTarget(script, method, limits)
-        self._count = 0
         self.suspends = True
+        self.early = True
 
     def make_worker(self) -> LuaWorker:
         """A place in a Lua state; the chunk runs at the first call (DE3)."""
@@ -62,28 +63,82 @@ class LuaCallee:
 
     async def run(self, frame: FrameContext, payload: LuaWorker, args: tuple[Any, ...]) -> Any:
         """One invocation; its value or its error (section 3.2)."""
+        value, rest = self.begin(frame, payload, args)
+        return value if rest is None else await rest
+
+    def begin(
+        self, frame: FrameContext, payload: LuaWorker, args: tuple[Any, ...]
+    ) -> tuple[Any, Awaitable[Any] | None]:
+        """The first steps, in the caller's own turn: a call that never waits needs no more.
+
+        The turn may carry out what other scripts of this state asked for, so it runs as nobody.
+        An invocation that ends in it is never seen by the kernel: nobody can know its PID, because
+        whatever tells it to others is an operation, and those are carried out afterwards.
+        """
+        shard, node, target = payload.shard, frame.node, self._target
+        if node.gate is not None or shard.busy or target.limits.isolated:
+            return None, self._slowly(frame, payload, args)
+        guarded = frame.inherited.guarded or node.strict
+        identity = (frame.reserve(), frame.target.id, not guarded)
+        token = running.set(NOBODY)
+        try:
+            idx, result = shard.call_now(payload.id, target, _flat(args), identity)
+            if _just_ended(result, idx):
+                if (result[0] or shard.queue) and not shard.queued:
+                    shard.runner.enqueue(shard)
+                return decode(result[7], result[8:]), None
+            body = LuaBody(shard, idx, target)
+            frame.adopt(body)
+            shard.done(result)
+        finally:
+            running.reset(token)
+        if body.end is None:
+            return None, self._rest(frame, body)
+        body.stop()
+        return body.end.unwrap(), None
+
+    async def _slowly(self, frame: FrameContext, payload: LuaWorker, args: tuple[Any, ...]) -> Any:
+        """An invocation whose first step comes in a turn of the runner."""
+        shard = payload.shard
         carried = len(args) == 1 and type(args[0]) is Carried
         flat = args[0].flat if carried else encode(list(args))
-        shard = payload.shard
         body = LuaBody(shard, shard.prepare_call(payload.id, self._target, flat), self._target)
+        frame.adopt(body)
+        return await self._rest(frame, body)
+
+    async def _rest(self, frame: FrameContext, body: LuaBody) -> Any:
         try:
-            frame.adopt(body)
-            if frame.node.gate is None:
-                self._step_now(shard, body)
-            if body.end is None:
-                return await body.run(frame)
-            return body.end.unwrap()
+            return await body.run(frame)
         finally:
             body.stop()
 
-    def _step_now(self, shard: Shard, body: LuaBody) -> None:
-        """The first steps in the caller's own turn: a call that never waits needs no other task.
 
-        The turn may carry out what other scripts of this state asked for, so it runs as nobody.
-        """
-        token = running.set(NOBODY)
-        try:
-            shard.state.begin(body.idx)
-            shard.turn(STEPS, SECONDS)
-        finally:
-            running.reset(token)
+def _flat(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments as `call_now` takes them: plain scalars as they are, all else flat."""
+    if all(_plain(arg) for arg in args):
+        return (None, *args)
+    if len(args) == 1 and type(args[0]) is Carried:
+        flat: tuple[Any, ...] = args[0].flat
+        return flat
+    return encode(list(args))
+
+
+def _plain(arg: Any) -> bool:
+    kind = type(arg)
+    if kind is str:
+        return bool(arg.isascii())
+    if kind is int:
+        return bool(-(2**63) <= arg < 2**63)
+    return arg is None or kind is bool or kind is float
+
+
+def _just_ended(result: Any, idx: int) -> bool:
+    """Whether all that came of a turn is that this invocation returned a value."""
+    return (
+        type(result) is tuple
+        and result[1] > 0
+        and result[2] == "exit"
+        and result[3] == idx
+        and result[1] == 4 + result[5]
+        and result[6] is True
+    )

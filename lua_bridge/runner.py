@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PROCESSES = 250  # in one state (decision 2)
 STEPS = 256  # between checkpoints
 SECONDS = 0.002  # and at most about this long
+TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01
 
@@ -85,6 +86,34 @@ class Shard:
     def prepare_call(self, worker: int, target: LuaTarget, flat: tuple[Any, ...]) -> int:
         """Loads an invocation of a function on a worker; its index. Raises: ProcessError."""
         return self._load(partial(self.state.prepare_call, worker), target, flat)
+
+    def call_now(
+        self,
+        worker: int,
+        target: LuaTarget,
+        args: tuple[Any, ...],
+        identity: tuple[str, str, bool],
+    ) -> tuple[int, Any]:
+        """A turn that begins with an invocation; its index, and what `done` is to be given.
+
+        Raises: ProcessError, if the invocation cannot be loaded.
+        """
+        state = self.state
+        if state.full():
+            raise make_error(ErrorKind.RATE_LIMITED, "memory limit exceeded")
+        self._count += 1
+        idx = self._count
+        try:
+            if self.queue:
+                self.flush()
+            if state.slicer is not None:
+                state.slicer.ticks = 0
+            script, method, limits = target.script, target.method, target.limits
+            return idx, state.call_now(
+                worker, idx, script, method, limits.instructions, args, identity, TURN
+            )
+        except (lupa.LuaError, MemoryError) as error:
+            return idx, error
 
     def new_worker(self) -> int:
         """A name for a worker of a function in this state."""

@@ -4,104 +4,25 @@ Rules: GC1-GC5, F1-F18, FU1-FU9, CX1-CX9, CT5-CT16, SE6, section 9.3; scenarios 
 """
 
 # ruff: noqa: E501  (Lua in strings)
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from bilingual import MODULES, Bench, opened
 
 import trio_actors
-from lua_bridge import LuaCallee, LuaTarget, Script
-from trio_actors import ErrorKind, Host, make_error, open_node
-from trio_actors.functions import (
-    Functions,
-    PythonCallee,
-    open_functions,
-    parse_binding,
-    parse_definition,
-)
+from lua_bridge import LuaTarget, Script
+from trio_actors.functions import parse_binding, parse_definition
 from trio_actors.security import Actor, Scope, parse_policy
 from trio_actors.security.store import MemoryStore
 from trio_actors.security.tokens import TokenStore
 
 Clock = trio.testing.MockClock
-MODULES = ("funcs", "contract", "security", "store", "ctx", "time", "json")
-
-
-class Bench:
-    """A node with a Lua host, on which functions of both languages are installed."""
-
-    def __init__(self, functions: Functions, host: Host) -> None:
-        self.functions = functions
-        self.host = host
-
-    def lua(self, id: str, source: str, method: str = "main", pool: Any = None) -> None:
-        script = Script(id, source, modules=MODULES)
-        self.functions.install(id, LuaCallee(self.host, script, method), pool=pool)
-
-    def py(self, id: str, function: Any, pool: Any = None) -> None:
-        self.functions.install(id, PythonCallee(function), pool=pool)
-
-    async def run(self, source: str, *args: Any, **options: Any) -> Any:
-        """A Lua process with this body, its exit value."""
-        target = LuaTarget(Script("t:main", f"return function(...) {source} end", modules=MODULES))
-        pid = await self.host.spawn(target, *args, **options)
-        return (await self.functions.node.wait(pid)).unwrap()
-
-
-@asynccontextmanager
-async def opened() -> AsyncIterator[Bench]:
-    async with open_node() as node, open_functions(node) as functions:
-        async with node.open_host("t:lua") as host:
-            yield Bench(functions, host)
-
-
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-async def fail(how: str) -> None:
-    if how == "text":
-        raise ValueError("x")
-    raise make_error(ErrorKind.CONFLICT, "x", retryable=True, details={"n": 1})
-
-
-async def sleeper(seconds: float) -> str:
-    await trio.sleep(seconds)
-    return "slept"
-
-
-async def ctx_all() -> dict[str, Any]:
-    ctx = trio_actors.current()
-    return {**ctx.context, "actor": ctx.actor.id if ctx.actor else None, "id": ctx.id}
-
-
-PYTHON = {"add": add, "fail": fail, "sleeper": sleeper, "ctx": ctx_all}
-LUA = {
-    "add": "return function(a, b) return a + b end",
-    "fail": """return function(how)
-        if how == "text" then return nil, "x" end
-        return nil, errors.new{message = "x", kind = "Conflict", retryable = true, details = {n = 1}}
-    end""",
-    "sleeper": """return function(seconds) time.sleep(math.floor(seconds * 1e9)) return "slept" end""",
-    "ctx": """return function()
-        local all = ctx.all()
-        local actor = security.actor()
-        all.actor = actor and actor:id()
-        all.id = process.id()
-        return all
-    end""",
-}
 
 
 def install(bench: Bench, language: str, *names: str, pool: Any = None) -> None:
-    for name in names:
-        if language == "python":
-            bench.py(f"app:{name}", PYTHON[name], pool)
-        else:
-            bench.lua(f"app:{name}", LUA[name], pool=pool)
+    bench.install(language, *names, pool=pool)
 
 
 both = pytest.mark.parametrize("language", ["python", "lua"])

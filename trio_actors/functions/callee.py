@@ -29,6 +29,11 @@ class Callee(Protocol):
         """False if `run` never waits, so that a call needs no cancel scope."""
         ...
 
+    @property
+    def early(self) -> bool:
+        """True if `begin` is to be asked first, before there is a cancel scope."""
+        ...
+
     def make_worker(self) -> Any:
         """What one worker needs, made at its first call; raising fails that call (PL10)."""
         ...
@@ -41,16 +46,26 @@ class Callee(Protocol):
         """One invocation; its value or its exception is the outcome."""
         ...
 
+    def begin(
+        self, frame: FrameContext, payload: Any, args: tuple[Any, ...]
+    ) -> tuple[Any, Awaitable[Any] | None]:
+        """The part of an invocation that waits for nothing: its value, or what is left to await.
+
+        A cancel scope costs more than a short call, so one that ends here gets none.
+        """
+        ...
+
 
 class PythonCallee:
     """A Python callable, `async def` or `def` (DE10)."""
 
-    __slots__ = ("_fixed", "_most", "_required", "function", "suspends")
+    __slots__ = ("_fixed", "_most", "_required", "early", "function", "suspends")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Checks the signature (DE11). Raises: ProcessInvalid."""
         self.function = function
         self.suspends = _is_async(function)
+        self.early = False
         self._required, self._most = _positions(function)
         self._fixed = self._required if self._required == self._most else None
 
@@ -71,6 +86,12 @@ class PythonCallee:
             result: Awaitable[Any] = self.function(*args)
             return result
         return _ready(self.function, args)
+
+    def begin(
+        self, frame: FrameContext, payload: Any, args: tuple[Any, ...]
+    ) -> tuple[None, Awaitable[Any]]:
+        """Everything is left."""
+        return None, self.run(frame, payload, args)
 
 
 async def _ready(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:  # noqa: ASYNC124

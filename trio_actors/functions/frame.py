@@ -11,7 +11,7 @@ The code runs in the caller's task, so every cancellation of the caller is one o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import trio
@@ -97,6 +97,7 @@ class FrameContext(ProcessContext):
         "_ended",
         "_function_host",
         "_inherited",
+        "_reserved",
         "baggage",
         "cancel_scope",
         "parent",
@@ -123,6 +124,8 @@ class FrameContext(ProcessContext):
         self._children: Children | None = None
         self._ended = False
         self._function_host = function_host
+        # The PID, if it was given before there is a process (reserve).
+        self._reserved: Pid | None = None
         self._inherited = inherited
         # Things that calls hand down besides context values: the queue message (CX2).
         self.baggage = baggage
@@ -242,6 +245,12 @@ class FrameContext(ProcessContext):
             forced = process.forced if process is not None else None
             self.cancel_scope.cancel(reason=forced.message if forced else "frame ended")
 
+    def reserve(self) -> Pid:
+        """The PID of this invocation, without a process that could be addressed by it yet."""
+        if self._reserved is None:
+            self._reserved = self._node.new_pid(self._function_host.id)
+        return self._reserved
+
     def adopt(self, body: Body) -> None:
         """Another language runs this frame: its body reads the mailbox and is told of the end."""
         self._body = body
@@ -249,7 +258,7 @@ class FrameContext(ProcessContext):
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
-        process = Process(node, host, node.new_pid(host.id), self.target, self._inherited)
+        process = Process(node, host, self.reserve(), self.target, self._inherited)
         process.mailbox = process.entrance = PythonMailbox()
         process.drive = FrameDrive(self)
         process.context = self
@@ -267,11 +276,20 @@ class FrameContext(ProcessContext):
         value: Any = None
         error: BaseException | None = None
         try:
-            if callee.suspends:
-                with trio.CancelScope() as self.cancel_scope:
-                    value = await callee.run(self, payload, args)
+            rest: Awaitable[Any] | None
+            if callee.early:
+                value, rest = callee.begin(self, payload, args)
             else:
-                value = await callee.run(self, payload, args)
+                rest = callee.run(self, payload, args)
+            if rest is None:
+                pass
+            elif callee.suspends:
+                with trio.CancelScope() as self.cancel_scope:
+                    if self._process is not None:
+                        self._limit(self._process)
+                    value = await rest
+            else:
+                value = await rest
         except BaseException as exc:  # noqa: ASYNC103  _settle says what goes on outwards
             error = exc
         finally:
@@ -285,6 +303,13 @@ class FrameContext(ProcessContext):
             return self._settle(value, error)
         finally:
             del error  # this frame is in its traceback: a cycle
+
+    def _limit(self, process: Process) -> None:
+        """A deadline or a forced end may have come before there was a scope to tell."""
+        if self.cancel_scope is not None:
+            self.cancel_scope.deadline = process.deadline
+        if process.forced is not None:
+            self.interrupt()
 
     def _settle(self, value: Any, error: BaseException | None) -> Any:
         """What the end of the code means for the caller (section 3.2), and for watchers."""

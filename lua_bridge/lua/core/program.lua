@@ -132,7 +132,8 @@ local function restore(env, globals)
   for key, value in next, globals do raw.rawset(env, key, value) end
 end
 
--- Python: load one invocation of a function; answers as H.prepare does.
+-- Python: load one invocation of a function; answers as H.prepare does. Without a shape the
+-- arguments are plain scalars.
 function H.prepare_call(id, idx, key, method, instructions, shape, ...)
   local p, worker = new_process(idx, instructions), workers[id]
   if worker then
@@ -152,9 +153,24 @@ function H.prepare_call(id, idx, key, method, instructions, shape, ...)
     workers[id] = worker
   end
   p.frame = true
-  p.env, p.method, p.args = worker.env, worker.f, H.build_list(shape, ...)
+  p.env, p.method = worker.env, worker.f
+  p.args = shape and H.build_list(shape, ...) or raw.table.pack(...)
   H.procs[idx] = p
   return true
+end
+
+-- Prepared: the process begins, in this turn. Else "refused" and what H.prepare_call answers.
+local function begun(steps, seconds, idx, pid, name, direct, alive, ok, ...)
+  if not alive then return "refused", "RateLimited", "memory limit exceeded", false end
+  if not ok then return "refused", ... end
+  H.register(idx, pid, name, direct)
+  H.begin(idx)
+  return H.run(steps, seconds)
+end
+
+-- Python: prepare_call, register, begin and run in one crossing; answers as H.run does.
+function H.call_now(steps, seconds, pid, name, direct, id, idx, ...)
+  return begun(steps, seconds, idx, pid, name, direct, raw.pcall(H.prepare_call, id, idx, ...))
 end
 
 -- Python: this worker is gone.
