@@ -15,7 +15,7 @@ Rules: design.md §3 (`open_app`), I3 (30 s), I10, I11 (order of the stop), LD6,
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ class App:
     _complete: bool = False
     # Everything was added and what starts by itself was started.
     started: bool = False
+    # What kinds close when services, hosts and functions have ended, the newest first.
+    at_end: list[Callable[[], object]] = attrs.field(factory=list)
     _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
     _finished: trio.Event = attrs.field(factory=trio.Event)
 
@@ -201,6 +203,8 @@ class App:
             for ended in self._host_ends.values():
                 await ended.wait()
         self.supervisor.finish()
+        for close in reversed(self.at_end):
+            close()
         self._finished.set()
 
     def abort(self) -> None:

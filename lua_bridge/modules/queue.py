@@ -27,13 +27,13 @@ def _present(ctx: ProcessContext) -> bool:
     return True
 
 
-def _ack(ctx: ProcessContext) -> bool:
-    message_of(ctx).ack()
+async def _ack(ctx: ProcessContext) -> bool:
+    await message_of(ctx).ack()
     return True
 
 
-def _nack(ctx: ProcessContext) -> bool:
-    message_of(ctx).nack("refused by the handler")
+async def _nack(ctx: ProcessContext) -> bool:
+    await message_of(ctx).nack("refused by the handler")
     return True
 
 

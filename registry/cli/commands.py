@@ -21,7 +21,7 @@ from supervision import pictures
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, exploring, functions, logs, runner
+from . import USAGE, exploring, functions, logs, queues, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -183,6 +183,29 @@ def docs(
     if serve:
         return functions.serve(lambda: read_application(app, set), port)
     return functions.docs(application, output)
+
+
+@cli.command
+def queue(
+    app: App = HERE,
+    id: Annotated[str | None, Parameter(help="The queue, `ns:name`; without it all.")] = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="How many messages are shown.")] = 20,
+    replay: Annotated[
+        bool,
+        Parameter(negative=(), help="Send the dead letters in it back to where they came from."),
+    ] = False,
+    set: Set = (),
+) -> int:
+    """List the queues of an application, look at messages, replay dead letters.
+
+    It reads the files of durable queues (`driver: sqlite`), whether the application runs or not.
+    """
+    application = _read(app, set)
+    if application is None:
+        return USAGE
+    return queues.queue(application, id, limit=limit, replay=replay)
 
 
 @cli.command

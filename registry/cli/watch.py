@@ -24,16 +24,22 @@ from ..definitions import read_application
 from ..problems import LoadError
 
 PERIOD = 0.5  # seconds
+DATABASES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 
 Marks = Mapping[str, tuple[int, int]]
 
 
 def fingerprint(root: Path) -> Marks:
-    """Time of change and size of every file below a directory; dot directories are skipped."""
+    """Time of change and size of every file below a directory.
+
+    Dot directories are skipped, and SQLite files, which the application itself may write.
+    """
     marks = {}
     for directory, subdirectories, names in os.walk(root):
         subdirectories[:] = [d for d in subdirectories if not d.startswith((".", "__"))]
         for name in names:
+            if name.endswith(DATABASES):
+                continue
             path = os.path.join(directory, name)
             try:
                 status = os.stat(path)

@@ -9,17 +9,26 @@ Rules: section 13 of functions.md (fields, QU3, QU8, SJ1-SJ4), LD8 (lifecycle).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 
-from trio_actors import ProcessContext
+from trio_actors import ErrorKind, ProcessContext, make_error
 from trio_actors._core.code import function_target
-from trio_actors.fields import FieldError
+from trio_actors.fields import FieldError, shown
 from trio_actors.functions.options import parse_options
-from trio_actors.queues import MemoryQueue, consume, queues_of
+from trio_actors.queues import (
+    DurableQueue,
+    MemoryQueue,
+    QueueFile,
+    Terms,
+    consume,
+    queues_of,
+)
+from trio_actors.queues.durable import VISIBILITY_TIMEOUT
 
-from ..fields import FunctionRef, Ref, Within, setting
+from ..fields import FunctionRef, Ref, Seconds, Text, Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from .code import of_field_error
 from .lifecycle import Lifecycle, lifecycle_findings, policies_needed
@@ -33,12 +42,18 @@ QueueRef = Annotated[str, Ref(("queue.queue",))]
 
 @attrs.frozen(slots=True)
 class Queue:
-    """A queue in memory."""
+    """A queue, in memory or in an SQLite file."""
 
-    driver: Literal["memory"] = setting("where messages are kept", default="memory")
+    driver: Literal["memory", "sqlite"] = setting("where messages are kept", default="memory")
+    file: Text | None = setting(
+        "of the driver `sqlite`: its file, seen from the application's directory", default=None
+    )
     max_length: Annotated[int, Within(1)] = setting("full from here on", default=1000)
     max_attempts: Annotated[int, Within(1)] = setting("deliveries of one message", default=5)
     dead_letter: QueueRef | None = setting("where given-up messages go", default=None)
+    visibility_timeout: Seconds | None = setting(
+        "a delivery that takes longer has failed; `sqlite`: 30s", default=None
+    )
 
 
 @attrs.frozen(slots=True)
@@ -59,28 +74,80 @@ class QueueKind(BaseKind):
     model = Queue
     doc = "A queue of messages for functions."
 
+    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
+        """A file for the driver that needs one, and dead letters in the same file."""
+        model: Queue = definition.model
+        durable = model.driver == "sqlite"
+        if durable != (model.file is not None):
+            expected = "a file, as the driver is sqlite" if durable else "no file for memory"
+            yield Finding(("file",) if model.file else (), expected, shown(model.file))
+        if model.visibility_timeout is not None and model.visibility_timeout <= 0:
+            yield Finding(("visibility_timeout",), "a duration above 0", "0")
+        dead = others.get(model.dead_letter or "")
+        if not durable or dead is None or dead.kind != "queue.queue":
+            return
+        if dead.model.file != model.file:
+            got = f"{dead.id}, which is not there"
+            yield Finding(("dead_letter",), f"a queue in the file {model.file}", got)
+
     async def add(self, app: App, definition: Definition) -> None:
-        """Messages can be published."""
+        """Messages can be published; those of a file that was there already are delivered."""
         model: Queue = definition.model
         queues = queues_of(app.node)
-        queues.by_id[definition.id] = MemoryQueue(
+        if model.file is None:
+            queues.by_id[definition.id] = MemoryQueue(
+                queues,
+                definition.id,
+                max_length=model.max_length,
+                max_attempts=model.max_attempts,
+                dead_letter=model.dead_letter,
+                visibility_timeout=model.visibility_timeout,
+            )
+            return
+        path = queue_path(app.application.root, model)
+        file = queues.files.get(path)
+        if file is None:
+            file = QueueFile(path, app.node)
+            await app.nursery.start(file.run)
+            queues.files[path] = file
+            app.at_end.append(file.close)
+        queue = DurableQueue(
             queues,
             definition.id,
+            file,
             max_length=model.max_length,
             max_attempts=model.max_attempts,
             dead_letter=model.dead_letter,
+            visibility_timeout=model.visibility_timeout or VISIBILITY_TIMEOUT,
         )
+        await file.add(queue)
+        queues.by_id[definition.id] = queue
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """Its messages stay, its limits change."""
+        """Its messages stay, its limits change. Raises: ProcessInvalid for another place."""
+        if (old.model.driver, old.model.file) != (new.model.driver, new.model.file):
+            text = f"{new.id}: the driver and the file of a queue cannot change while it is there"
+            raise make_error(ErrorKind.INVALID, text)
         queue = queues_of(app.node).by_id[new.id]
-        queue.max_length = new.model.max_length
-        queue.max_attempts = new.model.max_attempts
-        queue.dead_letter = new.model.dead_letter
+        model: Queue = new.model
+        assert isinstance(queue, MemoryQueue | DurableQueue)
+        queue.max_length = model.max_length
+        queue.terms = Terms(model.max_attempts, model.dead_letter)
+        queue.visibility_timeout = model.visibility_timeout
+        if isinstance(queue, DurableQueue):
+            queue.visibility_timeout = model.visibility_timeout or VISIBILITY_TIMEOUT
 
     async def remove(self, app: App, definition: Definition) -> None:
-        """Its messages are lost (QU9)."""
-        del queues_of(app.node).by_id[definition.id]
+        """The messages of a memory queue are lost (QU9), those of a file stay in it."""
+        queue = queues_of(app.node).by_id.pop(definition.id)
+        if isinstance(queue, DurableQueue):
+            del queue.file.queues[definition.id]
+
+
+def queue_path(root: Path, model: Queue) -> Path:
+    """The file of a queue of the driver `sqlite`."""
+    assert model.file is not None
+    return (root / model.file).resolve()
 
 
 class RunningKind(BaseKind):

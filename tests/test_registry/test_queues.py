@@ -248,7 +248,12 @@ def test_cron_follows_its_time_zone() -> None:
          "queue: expected the id of a queue.queue"),
         ("kind: queue.consumer, queue: mail, func: tick, concurrency: 0",
          "concurrency: expected an integer from 1 to 1000, got 0"),
-        ("kind: queue.queue, driver: rabbit", 'driver: expected memory, got "rabbit"'),
+        ("kind: queue.queue, driver: rabbit", 'driver: expected memory or sqlite, got "rabbit"'),
+        ("kind: queue.queue, driver: sqlite", "expected a file, as the driver is sqlite"),
+        ("kind: queue.queue, file: q.sqlite", 'file: expected no file for memory, got "q.sqlite"'),
+        ("kind: queue.queue, visibility_timeout: 0", "visibility_timeout: expected a duration"),
+        ("kind: queue.queue, driver: sqlite, file: q.sqlite, dead_letter: dead",
+         "dead_letter: expected a queue in the file q.sqlite, got app:dead, which is not there"),
     ],
 )  # fmt: skip
 def test_wrong_entries_are_load_errors(

@@ -1,0 +1,167 @@
+"""The queues of a node, and the consumer that calls functions with their messages.
+
+A consumer takes deliveries and settles them; what it does not settle comes back.
+
+Rules: section 13.1 of functions.md (QU1-QU9), CX2 (the message is inherited by called functions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from trio_actors._core.current import current
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors.permission import require
+from trio_actors.queues.letters import Delivery, QueueDriver, QueueInfo
+
+if TYPE_CHECKING:
+    from trio_actors._core.context import ProcessContext
+    from trio_actors._core.node import Node
+    from trio_actors.queues.durable import QueueFile
+
+NAME = "queues"
+BAGGAGE = "queue.message"
+
+
+class Queues:
+    """All queues of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.by_id: dict[str, QueueDriver] = {}
+        self.files: dict[Path, QueueFile] = {}
+
+    async def publish(
+        self,
+        id: str,
+        data: Any,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        caller: ProcessContext | None = None,
+    ) -> None:
+        """Put a message into a queue; waits while it is full (QU1, QU2). Checkpoint: always.
+
+        Raises: ProcessInvalid, ProcessPermissionDenied, ProcessNotFound, checked in this order.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not id:
+            raise make_error(ErrorKind.INVALID, "queue ID required")
+        require(self.node, caller, "queue.publish", id)
+        if data is None or (isinstance(data, Mapping | list | tuple) and not data):
+            raise make_error(ErrorKind.INVALID, "message data required")
+        checked = _headers(headers)
+        await self.find(id).publish(data, checked)
+
+    def info(self, id: str) -> QueueInfo:
+        """What a queue holds. Raises: ProcessInvalid, ProcessNotFound."""
+        if not id:
+            raise make_error(ErrorKind.INVALID, "queue ID required")
+        return self.find(id).info()
+
+    def find(self, id: str) -> QueueDriver:
+        """A queue. Raises: ProcessNotFound."""
+        queue = self.by_id.get(id)
+        if queue is None:
+            raise make_error(ErrorKind.NOT_FOUND, f"queue not found: {id}")
+        return queue
+
+
+def _headers(headers: Mapping[str, Any] | None) -> dict[str, Any]:
+    for key, value in (headers or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str | int | float | bool):
+            raise make_error(ErrorKind.INVALID, f"header {key}: expected a text key and a scalar")
+    return dict(headers or {})
+
+
+def queues_of(node: Node) -> Queues:
+    """The queues of a node, made when they are first asked for."""
+    queues = node.extensions.get(NAME)
+    if not isinstance(queues, Queues):
+        queues = node.extensions[NAME] = Queues(node)
+    return queues
+
+
+async def publish(id: str, data: Any, headers: Mapping[str, Any] | None = None) -> None:
+    """Put a message into a queue, from the running process or function; see `Queues.publish`."""
+    caller = current()
+    await queues_of(caller.node).publish(id, data, headers, caller=caller)
+
+
+def info(id: str) -> QueueInfo:
+    """What a queue holds, from inside a process or function."""
+    return queues_of(current().node).info(id)
+
+
+def message_of(caller: ProcessContext) -> Delivery:
+    """The message that a frame handles. Raises: ProcessInvalid outside a consumer's call."""
+    delivery = getattr(caller, "baggage", {}).get(BAGGAGE)
+    if not isinstance(delivery, Delivery):
+        raise make_error(ErrorKind.INVALID, "no queue message")
+    return delivery
+
+
+def message() -> Delivery:
+    """The message that the running function handles (QU7)."""
+    return message_of(current())
+
+
+async def consume(
+    ctx: ProcessContext,
+    queue: QueueDriver,
+    func: str,
+    *,
+    concurrency: int = 1,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Call `func` with every message until CANCEL comes (QU3, QU4, QU8): a process's main."""
+    async with trio.open_nursery() as nursery:
+        for _ in range(concurrency):
+            nursery.start_soon(_work, ctx, queue, func, options)
+        await ctx.events.receive()
+        nursery.cancel_scope.cancel()
+
+
+async def _work(
+    ctx: ProcessContext, queue: QueueDriver, func: str, options: Mapping[str, Any] | None
+) -> None:
+    while True:
+        delivery = await queue.take()
+        try:
+            await _handle(ctx, delivery, func, options, queue.visibility_timeout)
+        finally:
+            delivery.give_back()  # only what was not settled: cancelled
+            delivery.over = True
+
+
+async def _handle(
+    ctx: ProcessContext,
+    delivery: Delivery,
+    func: str,
+    options: Mapping[str, Any] | None,
+    limit: float | None,
+) -> None:
+    if limit is None:
+        done, error = await _call(ctx, delivery, func, options)
+    else:
+        done, error = False, "not settled within the visibility timeout"
+        with trio.move_on_after(limit):
+            done, error = await _call(ctx, delivery, func, options)
+    if delivery.settled:  # the handler decided itself
+        return
+    await (delivery.ack() if done else delivery.nack(error))
+
+
+async def _call(
+    ctx: ProcessContext, delivery: Delivery, func: str, options: Mapping[str, Any] | None
+) -> tuple[bool, str]:
+    try:
+        result = await ctx.node.functions.call_from(
+            ctx, func, (delivery.body,), options, baggage={BAGGAGE: delivery}
+        )
+    except ProcessError as failure:
+        return False, str(failure)
+    return result is not False, "the handler returned false"
