@@ -8,8 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOGWATCH = ROOT / "examples" / "logwatch"
 
-if str(LOGWATCH) not in sys.path:
-    sys.path.insert(0, str(LOGWATCH))
+for _path in (LOGWATCH, ROOT / "examples" / "swarm"):
+    if str(_path) not in sys.path:
+        sys.path.insert(0, str(_path))
 
 
 @pytest.fixture

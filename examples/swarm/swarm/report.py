@@ -1,0 +1,68 @@
+"""The report process: starts the swarm, collects its ticks, prints the figures."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from array import array
+from pathlib import Path
+from typing import Any, Never
+
+import trio
+
+from registry import terminal
+from trio_actors import ErrorKind, ProcessContext, make_error
+
+from .figures import figures
+
+SETTLE = 3.0  # seconds after the start until every process has ticked and memory is looked at
+BATCH = 100  # processes started between two looks at the inbox
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Never:
+        raise make_error(ErrorKind.INVALID, f"{message}\n{self.format_usage().rstrip()}")
+
+
+def options(words: tuple[str, ...]) -> argparse.Namespace:
+    """The words after `-x swarm:report --`."""
+    parser = _Parser(prog="swarm:report", add_help=False)
+    parser.add_argument("--processes", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(words)
+
+
+def megabytes() -> float:
+    """Memory of this program: resident now on Linux, the peak elsewhere."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return pages * resource.getpagesize() / 2**20
+
+
+async def collect(ctx: ProcessContext, late: array[float], seconds: float) -> None:
+    """Takes ticks for so long."""
+    with trio.move_on_after(seconds):
+        async for message in ctx.inbox:
+            late.append(message.payload)
+
+
+async def main(ctx: ProcessContext, *words: Any) -> None:
+    """Runs the swarm for the time asked for."""
+    chosen = options(words)
+    late: array[float] = array("d")
+    for started in range(chosen.processes):
+        await ctx.spawn("swarm:ticker", ctx.pid, host="swarm:processes")
+        if started % BATCH == 0:
+            await collect(ctx, late, 0)
+    settle = min(SETTLE, chosen.seconds / 2)
+    await collect(ctx, late, settle)
+    del late[:]  # ticks from while the others were being started
+    first = megabytes()
+    await collect(ctx, late, chosen.seconds - settle)
+    result = figures(chosen.processes, chosen.seconds, late, (first, megabytes()))
+    terminal(ctx).write((result.as_json() if chosen.json else result.as_text()) + "\n")
