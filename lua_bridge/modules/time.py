@@ -17,7 +17,7 @@ from lua_bridge.modules.time_layout import (
     format_time,
     parse_time,
 )
-from trio_actors import ProcessInvalid, ProcessNotFound, format_duration, parse_duration
+from trio_actors import ErrorKind, format_duration, make_error, parse_duration
 
 YEAR_ONE = -days_from_civil(1, 1, 1) * 86_400
 _INT64 = 2**63
@@ -36,7 +36,9 @@ def _format_time(
     layout: str | bytes, seconds: int, nanoseconds: int, offset: int, zone: str | bytes
 ) -> str | bytes:
     if len(layout) > MAX_TEXT:
-        raise ProcessInvalid(f"layout of a time may have at most {MAX_TEXT} characters")
+        raise make_error(
+            ErrorKind.INVALID, f"layout of a time may have at most {MAX_TEXT} characters"
+        )
     days, of_day = divmod(seconds + offset, 86_400)
     hour, minute = of_day // 3600, of_day // 60 % 60
     civil = civil_from_days(days)
@@ -54,7 +56,7 @@ def _parse_time(
     try:
         parsed = parse_time(text_of(layout), text_of(text))
     except LayoutError as error:
-        raise ProcessInvalid(str(error)) from None
+        raise make_error(ErrorKind.INVALID, str(error)) from None
     m = parsed.moment
     civil = days_from_civil(m.year, m.month, m.day) * 86_400
     civil += m.hour * 3600 + m.minute * 60 + m.second
@@ -94,9 +96,9 @@ def _zone_of(
 
 def _find_zone(name: str | bytes) -> bool:
     if not name:
-        raise ProcessInvalid("location name cannot be empty")
+        raise make_error(ErrorKind.INVALID, "location name cannot be empty")
     if not zones.exists(text_of(name)):
-        raise ProcessNotFound(f"unknown location: {text_of(name)[:64]}")
+        raise make_error(ErrorKind.NOT_FOUND, f"unknown location: {text_of(name)[:64]}")
     return True
 
 
