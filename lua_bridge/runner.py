@@ -138,6 +138,10 @@ class Shard:
         """The first step may come."""
         self.push(self.state.begin, (body.idx,))
 
+    def interrupt(self, body: LuaBody) -> None:
+        """Stops the chunk that a prompt runs in this process; the process goes on."""
+        self.push(self.state.interrupt, (body.idx,))
+
     def kill(self, body: LuaBody) -> None:
         """Nothing of this process runs any more; in a thread it ends unseen a moment later."""
         if self.busy:

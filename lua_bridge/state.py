@@ -17,10 +17,14 @@ from lua_bridge import slicing
 from lua_bridge.codec import Refused, encode, text_in, text_out
 from lua_bridge.limits import SLACK, Limits
 from lua_bridge.modules import MODULES, Functions, Services
+from lua_bridge.nearest import module_guess, with_guess
 from lua_bridge.script import Script
 from trio_actors import ErrorKind, ProcessError, make_error
 
-CORE = ("base", "codec", "sched", "channel", "sandbox", "libs", "patterns", "process", "program")
+CORE = (
+    *("base", "codec", "sched", "channel", "sandbox", "libs", "patterns", "process", "program"),
+    "chunks",
+)
 QUANTUM = 50_000  # instructions between two looks of the hook
 STRING_LIMIT = 1 << 20
 ARGUMENTS = 20_000  # more values than this do not fit one call into Lua
@@ -160,6 +164,7 @@ class LuaState:
             self.gone,
             self.deliver_run,
             self.relieve,
+            self.interrupt,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()
@@ -180,7 +185,8 @@ class LuaState:
             self.compile(library)
         for name in script.modules:
             if name not in MODULES and name not in ALWAYS:
-                raise make_error(ErrorKind.INVALID, f"unknown module {name!r} in {script.id}")
+                text = f"unknown module {name!r} in {script.id}{module_guess(name)}"
+                raise make_error(ErrorKind.INVALID, text)
         imports = [text for alias, lib in script.imports.items() for text in (alias, lib.key)]
         source = script.source.removeprefix("\ufeff")
         if source.startswith("#"):
@@ -285,7 +291,11 @@ def error_of(parts: tuple[Any, ...]) -> ProcessError:
     kind, message, *rest = parts
     retryable, stack, *flat = (*rest, None, None)[: max(2, len(rest))]
     details = decode(flat[0], tuple(flat[1:])) if flat and flat[0] is not None else None
-    error = lua_error(kind, text_in(message), retryable, details)
-    stack = text_in(stack)
+    text, stack = text_in(message), text_in(stack)
+    if kind == "Internal" and isinstance(text, str):
+        text = with_guess(text)
+        if isinstance(stack, str):
+            stack = text + stack.removeprefix(message)
+    error = lua_error(kind, text, retryable, details)
     error.stack = stack if isinstance(stack, str) else None
     return error

@@ -26,3 +26,15 @@ def syntax_error(source: str) -> tuple[int, str] | None:
         return None
     found = _PLACE.fullmatch(text)
     return (int(found[1]), found[2]) if found else (1, str(text))
+
+
+def unfinished(source: str) -> bool:
+    """Whether the text is the beginning of a chunk: its only error is that it ends too soon.
+
+    >>> unfinished("for i = 1, 3 do"), unfinished("x = 1"), unfinished("x = = 2")
+    (True, False, False)
+    """
+    if syntax_error("return " + source) is None:
+        return False
+    wrong = syntax_error(source)
+    return wrong is not None and wrong[1].endswith("near <eof>")

@@ -101,12 +101,14 @@ class LuaModule:
     """One Lua module: its name, its Python functions and its operations.
 
     ``always``: a global without being declared in ``modules`` (E3).
+    ``offered``: entries may declare it; the one that is not serves the framework's own scripts.
     """
 
     name: str
     functions: Callable[[Services], Functions] = no_functions
     operations: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict)
     always: bool = False
+    offered: bool = True
 
 
 class Values(tuple[Any, ...]):
@@ -132,6 +134,7 @@ from lua_bridge.modules import (  # noqa: E402
     logger,
     math,
     os,
+    prompt,
     queue,
     registry,
     security,
@@ -151,6 +154,7 @@ for _file in (
     logger,
     math,
     os,
+    prompt,
     queue,
     registry,
     security,
@@ -159,3 +163,8 @@ for _file in (
     time,
 ):
     MODULES[_file.MODULE.name] = _file.MODULE
+
+
+def offered() -> tuple[str, ...]:
+    """Names of the modules that an entry may declare."""
+    return tuple(sorted(name for name, module in MODULES.items() if module.offered))

@@ -17,11 +17,12 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 
+from lua_bridge.stubs import write_stubs
 from supervision import pictures
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, exploring, functions, logs, queues, runner
+from . import USAGE, exploring, functions, logs, prompt, queues, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -160,6 +161,47 @@ def call(
     logs.configure(log_level, log_format)
     application = _read(app, set)
     return USAGE if application is None else functions.call(application, id, arguments)
+
+
+@cli.command
+def lua(
+    app: App = HERE,
+    /,
+    *,
+    import_: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--import",
+            negative=(),
+            show_default=False,
+            help="A library of the application, for `require`. Repeatable.",
+        ),
+    ] = (),
+    history: Annotated[
+        Path | None, Parameter(help="File that keeps the lines from prompt to prompt.")
+    ] = None,
+    stubs: Annotated[
+        Path | None,
+        Parameter(
+            help="Start nothing; write `.luarc.json` and annotations for editors into this "
+            "directory."
+        ),
+    ] = None,
+    set: Set = (),
+    log_level: LogLevel = logs.Level.WARNING,
+    log_format: LogFormat = logs.Format.TEXT,
+) -> int:
+    """Start an application and open a Lua prompt inside a fresh process of it.
+
+    All modules are there. Ctrl-C stops the chunk that runs, Ctrl-D leaves.
+    """
+    if stubs is not None:
+        for path in write_stubs(stubs):
+            sys.stdout.write(f"written: {path}\n")
+        return 0
+    logs.configure(log_level, log_format)
+    application = _read(app, set)
+    return USAGE if application is None else prompt.prompt(application, import_, history)
 
 
 @cli.command

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import attrs
 
 from lua_bridge import LuaTarget
-from lua_bridge.modules import MODULES
+from lua_bridge.modules import offered
 from lua_bridge.syntax import syntax_error
 from trio_actors import Target
 from trio_actors._core.code import function_target
@@ -144,12 +144,12 @@ class LuaKind(BaseKind):
             yield Finding(
                 SOURCE, "valid Lua", f"a syntax error: {text}", place=(file, first + line - 1)
             )
-        known = tuple(sorted(MODULES))
+        known = offered()
         for index, name in enumerate(definition.model.modules):
             if ":" in name:
                 expected = "the name of a built-in module (libraries belong under imports)"
                 yield Finding(("modules", index), expected, shown(name))
-            elif name not in MODULES and name not in GLOBAL:
+            elif name not in known and name not in GLOBAL:
                 yield Finding(("modules", index), listed(known, limit=30), shown(name), known)
         for alias in definition.model.imports:
             if not alias:

@@ -323,6 +323,8 @@ local function script_stack(co, message)
   return message .. "\n" .. concat(lines, "\n")
 end
 
+H.script_stack = script_stack
+
 -- An error value as message and state; reads raw only, never runs script code.
 function H.error_text(err)
   local e = H.error(err)
@@ -483,6 +485,38 @@ local function stepped(rec, ok, tag, a)
     requeue(rec)
   else
     requeue(rec)
+  end
+end
+
+-- Is this record in a list of those that can go on?
+function H.is_queued(rec)
+  for i = head, last do
+    if batch[i] == rec then return true end
+  end
+  for i = 1, tail do
+    if ready[i] == rec then return true end
+  end
+  for _, held in next, rec.proc.held or {} do
+    if held == rec then return true end
+  end
+  return false
+end
+
+-- Drop a coroutine that was preempted; the others of its process go on.
+function H.abandon(rec)
+  local p = rec.proc
+  rec.proc = { dead = true }
+  p.live, p.ncos = p.live - 1, p.ncos - 1
+  release(p)
+end
+
+-- No answer is waited for by this record any more.
+function H.forget_requests(p, rec)
+  for id, waiting in next, pending do
+    if waiting == rec then
+      pending[id] = nil
+      p.nreq, p.wakers = p.nreq - 1, p.wakers - 1
+    end
   end
 end
 
