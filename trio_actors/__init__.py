@@ -56,6 +56,7 @@ from trio_actors._core.scopes import open_node
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import Down
 from trio_actors._siblings import check_siblings
+from trio_actors.schemas import validate
 from trio_actors.server import Server, handles
 
 __all__ = [
@@ -115,6 +116,7 @@ __all__ = [
     "make_error",
     "open_node",
     "parse_duration",
+    "validate",
 ]
 
 check_siblings()

@@ -62,7 +62,7 @@ def _method(ctx: ProcessContext, number: int, name: str) -> Any:
     return handles.find(ctx.process, number, Contract).method(name)
 
 
-def _with(ctx: ProcessContext, number: int, what: str, value: Any) -> int:
+def _with(ctx: ProcessContext, number: int, what: str, value: Any = None) -> int:
     contract = handles.find(ctx.process, number, Contract)
     if what == "context":
         return handles.keep(ctx, contract.with_context(mapping(value) or {}))

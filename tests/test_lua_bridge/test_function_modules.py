@@ -4,6 +4,7 @@ Rules: GC1-GC5, F1-F18, FU1-FU9, CX1-CX9, CT5-CT16, SE6, section 9.3; scenarios 
 """
 
 # ruff: noqa: E501  (Lua in strings)
+import importlib
 from typing import Any
 
 import pytest
@@ -546,3 +547,22 @@ async def test_stores_from_lua(autojump_clock: Clock) -> None:
             out[#out + 1] = gone:kind()
             return out"""
         ) == [1, True, True, True, "Unavailable", False, True, True, False, "Invalid", "NotFound"]
+
+
+# Lua's words that are Python keywords, or functions that wait in Lua only.
+RENAMED = {"async": "async_", "is": "is_"}
+
+
+@pytest.mark.parametrize("name", ["funcs", "contract", "security", "events", "queue", "store"])
+async def test_python_has_a_twin_of_every_function(name: str) -> None:
+    """GC2: the same names, with an underscore where they are keywords."""
+    async with opened() as bench:
+        names = await bench.run(
+            f"""local out = {{}}
+            for key in pairs({name}) do out[#out + 1] = key end
+            table.sort(out)
+            return out"""
+        )
+        assert len(names) > 0
+        twin = importlib.import_module(f"trio_actors.{name}")
+        assert {RENAMED.get(key, key) for key in names} <= set(twin.__all__)

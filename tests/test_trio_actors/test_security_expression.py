@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from trio_actors.fields import FieldError
-from trio_actors.security.actor import Actor
+from trio_actors.security.actors import Actor
 from trio_actors.security.conditions import Check
-from trio_actors.security.policy import Policy, Scope, Verdict, parse_policy
+from trio_actors.security.policies import Policy, Scope, Verdict, parse_policy
 
 pytest.importorskip("cel", reason="the extra policy is not installed")
 

@@ -1,207 +1,33 @@
-"""Every permission of both documents, with every kind of answer. Rules: SE4-SE7, A1-A8, GC4.
+"""What `can`, `explain` and policies about PIDs say. Rules: SE6, SE7, A1.
 
-One table: action, resource, how a process asks for it. Each row runs with allow, deny, deny beside
-allow, no opinion, a condition that fails, a missing actor or scope, and both in strict mode.
+The table of all permissions is tests/test_registry/test_permission_table.py.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
 import pytest
 
-import trio_actors
-from trio_actors import ProcessContext, ProcessPermissionDenied, contract, funcs, open_node
-from trio_actors.functions import open_functions, parse_binding, parse_definition
-from trio_actors.security import Actor, Scope, can, explain, parse_policy
-from trio_actors.security.store import MemoryStore
-from trio_actors.security.tokens import TokenStore
+from trio_actors import (
+    ProcessContext,
+    ProcessNotFound,
+    ProcessPermissionDenied,
+    funcs,
+    open_node,
+    security,
+    store,
+)
+from trio_actors.functions import open_functions
+from trio_actors.security import Actor, Scope, Verdict, can, explain, parse_policy
 
 HOST = "app:host"
+ANN = Actor("ann", {"level": 3})
 
 
-async def idle(ctx: ProcessContext) -> None:
-    await ctx.receive()
-
-
-IDLE = f"{idle.__module__}:idle"
-Ask = Callable[[ProcessContext, str], Any]
-
-
-def security() -> Any:
-    return funcs.service().security
-
-
-def tokens() -> TokenStore:
-    return funcs.service().security.token_stores["app:tokens"]
-
-
-def token() -> str:
-    """A token of the store, made by nobody in particular."""
-    return TOKEN[0]
-
-
-TOKEN: list[str] = []
-ANN = Actor("ann")
-
-# action, resource ("" is the PID of another process), the operation.
-TABLE: list[tuple[str, str, Ask]] = [
-    ("process.spawn", IDLE, lambda ctx, other: ctx.spawn(idle, host=HOST)),
-    ("process.spawn.monitored", IDLE, lambda ctx, other: ctx.spawn(idle, host=HOST, monitor=True)),
-    ("process.spawn.linked", IDLE, lambda ctx, other: ctx.spawn(idle, host=HOST, link=True)),
-    ("process.host", HOST, lambda ctx, other: ctx.spawn(idle, host=HOST)),
-    ("process.call", f"{IDLE}", lambda ctx, other: _call(ctx)),
-    ("process.send", "", lambda ctx, other: ctx.send(other, "t")),
-    ("process.terminate", "", lambda ctx, other: ctx.terminate(other)),
-    ("process.cancel", "", lambda ctx, other: ctx.cancel(other)),
-    ("process.monitor", "", lambda ctx, other: ctx.monitor(other)),
-    ("process.unmonitor", "", lambda ctx, other: ctx.unmonitor(other)),
-    ("process.link", "", lambda ctx, other: ctx.link(other)),
-    ("process.unlink", "", lambda ctx, other: ctx.unlink(other)),
-    ("process.context", "context", lambda ctx, other: ctx.spawn(idle, host=HOST, context={"a": 1})),
-    ("process.security", "security", lambda ctx, other: ctx.spawn(idle, host=HOST, actor=ANN)),
-    ("process.registry.register", "name", lambda ctx, other: ctx.register("name")),
-    ("process.registry.unregister", "name", lambda ctx, other: ctx.unregister("name")),
-    ("funcs.call", "app:f", lambda ctx, other: funcs.call("app:f")),
-    ("funcs.call", "app:f", lambda ctx, other: funcs.async_("app:f")),
-    ("funcs.call", "app:f", lambda ctx, other: ctx.call_function("app:f")),
-    ("funcs.context", "context", lambda ctx, other: funcs.new().with_context({"a": 1})),
-    ("funcs.security", "security", lambda ctx, other: funcs.new().with_actor(ANN)),
-    ("funcs.security", "security", lambda ctx, other: funcs.new().with_scope(Scope())),
-    ("contract.get", "app:c", lambda ctx, other: contract.get("app:c")),
-    ("contract.open", "app:b", lambda ctx, other: contract.open("app:b?x=1")),
-    ("contract.implementations", "app:c", lambda ctx, o: contract.find_implementations("app:c")),
-    ("contract.call", "app:c.go", lambda ctx, other: contract.open("app:b").go()),
-    ("contract.call", "app:c.go", lambda ctx, other: contract.open("app:b").go_async()),
-    ("contract.context", "context", lambda ctx, o: contract.get("app:c").with_context({"a": 1})),
-    ("contract.security", "security", lambda ctx, other: contract.get("app:c").with_actor(ANN)),
-    ("contract.security", "security", lambda ctx, other: contract.get("app:c").with_scope(Scope())),
-    ("security.actor.create", "bob", lambda ctx, other: security().new_actor("bob")),
-    ("security.scope.create", "custom", lambda ctx, other: security().new_scope()),
-    ("security.scope.create", "with", lambda ctx, o: security().scope_with(Scope(), POLICY)),
-    ("security.scope.create", "without", lambda ctx, o: security().scope_without(Scope(), "x")),
-    ("security.policy.get", "app:p", lambda ctx, other: security().policy("app:p")),
-    ("security.policy_group.get", "app:g", lambda ctx, other: security().named_scope("app:g")),
-    ("security.token_store.get", "app:tokens", lambda ctx, o: security().token_store("app:tokens")),
-    ("security.token.create", "app:tokens", lambda ctx, other: tokens().create(ANN, Scope())),
-    ("security.token.validate", "app:tokens", lambda ctx, other: tokens().validate(token())),
-    ("security.token.revoke", "app:tokens", lambda ctx, other: tokens().revoke(token())),
-    ("store.get", "app:store", lambda ctx, other: security().store("app:store")),
-]
-POLICY = parse_policy(
-    "app:p",
-    {"policy": {"actions": "x", "resources": "x", "effect": "allow"}, "groups": ["g"]},
-)
-
-
-async def _call(ctx: ProcessContext) -> None:
-    async def ends(ctx: ProcessContext) -> None: ...
-
-    class Ends:
-        id = IDLE
-
-        def prepare(self, host: Any, args: Any) -> Any:
-            return trio_actors._core.code.function_target(ends).prepare(host, args)
-
-    await ctx.call(Ends(), host=HOST)
-
-
-def rule(name: str, action: str, resource: str, effect: str, **more: Any) -> Any:
+def rule(
+    name: str, action: str, resource: str, effect: str, *, groups: Any = (), **more: Any
+) -> Any:
     body = {"actions": action, "resources": resource, "effect": effect, **more}
-    return parse_policy(f"app:{name}", {"policy": body})
-
-
-@attrs.frozen
-class Case:
-    """A security context and whether the operation is permitted in it."""
-
-    name: str
-    permitted: bool
-    policies: tuple[str, ...] = ()
-    actor: bool = True
-    scope: bool = True
-    strict: bool = False
-
-
-CASES = [
-    Case("allow", True, ("others", "allow")),
-    Case("deny", False, ("others", "deny")),
-    Case("deny beside allow", False, ("others", "allow", "deny")),
-    Case("no opinion", False, ("others",)),
-    Case("condition is an error", False, ("others", "allow", "error")),
-    Case("condition is false", False, ("others", "conditional")),
-    Case("empty scope", False),
-    Case("no actor", True, ("deny",), actor=False),
-    Case("no scope", True, scope=False),
-    Case("no actor, strict", False, ("allow", "others"), actor=False, strict=True),
-    Case("no scope, strict", False, scope=False, strict=True),
-]
-
-
-def scope_of(case: Case, action: str, resource: str) -> Scope:
-    """The policies of a case; `others` allows everything but this action on this resource."""
-    number = {"operator": "lt", "field": "resource", "value": 3}
-    false = {"operator": "eq", "field": "actor.id", "value": "nobody"}
-    made = {
-        "allow": rule("allow", action, resource, "allow"),
-        "deny": rule("deny", action, resource, "deny"),
-        "error": rule("error", action, resource, "allow", conditions=[number]),
-        "conditional": rule("conditional", action, resource, "allow", conditions=[false]),
-        "others": rule("others", "*", "*", "allow"),
-    }
-    policies = [made[name] for name in case.policies if name != "others"]
-    if "others" in case.policies:
-        actions = sorted({row[0] for row in TABLE} - {action})
-        policies.append(rule("others", actions, "*", "allow"))  # type: ignore[arg-type]
-    return Scope(policies)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize(
-    ("action", "resource", "ask"), TABLE, ids=[f"{n}-{row[0]}" for n, row in enumerate(TABLE)]
-)
-async def test_every_permission_is_asked_for(
-    action: str, resource: str, ask: Ask, case: Case
-) -> None:
-    """SE5, A6-A8: and a denial is PERMISSION_DENIED, not retryable (GC4, A4)."""
-    outcome: list[Any] = []
-
-    async def asks(ctx: ProcessContext, other: str) -> None:
-        try:
-            result = ask(ctx, other)
-            if isinstance(result, Awaitable):
-                await result
-        except ProcessPermissionDenied as error:
-            outcome.append(error.retryable is False and "not allowed" in str(error))
-        else:
-            outcome.append("permitted")
-
-    async with open_node(strict=case.strict) as node, open_functions(node) as functions:
-        prepare(functions)
-        async with node.open_host(HOST, drain=0) as host:
-            other = await host.spawn(idle)
-            scope = scope_of(case, action, resource or other)
-            pid = await host.spawn(
-                asks,
-                other,
-                actor=ANN if case.actor else None,
-                scope=scope if case.scope else None,
-            )
-            await node.wait(pid)
-    assert outcome == (["permitted"] if case.permitted else [True])
-
-
-def prepare(functions: Any) -> None:
-    """One function, contract, binding, policy and store of every sort."""
-    functions.register("app:f", lambda: None)
-    functions.contracts.define(parse_definition("app:c", {"methods": [{"name": "go"}]}))
-    part = {"contract": "app:c", "methods": {"go": "app:f"}}
-    functions.contracts.bind(parse_binding("app:b", {"contracts": [part]}))
-    functions.security.policies["app:p"] = POLICY
-    store = functions.security.stores["app:store"] = MemoryStore(functions.node, "app:store")
-    made = TokenStore(functions.node, functions.security, "app:tokens", store)
-    functions.security.token_stores["app:tokens"] = made
-    TOKEN[:] = [made.create(ANN, Scope())]
+    return parse_policy(f"app:{name}", {"policy": body, "groups": list(groups)})
 
 
 async def test_can_is_true_for_an_explicit_allow_only() -> None:
@@ -246,3 +72,31 @@ async def test_policies_see_the_callers_pid() -> None:
             await host.spawn(asks, actor=ANN)
             await host.join()
     assert seen == ["denied: another pid"]
+
+
+async def test_the_functions_of_the_package_are_those_of_scripts() -> None:
+    """GC2: `security.new_actor` and its like act for the running process, outside for the root."""
+    seen: list[Any] = []
+
+    async def asks(ctx: ProcessContext) -> None:
+        actor, scope = security.actor(), security.scope()
+        assert actor is not None
+        assert scope is not None
+        seen.append((actor.id, actor.meta["level"], scope.contains("app:r")))
+        with pytest.raises(ProcessPermissionDenied, match="not allowed: bob"):
+            security.new_actor("bob")
+
+    async with open_node() as node, open_functions(node) as functions:
+        functions.security.policies["app:r"] = rule("r", "read", "*", "allow", groups=["g"])
+        assert (security.actor(), security.scope()) == (None, None)
+        bob = security.new_actor("bob")
+        made = security.new_scope([security.policy("app:r")])
+        assert made.evaluate(bob, "read", "x") is Verdict.ALLOW
+        assert security.named_scope("app:g").contains("app:r")
+        for missing in (security.policy, security.named_scope, security.token_store, store.get):
+            with pytest.raises(ProcessNotFound):
+                missing("app:gone")
+        async with node.open_host(HOST) as host:
+            await host.spawn(asks, actor=ANN, scope=made)
+            await host.join()
+    assert seen == [("ann", 3, True)]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from trio_actors.fields import FieldError
-from trio_actors.security.actor import Actor
+from trio_actors.security.actors import Actor
 from trio_actors.security.conditions import Check, parse_condition
-from trio_actors.security.policy import Policy, Scope, Verdict, parse_policy
+from trio_actors.security.policies import Policy, Scope, Verdict, parse_policy
 
 ANN = Actor("ann", {"role": "admin", "level": 7, "tags": ["a", "b"], "team": {"name": "red"}})
 

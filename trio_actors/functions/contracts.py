@@ -26,8 +26,8 @@ from trio_actors.functions.contract_model import (
 )
 from trio_actors.permission import inherited_of, require
 from trio_actors.schemas import Violation, shown_pointer
-from trio_actors.security.actor import Actor
-from trio_actors.security.policy import Scope
+from trio_actors.security.actors import Actor
+from trio_actors.security.policies import Scope
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from ..fields import FieldError, as_mapping, check_keys, choice, shown
-from .actor import Actor
+from .actors import Actor
 
 __all__ = ["OPERATORS", "Check", "Condition", "ConditionError", "parse_condition"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from trio_actors._core.current import current_or_none
 from trio_actors.permission import inherited_of
-from trio_actors.security.actor import Actor
+from trio_actors.security.actors import Actor
 from trio_actors.security.conditions import Check
-from trio_actors.security.policy import NO_META, Decision, Scope, Verdict
+from trio_actors.security.policies import NO_META, Decision, Scope, Verdict
 
 if TYPE_CHECKING:
     from trio_actors._core.node import Node

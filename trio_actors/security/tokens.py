@@ -18,8 +18,8 @@ from trio_actors._core.current import current_or_none
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors.fields import FieldError, duration
 from trio_actors.permission import require
-from trio_actors.security.actor import Actor
-from trio_actors.security.policy import Scope
+from trio_actors.security.actors import Actor
+from trio_actors.security.policies import Scope
 
 if TYPE_CHECKING:
     from trio_actors._core.node import Node

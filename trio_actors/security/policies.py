@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from ..fields import FieldError, as_mapping, check_keys, choice, strings
-from .actor import Actor
+from .actors import Actor
 from .conditions import Check, Condition, parse_condition
 from .expression import CelExpression, compile_expression
 from .patterns import Patterns
