@@ -6,12 +6,12 @@ import pytest
 import trio
 
 from trio_actors.testing import Sim
-from trio_actors.testing.clock import SimClock
 from trio_actors.testing.determinism import repeatable
 from trio_actors.testing.dpor import Dpor, Made, trace_class
 from trio_actors.testing.policies import ByPlan
 from trio_actors.testing.run import Options, Run, run_in_trio
 from trio_actors.testing.search import steps_of
+from trio_actors.testing.stage import Stage
 
 Program = list[list[tuple[int, int]]]  # for each actor: per message it handles (to whom, reply)
 
@@ -51,17 +51,17 @@ def random_system(seed: int):
     return test
 
 
-async def run_plan(test, clock: SimClock, prefix, sleep):
-    outcome = await Run(test, ByPlan(prefix, sleep), Options(), tables=True).run(clock)
+async def run_plan(test, stage: Stage, prefix, sleep):
+    outcome = await Run(test, ByPlan(prefix, sleep), Options(), tables=True).run(stage)
     assert outcome.failure is None
     return outcome
 
 
-async def by_dpor(test, clock: SimClock) -> list:
+async def by_dpor(test, stage: Stage) -> list:
     """The classes that DPOR runs, in order."""
     dpor, classes = Dpor(), []
     while (planned := dpor.next_plan()) is not None:
-        outcome = await run_plan(test, clock, *planned)
+        outcome = await run_plan(test, stage, *planned)
         run = steps_of(outcome)
         dpor.learn(run, complete=not outcome.covered)
         if not outcome.covered:
@@ -69,7 +69,7 @@ async def by_dpor(test, clock: SimClock) -> list:
     return classes
 
 
-async def by_enumeration(test, clock: SimClock, limit: int) -> set | None:
+async def by_enumeration(test, stage: Stage, limit: int) -> set | None:
     """The classes of all orders; None if there are more orders than `limit`."""
     classes, todo, runs = set(), [[]], 0
     while todo:
@@ -77,7 +77,7 @@ async def by_enumeration(test, clock: SimClock, limit: int) -> set | None:
         runs += 1
         if runs > limit:
             return None
-        outcome = await run_plan(test, clock, prefix, {})
+        outcome = await run_plan(test, stage, prefix, {})
         run: list[Made] = steps_of(outcome)
         classes.add(trace_class(run))
         for index in range(len(prefix), len(run)):
@@ -93,14 +93,14 @@ def test_dpor_runs_each_class_of_orders_once(part: int) -> None:
     """The set of traces equals that of naive enumeration, on random systems of up to 3 actors."""
     compared = 0
 
-    async def compare(clock: SimClock) -> None:
+    async def compare(stage: Stage) -> None:
         nonlocal compared
         for seed in range(part * 10, part * 10 + 10):
             test = random_system(seed)
-            all_classes = await by_enumeration(test, clock, limit=150)
+            all_classes = await by_enumeration(test, stage, limit=150)
             if all_classes is None:
                 continue
-            found = await by_dpor(test, clock)
+            found = await by_dpor(test, stage)
             assert set(found) == all_classes, f"system {seed}"
             assert len(found) == len(set(found)), f"system {seed}: a class was run twice"
             compared += 1

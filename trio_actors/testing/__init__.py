@@ -3,9 +3,10 @@
 The map, in the order in which to read:
 
     schedule.py      which messages were late, as a token
+    delivery.py      what waits, and what was done
     pump.py          holds deliveries and makes one step at a time
     policies.py      which step is next; dpor.py: which runs differ at all; search.py: which to make
-    run.py, sim.py   one run; what the test sees of it
+    run.py, sim.py   one run; what the test sees of it; stage.py: what runs share
     invariants.py    what holds in every run; faults.py: what goes wrong
     exploration.py   all runs of a test; shrink.py, report*.py: what fails, small and visible
     explore.py       the decorator

@@ -13,6 +13,7 @@ can take a deadline away so that no run shows it; so wherever time could pass, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -101,15 +102,16 @@ class Dpor:
                 point.todo[None] = None  # what was made instead may have taken the deadline away
             points.append(point)
 
-    def _plan(self, i: int, j: int, run: list[Made], before: list[set[int]]) -> None:
+    def _plan(self, i: int, j: int, run: list[Made], before: list[int]) -> None:
         """Source sets: at point i one first step of what does not depend on i, up to j."""
         point = self._points[i]
-        rest = [k for k in range(i + 1, j) if i not in before[k]] + [j]
-        first = [
-            run[k].choice
-            for k in rest
-            if run[k].choice in point.enabled and not any(m in before[k] for m in rest if m < k)
-        ]
+        rest = [k for k in range(i + 1, j) if not before[k] >> i & 1] + [j]
+        first = []
+        seen = 0
+        for k in rest:
+            if run[k].choice in point.enabled and not before[k] & seen:
+                first.append(run[k].choice)
+            seen |= 1 << k
         if any(choice in point.todo or choice in point.tried for choice in first):
             return
         for choice in first[:1] or point.enabled:
@@ -122,51 +124,54 @@ def awake(sleep: dict[Choice, Footprint], footprint: Footprint) -> dict[Choice, 
     return {choice: fp for choice, fp in sleep.items() if not conflict(fp, footprint)}
 
 
-def happens_before(run: list[Made]) -> list[set[int]]:
-    """For each step the earlier steps that must come before it in every equivalent order."""
-    before: list[set[int]] = []
+def happens_before(run: list[Made]) -> list[int]:
+    """For each step the earlier steps that must come before it in every equivalent order: bits."""
+    before: list[int] = []
     for j, later in enumerate(run):
-        mine: set[int] = set()
+        mine = 0
         if later.posted_in:
-            mine |= before[later.posted_in - 1] | {later.posted_in - 1}
+            mine = before[later.posted_in - 1] | 1 << later.posted_in - 1
         for i in range(j - 1, -1, -1):
-            if i not in mine and (
+            if not mine >> i & 1 and (
                 conflict(run[i].footprint, later.footprint) or _same_pair(run[i], later)
             ):
-                mine |= before[i] | {i}
+                mine |= before[i] | 1 << i
         before.append(mine)
     return before
 
 
 def _same_pair(a: Made, b: Made) -> bool:
-    return a.choice is not None and b.choice is not None and a.choice[:2] == b.choice[:2]
+    one, other = a.choice, b.choice
+    return one is not None and other is not None and one.dst == other.dst and one.src == other.src
 
 
-def _races(run: list[Made], before: list[set[int]], j: int) -> list[int]:
+def _bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set, highest first."""
+    while mask:
+        bit = mask.bit_length() - 1
+        mask ^= 1 << bit
+        yield bit
+
+
+def _races(run: list[Made], before: list[int], j: int) -> list[int]:
     """The earlier steps that could have come right after step j instead of before it."""
     later = run[j]
-    forced = _forced(run, before, j)
-    found = []
-    for i in range(j - 1, -1, -1):
-        if i in forced or i not in before[j]:
-            continue
-        if not conflict(run[i].footprint, later.footprint):
-            continue
-        if not any(i in before[k] for k in before[j] if k != i):
-            found.append(i)
-    return found
+    through = 0  # what comes before through another step
+    for k in _bits(before[j]):
+        through |= before[k]
+    possible = before[j] & ~through & ~_forced(run, before, j)
+    return [i for i in _bits(possible) if conflict(run[i].footprint, later.footprint)]
 
 
-def _forced(run: list[Made], before: list[set[int]], j: int) -> set[int]:
+def _forced(run: list[Made], before: list[int], j: int) -> int:
     """What must precede step j whatever the order: who posted it, and its pair's predecessors."""
     later = run[j]
-    causes: set[int] = set()
+    forced = 0
     if later.posted_in:
-        causes.add(later.posted_in - 1)
-    causes.update(i for i in range(j) if _same_pair(run[i], later))
-    forced = set(causes)
-    for cause in causes:
-        forced |= before[cause]
+        forced = before[later.posted_in - 1] | 1 << later.posted_in - 1
+    for i in _bits(before[j]):
+        if _same_pair(run[i], later):
+            forced |= before[i] | 1 << i
     return forced
 
 
@@ -180,5 +185,7 @@ def trace_class(run: list[Made]) -> tuple[Any, ...]:
         seen[name] = seen.get(name, 0) + 1
         unique.append(f"{name}#{seen[name]}")
     return tuple(
-        sorted((unique[j], tuple(sorted(unique[i] for i in before[j]))) for j in range(len(run)))
+        sorted(
+            (unique[j], tuple(sorted(unique[i] for i in _bits(before[j])))) for j in range(len(run))
+        )
     )

@@ -10,7 +10,6 @@ from typing import Any
 
 import attrs
 
-from trio_actors.testing.clock import SimClock
 from trio_actors.testing.determinism import repeatable
 from trio_actors.testing.report import Report
 from trio_actors.testing.run import Options, Outcome, Run, run_in_trio
@@ -18,6 +17,7 @@ from trio_actors.testing.schedule import Schedule
 from trio_actors.testing.search import Plan, replay, search
 from trio_actors.testing.shrink import shrink
 from trio_actors.testing.sim import Sim
+from trio_actors.testing.stage import Stage
 
 SHRINK_RUNS = 300
 
@@ -67,7 +67,7 @@ class Exploration:
     replay: Schedule | None = None
     inputs: dict[str, Any] = attrs.field(factory=dict)
     shrink_runs: int = SHRINK_RUNS
-    _clock: SimClock = attrs.field(factory=SimClock)
+    _stage: Stage | None = None
 
     def run(self) -> Explored:
         """Makes the runs.
@@ -88,10 +88,11 @@ class Exploration:
             fault_seed=plan.fault_seed,
             tables=plan.tables,
         )
-        return await run.run(self._clock)
+        assert self._stage is not None
+        return await run.run(self._stage)
 
-    async def _explore(self, clock: SimClock) -> Explored:
-        self._clock = clock
+    async def _explore(self, stage: Stage) -> Explored:
+        self._stage = stage
         if self.replay is not None:
             outcome = await self._make(replay(self.replay))
             if outcome.failure is not None:

@@ -85,42 +85,60 @@ def explore(
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"unknown report {kind!r}; known: {', '.join(KINDS)}")
-    fixed = Schedule.parse(replay) if isinstance(replay, str) else replay
+    wanted = _Wanted(
+        schedules=schedules,
+        strategy=strategy,
+        seed=seed,
+        options=Options(
+            faults=faults, invariants=frozenset(invariants), max_steps=max_steps, level=level
+        ),
+        check_determinism=check_determinism,
+        kinds=kinds,
+        replay=Schedule.parse(replay) if isinstance(replay, str) else replay,
+    )
+    return lambda test: _decorate(test, wanted.perform)
 
-    def make(test: Callable[..., Any], arguments: dict[str, Any]) -> Exploration:
+
+@attrs.frozen(slots=True, kw_only=True)
+class _Wanted:
+    """What the decorator was told."""
+
+    schedules: int | None
+    strategy: str
+    seed: int | None
+    options: Options
+    check_determinism: float
+    kinds: tuple[str, ...]
+    replay: Schedule | None
+
+    def exploration(self, test: Callable[..., Any], arguments: dict[str, Any]) -> Exploration:
+        """The runs of a test with these arguments; the command line wins."""
         name = getattr(test, "__qualname__", repr(test)).replace("<locals>.", "")
         inputs = {key: value for key, value in arguments.items() if key != "sim"}
-        chosen = settings.schedules or schedules or default_schedules()
+        seed = self.seed if self.seed is not None else seed_of(name, inputs)
         token = settings.replay
         return Exploration(
             test=as_body(test, inputs, "sim" if "sim" in parameters_of(test) else None),
             name=name,
-            options=Options(
-                faults=faults,
-                invariants=frozenset(invariants),
-                max_steps=max_steps,
-                level=level,
-                seed=seed if seed is not None else seed_of(name, inputs),
-            ),
-            schedules=chosen,
-            strategy=strategy,
-            check_determinism=check_determinism,
-            replay=Schedule.parse(token) if token is not None else fixed,
+            options=attrs.evolve(self.options, seed=seed),
+            schedules=settings.schedules or self.schedules or default_schedules(),
+            strategy=self.strategy,
+            check_determinism=self.check_determinism,
+            replay=Schedule.parse(token) if token is not None else self.replay,
             inputs=inputs,
             shrink_runs=60 if in_hypothesis() else 300,
         )
 
-    def perform(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        exploration = make(test, arguments)
+    def perform(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """Explores the test; writes pictures of a failure."""
+        exploration = self.exploration(test, arguments)
         try:
             explored = exploration.run()
         except ScheduleFailure as failure:
-            if settings.directory is not None or set(kinds) - {"text"}:
-                _write(failure, kinds)
+            if settings.directory is not None or set(self.kinds) - {"text"}:
+                _write(failure, self.kinds)
             raise
         settings.explored[exploration.name] = explored
-
-    return lambda test: _decorate(test, perform)
 
 
 def _decorate(

@@ -23,7 +23,7 @@ from trio_actors.testing.labels import TEST
 from trio_actors.testing.schedule import Fault, MessageId, plain_label
 
 if TYPE_CHECKING:
-    from trio_actors.testing.pump import Delivery
+    from trio_actors.testing.delivery import Delivery
 
 
 def _share(instance: object, attribute: attrs.Attribute[float], value: float) -> None:

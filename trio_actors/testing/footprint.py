@@ -23,24 +23,31 @@ Resource = tuple[str, str]
 
 
 class Footprint:
-    """Collects what the step under way touches: resource -> was it written?"""
+    """Collects what the step under way touches: resource -> was it written?
 
-    __slots__ = ("_now",)
+    Only if it is `taken`; otherwise nothing is collected.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_now", "taken")
+
+    def __init__(self, *, taken: bool) -> None:
+        self.taken = taken
         self._now: dict[Any, bool] = {}
 
     def begin(self, resource: Resource) -> None:
         """A step begins; it writes `resource`."""
-        self._now = {resource: True}
+        if self.taken:
+            self._now = {resource: True}
 
     def touch(self, resource: Hashable, write: bool) -> None:
         """The step reads or writes something."""
-        if write or resource not in self._now:
+        if self.taken and (write or resource not in self._now):
             self._now[resource] = write
 
-    def end(self) -> dict[Any, bool]:
+    def end(self) -> dict[Any, bool] | None:
         """What the step touched."""
+        if not self.taken:
+            return None
         now, self._now = self._now, {}
         return now or {("nothing", ""): False}
 
@@ -49,9 +56,8 @@ def conflict(a: dict[Any, bool], b: dict[Any, bool]) -> bool:
     """Whether the order of two steps can matter."""
     if ("time", "") in a or ("time", "") in b:
         return True
-    if len(b) < len(a):
-        a, b = b, a
-    return any(key in b and (write or b[key]) for key, write in a.items())
+    both = a.keys() & b.keys()
+    return bool(both) and any(a[key] or b[key] for key in both)
 
 
 class TracedDict(dict[Any, Any]):
@@ -187,10 +193,10 @@ class RanInstrument(trio.abc.Instrument):
             self._footprint.touch(("ran", pid), True)
 
 
-def trace(node: Node, footprint: Footprint, ended: Any, *, tables: bool) -> None:
+def trace(node: Node, footprint: Footprint, ended: Any) -> None:
     """Puts traced tables into a node that holds nothing yet."""
     node.topology = TracedTopology(footprint)
     node.exits = TracedExits(ended)
-    if tables:
+    if footprint.taken:
         node.processes = TracedDict(footprint, "life")
         node.names = TracedNames(footprint)

@@ -18,7 +18,8 @@ from trio_actors._core.pid import Pid
 from trio_actors.testing.footprint import TracedTopology
 
 if TYPE_CHECKING:
-    from trio_actors.testing.pump import Delivery, Pump
+    from trio_actors.testing.delivery import Delivery
+    from trio_actors.testing.pump import Pump
 
 
 class Invariant(StrEnum):
@@ -94,10 +95,10 @@ class Checks:
         """Counts, and compares events with the ends that call for them."""
         item = delivery.item
         if isinstance(item, Event) and delivery.target is not None:
-            key = (delivery.target.pid, item.sender, item.kind)
-            left = self._expected.get(key, 0) - 1
             if item.kind not in (EventKind.EXIT, EventKind.LINK_DOWN):
                 return
+            key = (delivery.target.pid, item.sender, item.kind)
+            left = self._expected.get(key, 0) - 1
             if left < 0:
                 which = Invariant.ONE_EXIT if item.kind is EventKind.EXIT else Invariant.LINK_DOWN
                 self._violated(which, f"{delivery.id} tells of no such end, or twice")
@@ -108,10 +109,12 @@ class Checks:
 
     def delivering(self, delivery: Delivery) -> None:
         """Order within the pair."""
-        pair = delivery.id[:2]
-        if delivery.id.n <= self._last.get(pair, -1) and delivery.id.n:
-            self._violated(Invariant.PAIR_ORDER, f"{delivery.id} after {self._last[pair]}")
-        self._last[pair] = max(delivery.id.n, self._last.get(pair, -1))
+        number = delivery.id.n
+        last = self._last.get(delivery.pair, -1)
+        if number > last:
+            self._last[delivery.pair] = number
+        elif number:
+            self._violated(Invariant.PAIR_ORDER, f"{delivery.id} after {last}")
 
     def stepped(self, delivery: Delivery | None) -> None:
         """The tables between two steps."""

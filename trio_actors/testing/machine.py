@@ -144,7 +144,7 @@ class _Loop:
     def open(self) -> None:
         """Starts the loop."""
         trio.lowlevel.start_guest_run(
-            self.run.run,
+            self.run.run_alone,
             self.clock,
             clock=self.clock,
             run_sync_soon_threadsafe=self._turns.put,

@@ -19,8 +19,9 @@ from trio_actors.testing.dpor import awake
 from trio_actors.testing.schedule import MessageId, Schedule
 
 if TYPE_CHECKING:
+    from trio_actors.testing.delivery import Delivery
     from trio_actors.testing.dpor import Choice, Footprint
-    from trio_actors.testing.pump import Delivery, Pump
+    from trio_actors.testing.pump import Policy, Pump
 
 
 class ByLateness:
@@ -81,7 +82,7 @@ class ByPlan:
             self.missed = True
             raise Covered
         for step in pump.steps[max(self._seen, len(self._prefix) - 1, 0) :]:
-            self._sleep = awake(self._sleep, step.footprint)
+            self._sleep = awake(self._sleep, step.footprint or {})
         self._seen = made
         for head in heads:
             if head.id not in self._sleep:
@@ -168,17 +169,16 @@ class RandomWalk:
         return heads[min(index // 2, len(heads) - 1)]
 
 
-def portfolio(index: int, seed: int, steps: int) -> Priorities | PartialOrderSampling | RandomWalk:
-    """The policy of the index-th random run: PCT of depth 1 to 3, sampling, walk, in turn."""
-    rng = random.Random(f"{seed}/{index}")
+def portfolio(rng: random.Random, index: int, steps: int) -> tuple[Policy, str]:
+    """The policy of the index-th random run and its name: PCT, sampling, walk, in turn."""
     match index % 6:
         case 0 | 3:
-            return Priorities(rng, 2, steps)
+            return Priorities(rng, 2, steps), "pct"
         case 1:
-            return PartialOrderSampling(rng)
+            return PartialOrderSampling(rng), "pos"
         case 2:
-            return Priorities(rng, 1, steps)
+            return Priorities(rng, 1, steps), "pct"
         case 4:
-            return Priorities(rng, 3, steps)
+            return Priorities(rng, 3, steps), "pct"
         case _:
-            return RandomWalk(rng)
+            return RandomWalk(rng), "random"

@@ -14,94 +14,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
-from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid, place_of
 from trio_actors._core.process import Cancel, Item, Process, Start
 from trio_actors.testing.clock import SimClock
+from trio_actors.testing.delivery import Delivery, Pair, Step, what
 from trio_actors.testing.footprint import Footprint
 from trio_actors.testing.labels import TEST, Labels
-from trio_actors.testing.schedule import Fault, MessageId
+from trio_actors.testing.schedule import MessageId
 
 EARLY_TICKS = 200  # so often may time overtake messages in one run
 MOST_TRANSIT = 30.0  # virtual seconds that a message may be overtaken by time, without a fault
 BUSY_WAIT = 0.0005  # real seconds between two looks at a working thread
 SHORT = 1e-6
 PATIENCE = 100  # looks, before deliveries go on beside a thread that will not end
-
-
-class Delivery:
-    """One thing that waits to be delivered."""
-
-    __slots__ = (
-        "due",
-        "fault",
-        "fire",
-        "head_since",
-        "id",
-        "item",
-        "overtaken",
-        "posted_at",
-        "posted_in",
-        "seq",
-        "source",
-        "target",
-        "what",
-    )
-
-    def __init__(
-        self,
-        id: MessageId,
-        what: str,
-        fire: Callable[[], object],
-        seq: int,
-        posted_in: int,
-        *,
-        source: Pid | None = None,
-        target: Process | None = None,
-        item: Any = None,
-    ) -> None:
-        self.id = id
-        self.what = what  # topic or kind of event, for people
-        self.fire = fire
-        self.seq = seq
-        self.posted_in = posted_in  # the step that posted it; 0 = before the first
-        self.source = source
-        self.target = target
-        self.item = item
-        self.head_since = 0  # steps made when it became the first of its pair
-        self.overtaken = False  # something posted later, or time, went first
-        self.due = -inf  # not before this time (fault `delay`)
-        self.posted_at = 0.0
-        self.fault: Fault | None = None
-
-    @property
-    def signal(self) -> bool:
-        """Whether it is the kernel's own: a start, an exit, a cancel."""
-        return self.target is not None and not isinstance(self.item, Message)
-
-
-class Step:
-    """One step that was made: a delivery, or None for time that passed."""
-
-    __slots__ = ("at", "delivery", "effects", "enabled", "footprint", "late")
-
-    def __init__(self, delivery: Delivery | None, at: float, late: int) -> None:
-        self.delivery = delivery
-        self.at = at
-        self.late = late  # how many steps the message was held
-        self.enabled: list[MessageId | None] = []
-        self.footprint: dict[Any, bool] = {}
-        self.effects: list[str] = []  # exits and faults in this step, for pictures
-
-    @property
-    def id(self) -> MessageId | None:
-        """What was delivered; None for time."""
-        return self.delivery.id if self.delivery is not None else None
 
 
 class Policy(Protocol):
@@ -133,13 +63,21 @@ class Watcher(Protocol):
 class Pump:
     """Holds deliveries and makes steps; one per run."""
 
-    def __init__(self, clock: SimClock, policy: Policy, watcher: Watcher, max_steps: int) -> None:
+    def __init__(
+        self,
+        clock: SimClock,
+        policy: Policy,
+        watcher: Watcher,
+        max_steps: int,
+        *,
+        footprints: bool,
+    ) -> None:
         self.clock = clock
         self.policy = policy
         self.watcher = watcher
         self.max_steps = max_steps
         self.labels = Labels()
-        self.footprint = Footprint()
+        self.footprint = Footprint(taken=footprints)
         self.nodes: list[Node] = []
         self.steps: list[Step] = []
         self.exploring = True
@@ -148,12 +86,15 @@ class Pump:
         self.swallowed = 0
         self.early_ticks = 0
         self.never: dict[MessageId, int] = {}  # lateness of what was not delivered in the end
-        self.held_pairs: dict[tuple[str, str], None] = {}
+        self.held_pairs: dict[Pair, None] = {}
         self.separated: dict[str, int] = {}  # host -> its side of a partition
         self.paused = False  # no step is made, and nobody sleeps: between rules of a machine
         self.scripted = False  # only `deliver_now` delivers
-        self._pairs: dict[tuple[str, str], deque[Delivery]] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._pairs: dict[Pair, deque[Delivery]] = {}  # none of the queues is empty
+        self._numbers: dict[Pair, int] = {}
+        self._delayed = False  # something was, so that `due` has to be looked at
+        self._open: Step | None = None  # the step whose consequences are under way
+        self._limiter: trio.CapacityLimiter | None = None
         self._resting: list[tuple[bool, trio.Event]] = []
         self._looks = 0
         self._idle_looks = 0
@@ -168,59 +109,58 @@ class Pump:
 
     def post(self, node: Node, source: Pid | None, target: Process, item: Item) -> None:
         """Keeps an item until the policy chooses it."""
-        dst = self.labels.add(node, target)
-        src = self.labels.of(source)
-        id = MessageId(src, dst, 0) if isinstance(item, Start) else self._next_id(src, dst)
-        what = _what(item)
-        if isinstance(item, Cancel):  # K6: the deadline is in force at once, only the event travels
-            target.limit(item.deadline, item.event.sender)
+        labels = self.labels
+        pair = (labels.of(source), labels.add(node, target))
+        if isinstance(item, Start):
+            number = 0
+        else:
+            number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
+            if isinstance(item, Cancel):  # K6: the deadline is in force at once, not the event
+                target.limit(item.deadline, item.event.sender)
+        steps, now = len(self.steps), self.clock.time
         self._enqueue(
-            Delivery(
-                id,
-                what,
-                lambda: target.deliver(item),
-                self.sent,
-                len(self.steps),
-                source=source,
-                target=target,
-                item=item,
-            )
+            Delivery(pair, number, what(item), self.sent, steps, now, source, target, item)
         )
 
-    def post_action(self, src: str, dst: str, what: str, action: Callable[[], object]) -> None:
+    def post_action(self, src: str, dst: str, text: str, action: Callable[[], object]) -> None:
         """Keeps something else that one party does to another: a reply, a task's step."""
-        self._enqueue(Delivery(self._next_id(src, dst), what, action, self.sent, len(self.steps)))
-
-    def _next_id(self, src: str, dst: str) -> MessageId:
         pair = (src, dst)
         number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
-        return MessageId(src, dst, number)
+        steps, now = len(self.steps), self.clock.time
+        self._enqueue(Delivery(pair, number, text, self.sent, steps, now, action=action))
 
     def _enqueue(self, delivery: Delivery) -> None:
         self.sent += 1
-        delivery.posted_at = self.clock.time
-        pair = delivery.id[:2]
-        queue = self._pairs.get(pair)
+        queue = self._pairs.get(delivery.pair)
         if queue is None:
-            queue = self._pairs[pair] = deque()
-        if not queue:
-            delivery.head_since = len(self.steps)
-        queue.append(delivery)
+            self._pairs[delivery.pair] = deque((delivery,))
+            delivery.head_since = delivery.posted_in
+        else:
+            queue.append(delivery)
         self.watcher.posted(delivery)
 
     def again(self, delivery: Delivery) -> None:
         """Puts a delivery into its queue a second time (fault `dup`)."""
+        pair = delivery.pair
+        number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
         twin = Delivery(
-            self._next_id(delivery.id.src, delivery.id.dst),
+            pair,
+            number,
             delivery.what,
-            delivery.fire,
             self.sent,
             len(self.steps),
-            source=delivery.source,
-            target=delivery.target,
-            item=delivery.item,
+            self.clock.time,
+            delivery.source,
+            delivery.target,
+            delivery.item,
+            delivery.action,
         )
         self._enqueue(twin)
+
+    def delay(self, delivery: Delivery, due: float) -> None:
+        """It is not delivered before this time."""
+        delivery.due = due
+        self._delayed = True
 
     def drop_where(self, condition: Callable[[Delivery], bool]) -> None:
         """Swallows everything in transit for which the condition holds."""
@@ -250,13 +190,16 @@ class Pump:
         """What could be delivered now: the first of each pair, oldest first."""
         if self.scripted:
             return []
-        now = self.clock.time
-        found = [q[0] for q in self._pairs.values() if q[0].due <= now or _urgent(q[0], now)]
+        found = [queue[0] for queue in self._pairs.values()]
+        if self._delayed:
+            now = self.clock.time
+            found = [head for head in found if head.due <= now or _urgent(head, now)]
         if self.held_pairs:
-            found = [head for head in found if head.id[:2] not in self.held_pairs]
+            found = [head for head in found if head.pair not in self.held_pairs]
         if self.separated:
             found = [head for head in found if not self._apart(head)]
-        found.sort(key=_seq)
+        if len(found) > 1:
+            found.sort(key=_seq)
         return found
 
     def _apart(self, head: Delivery) -> bool:
@@ -291,14 +234,19 @@ class Pump:
         for node in self.nodes:
             if node.clock.refresh():
                 return 0.0
-        if self.steps:
-            self._end_step()
-        if _threads_busy() and self._looks < PATIENCE:
+        if self._open is not None:
+            self._end_step(self._open)
+        if self._threads_busy() and self._looks < PATIENCE:
             self._looks += 1
             return BUSY_WAIT
         self._looks = 0
-        self._deadline = min(deadline, self._next_due())
+        self._deadline = min(deadline, self._next_due()) if self._delayed else deadline
         return self._step()
+
+    def _threads_busy(self) -> bool:
+        if self._limiter is None:
+            self._limiter = trio.to_thread.current_default_thread_limiter()
+        return self._limiter.borrowed_tokens > 0
 
     def _next_due(self) -> float:
         now = self.clock.time
@@ -314,7 +262,7 @@ class Pump:
                 self._deliver(choice, heads)
                 return 0.0
             self.early_ticks += 1
-        if _threads_busy():
+        if self._threads_busy():
             return BUSY_WAIT
         if self._deadline < inf:
             self._tick(self._deadline, heads)
@@ -336,6 +284,7 @@ class Pump:
             if not heads or self.can_tick():
                 step.enabled.append(None)
         self.steps.append(step)
+        self._open = step
 
     def _deliver(self, delivery: Delivery, heads: list[Delivery]) -> None:
         for head in heads:
@@ -346,7 +295,7 @@ class Pump:
         step = Step(delivery, self.clock.time, late)
         self._begin_step(step, heads)
         self._take(delivery)
-        self.footprint.begin(("run", delivery.id.dst))
+        self.footprint.begin(("run", delivery.pair[1]))
         if self.watcher.delivering(delivery):
             self.delivered += 1
             delivery.fire()
@@ -354,13 +303,12 @@ class Pump:
             self.swallowed += 1
 
     def _take(self, delivery: Delivery) -> None:
-        pair = delivery.id[:2]
-        queue = self._pairs[pair]
-        queue.popleft()
-        if queue:
+        queue = self._pairs[delivery.pair]
+        if len(queue) > 1:
+            queue.popleft()
             queue[0].head_since = len(self.steps)
         else:
-            del self._pairs[pair]
+            del self._pairs[delivery.pair]
 
     def deliver_now(self, id: MessageId) -> None:
         """Delivers one thing at once, out of turn (a scripted order)."""
@@ -377,11 +325,10 @@ class Pump:
         self.footprint.begin(("time", ""))
         self.clock.time = due
 
-    def _end_step(self) -> None:
-        step = self.steps[-1]
-        if not step.footprint:
-            step.footprint = self.footprint.end()
-            self.watcher.stepped(step)
+    def _end_step(self, step: Step) -> None:
+        self._open = None
+        step.footprint = self.footprint.end()
+        self.watcher.stepped(step)
 
     # -- coming to rest
 
@@ -427,16 +374,6 @@ class NodeGate:
         self._pump.post_action(labels.add(self._node, source), labels.of(caller), "reply", deliver)
 
 
-def _what(item: Item) -> str:
-    if isinstance(item, Message):
-        return item.topic
-    if isinstance(item, Event):
-        return item.kind.name
-    if isinstance(item, Cancel):
-        return "CANCEL"
-    return "start"
-
-
 def _urgent(head: Delivery, now: float) -> bool:
     """A delayed start whose process is to end: it has to start, so that it can."""
     target = head.target
@@ -449,10 +386,6 @@ def _urgent(head: Delivery, now: float) -> bool:
 
 def _seq(delivery: Delivery) -> int:
     return delivery.seq
-
-
-def _threads_busy() -> bool:
-    return trio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
 
 
 __all__ = ["TEST", "Delivery", "NodeGate", "Policy", "Pump", "Restless", "Step", "Stuck", "Watcher"]

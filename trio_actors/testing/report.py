@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from trio_actors.testing.pump import Step
+from trio_actors.testing.delivery import Step
 from trio_actors.testing.report_mermaid import mermaid
 from trio_actors.testing.report_svg import svg
 from trio_actors.testing.report_text import Picture, picture_of, sequence_text

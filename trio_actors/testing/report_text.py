@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from trio_actors.testing.pump import Step
+from trio_actors.testing.delivery import Step
 from trio_actors.testing.schedule import plain_label
 
 MOST_ROWS = 200

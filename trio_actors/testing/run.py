@@ -22,20 +22,22 @@ from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
-from trio_actors._core.scopes import open_node
 from trio_actors._core.seams import adopting
 from trio_actors.testing.clock import SimClock
+from trio_actors.testing.delivery import Delivery, Step
 from trio_actors.testing.determinism import SimRandom, seed_trio
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
 from trio_actors.testing.footprint import RanInstrument, trace
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
-from trio_actors.testing.pump import Delivery, Policy, Pump, Restless, Step, Stuck
+from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
 from trio_actors.testing.schedule import Fault, MessageId, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
+from trio_actors.testing.stage import Stage, StageNode, open_stage
 from trio_actors.testing.steps import StepInstrument
 
 EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
+MOST_GIVEN_UP = 1000  # so often may a run that is to end be at rest and not end
 
 Body = Callable[[Sim], Awaitable[None]]
 ResultT = TypeVar("ResultT")
@@ -87,9 +89,10 @@ class Run:
         self._body = body
         self._options = options
         self._tables = tables
-        self.pump = Pump(SimClock(), policy, self, options.max_steps)
+        self.pump = Pump(SimClock(), policy, self, options.max_steps, footprints=tables)
         self.checks = Checks(self.pump, options.invariants, self.failed)
         self.plan = FaultPlan(options.faults, faults or {}, fault_seed)
+        self._faulty = bool(faults) or (fault_seed is not None and options.faults.any)
         self.sim = Sim(self)
         self.failure: BaseException | None = None
         self.covered = False
@@ -98,14 +101,21 @@ class Run:
         self.hit: dict[Pid, None] = {}
         self._scope = trio.CancelScope()
         self._everything = trio.CancelScope()
-        self._gave_up = False
+        self._given_up = 0
+        self._escaped: BaseException | None = None
         self._explored = 0  # steps before the end began
         self._instrument = RanInstrument(self.pump.footprint)
 
     # -- the run
 
-    async def run(self, clock: SimClock) -> Outcome:
+    async def run_alone(self, clock: SimClock) -> Outcome:
+        """As `run`, with a stage of its own."""
+        async with open_stage(clock) as stage:
+            return await self.run(stage)
+
+    async def run(self, stage: Stage) -> Outcome:
         """Runs it in the running Trio loop, whose clock begins at 0 again."""
+        clock = stage.clock
         seed_trio()
         random.seed(self._options.seed)
         clock.time = 0.0
@@ -122,33 +132,34 @@ class Run:
         for instrument in instruments:
             trio.lowlevel.add_instrument(instrument)
         try:
-            await self._main()
+            await self._open_and_run(stage)
         finally:
             clock.on_idle = None
             for instrument in instruments:
                 trio.lowlevel.remove_instrument(instrument)
             adopting.reset(tokens[0])
             active_plan.reset(tokens[1])
+        if self._escaped is not None:
+            raise self._escaped
         return self._outcome()
 
-    async def _main(self) -> None:
-        try:
-            await self._open_and_run()
-        except Exception as error:  # a host says that something was left behind
-            self.failed(alone(error))
-
-    async def _open_and_run(self) -> None:
-        with trio.CancelScope() as self._everything:
-            async with open_node() as node, trio.open_nursery() as hosts:
-                self.sim.opened(node, hosts)
-                await self._run_body()
-                self._end_exploring()
-                left = list(dict.values(node.processes))
-                self.sim.close_hosts()
-                if node.hosts:
-                    await self.pump.rest(with_time=True)
-                self.checks.closed(node, [p for p in left if p.pid in node.processes])
-                hosts.cancel_scope.cancel()
+    async def _open_and_run(self, stage: Stage) -> None:
+        with self._everything:
+            nursery = await stage.nursery()
+            node = StageNode(nursery)
+            self.adopt(node)
+            self.sim.opened(node, nursery)
+            await self._run_body()
+            self._end_exploring()
+            left = list(dict.values(node.processes))
+            self.sim.close_hosts()
+            if node.hosts:
+                await self.pump.rest(with_time=True)
+            self.checks.closed(node, [p for p in left if p.pid in node.processes])
+            for id in node.hosts:
+                self.failed(Stuck(f"nothing happens any more, and host {id} has not closed"))
+            await node.tasks.cancel()
+        await stage.clear()
 
     async def _run_body(self) -> None:
         with self._scope:
@@ -171,12 +182,14 @@ class Run:
             self.covered = True
         except (Stuck, Restless) as error:
             self.failed(error)
-            if self._gave_up:
-                self._everything.cancel()
+            self._given_up += 1
+            if self._given_up > MOST_GIVEN_UP:
+                raise RuntimeError("a task of the run neither ends nor can be cancelled") from None
+            if self._given_up > 1:
                 for node in self.pump.nodes:
                     for host in node.hosts.values():
                         host.abort()
-            self._gave_up = True
+                self._everything.cancel()
         self._end_exploring()
         self._scope.cancel()
         return 0.0
@@ -191,6 +204,12 @@ class Run:
             pump.held_pairs.clear()
             pump.separated = {}
             pump.scripted = False
+
+    def left(self, error: BaseException) -> None:
+        """Something left a host: a failure, or what ends the program (E38)."""
+        if not isinstance(error, Exception):
+            self._escaped = self._escaped or error
+        self.failed(error)
 
     def failed(self, error: BaseException) -> None:
         """The first failure counts; the test is stopped."""
@@ -208,7 +227,7 @@ class Run:
         def ended(pid: Pid, id: str, exit: Exit) -> None:
             self._ended(node, pid, id, exit)
 
-        trace(node, pump.footprint, ended, tables=self._tables)
+        trace(node, pump.footprint, ended)
         node.gate = pump.gate(node)
         node.rng = SimRandom(self._options.seed, self._who)
         node.wall_time = self._wall_time
@@ -229,7 +248,7 @@ class Run:
     def _ended(self, node: Node, pid: Pid, id: str, exit: Exit) -> None:
         if self.pump.steps and self.pump.exploring:
             error = f": {exit.error.message}" if exit.error is not None else ""
-            self.pump.steps[-1].effects.append(f"{self.pump.labels.of(pid)} ended{error}")
+            self.pump.steps[-1].note(f"{self.pump.labels.of(pid)} ended{error}")
         self.checks.ended(node, pid, id, exit)
 
     # -- watching the pump
@@ -237,13 +256,13 @@ class Run:
     def posted(self, delivery: Delivery) -> None:
         """See `pump.Watcher`."""
         self.checks.posted(delivery)
-        if not self.pump.exploring:
+        if not self._faulty or not self.pump.exploring:
             return
         fault = self.plan.of(delivery)
         if fault is not None:
             delivery.fault = fault
             if fault.kind in ("delay", "slow"):
-                delivery.due = self.pump.clock.time + (fault.arg or 0.0)
+                self.pump.delay(delivery, self.pump.clock.time + (fault.arg or 0.0))
                 if delivery.target is not None:
                     self.hit[delivery.target.pid] = None
 
@@ -257,7 +276,7 @@ class Run:
         if fault is None or target is None or not self.pump.exploring:
             return True
         self.hit[target.pid] = None
-        self.pump.steps[-1].effects.append(f"fault: {fault} at {delivery.id.dst}")
+        self.pump.steps[-1].note(f"fault: {fault} at {delivery.id.dst}")
         match fault.kind:
             case "kill":
                 target.force(terminated(None))
@@ -301,7 +320,7 @@ class Run:
     def stepped(self, step: Step) -> None:
         """See `pump.Watcher`."""
         self.checks.stepped(step.delivery)
-        if self.pump.exploring:
+        if self.sim.promises and self.pump.exploring:
             self.sim.check_promises()
 
     # -- what came of it
@@ -327,7 +346,7 @@ def _digest(steps: list[Step], failure: BaseException | None) -> str:
     for step in steps:
         delivery = step.delivery
         text = f"{step.at!r}" if delivery is None else f"{delivery.id} {delivery.what}"
-        digest.update(f"{text} {step.effects}\n".encode())
+        digest.update(f"{text} {list(step.effects)}\n".encode())
     digest.update(type(failure).__name__.encode())
     return digest.hexdigest()
 
@@ -339,7 +358,12 @@ def alone(error: BaseException) -> BaseException:
     return error
 
 
-def run_in_trio(function: Callable[[SimClock], Awaitable[ResultT]]) -> ResultT:
-    """Runs `await function(clock)` in a new Trio loop on virtual time."""
+def run_in_trio(function: Callable[[Stage], Awaitable[ResultT]]) -> ResultT:
+    """Runs `await function(stage)` in a new Trio loop on virtual time."""
     clock = SimClock()
-    return trio.run(function, clock, clock=clock)
+
+    async def main() -> ResultT:
+        async with open_stage(clock) as stage:
+            return await function(stage)
+
+    return trio.run(main, clock=clock)

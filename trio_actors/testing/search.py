@@ -6,7 +6,7 @@ Pure: a generator yields plans and is sent outcomes; it returns whether everythi
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import attrs
 
@@ -80,17 +80,16 @@ def search(strategy: str, schedules: int, seed: int, *, faults: bool) -> Search:
 
 
 def _random_policy(strategy: str, index: int, seed: int, steps: int) -> tuple[Policy, str]:
-    rng = random.Random(f"{seed}/{strategy}/{index}")
-    makers: dict[str, Callable[[], Policy]] = {
-        "pct": lambda: Priorities(rng, 1 + index % 3, steps),
-        "pos": lambda: PartialOrderSampling(rng),
-        "random": lambda: RandomWalk(rng),
-    }
-    maker = makers.get(strategy)
-    policy = maker() if maker is not None else portfolio(index, seed, steps)
-    return policy, {"Priorities": "pct", "PartialOrderSampling": "pos"}.get(
-        type(policy).__name__, "random"
-    )
+    rng = random.Random(f"{seed}/{index}")
+    match strategy:
+        case "pct":
+            return Priorities(rng, 1 + index % 3, steps), "pct"
+        case "pos":
+            return PartialOrderSampling(rng), "pos"
+        case "random":
+            return RandomWalk(rng), "random"
+        case _:
+            return portfolio(rng, index, steps)
 
 
 def steps_of(outcome: Outcome) -> list[Made]:
@@ -98,8 +97,8 @@ def steps_of(outcome: Outcome) -> list[Made]:
     return [
         Made(
             step.id,
-            step.enabled,
-            step.footprint,
+            step.enabled or [],
+            step.footprint or {},
             step.delivery.posted_in if step.delivery is not None else 0,
         )
         for step in outcome.steps

@@ -12,14 +12,16 @@ import trio
 from trio_actors._core.errors import ErrorKind
 from trio_actors._core.exit import Cause, CauseKind, Forced
 from trio_actors._core.host import Host
+from trio_actors._core.lifecycle import HostState
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid, place_of
 from trio_actors.testing.history import History
 from trio_actors.testing.invariants import Violation
 from trio_actors.testing.schedule import MessageId
+from trio_actors.testing.stage import StageHost, StageNode
 
 if TYPE_CHECKING:
-    from trio_actors.testing.pump import Delivery
+    from trio_actors.testing.delivery import Delivery
     from trio_actors.testing.run import Run
 
 
@@ -37,12 +39,10 @@ class Sim:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._pump = run.pump
-        self._hosts: dict[str, Host] = {}
-        self._stops: dict[str, trio.Event] = {}
-        self._gone: dict[str, trio.Event] = {}
+        self._hosts: dict[str, StageHost] = {}
         self._nursery: trio.Nursery | None = None
-        self._node: Node | None = None
-        self._promises: list[_Promise] = []
+        self._node: StageNode | None = None
+        self.promises: list[_Promise] = []
         self.history = History(self._pump)
         self.dead_letters: list[MessageId] = []
 
@@ -57,36 +57,29 @@ class Sim:
         assert self._node is not None
         return self._node
 
-    def opened(self, node: Node, nursery: trio.Nursery) -> None:
+    def opened(self, node: StageNode, nursery: trio.Nursery) -> None:
         """Called by the run."""
         self._node = node
         self._nursery = nursery
 
     async def host(self, id: str = "h0", **options: Any) -> Host:
-        """The host of this id, opened at first need. Checkpoint: when it is opened."""
+        """The host of this id, opened at first need. Checkpoint: if it is being stopped."""
         host = self._hosts.get(id)
-        if host is None:
-            assert self._nursery is not None
-            host = await self._nursery.start(self._run_host, id, options)
-        return host
+        if host is not None and host.state is not HostState.OPEN:
+            await host.wait_closed()
+            host = None
+        return self._open_host(id, options) if host is None else host
 
-    async def _run_host(
-        self, id: str, options: dict[str, Any], task_status: trio.TaskStatus[Host]
-    ) -> None:
-        stop = self._stops[id] = trio.Event()
-        self._gone[id] = trio.Event()
+    def _open_host(self, id: str, options: dict[str, Any]) -> StageHost:
+        assert self._nursery is not None
         options.setdefault("drain", 0.0)
-        async with self.node.open_host(id, **options) as host:
-            self._hosts[id] = host
-            task_status.started(host)
-            await stop.wait()
-            self._hosts.pop(id, None)
-        self._gone[id].set()
+        host = self._hosts[id] = StageHost(self.node, id, self._nursery, self._run.left, **options)
+        return host
 
     def close_hosts(self) -> None:
         """Stops all hosts, the last opened first; called by the run."""
-        for id in reversed(list(self._stops)):
-            self._stops[id].set()
+        for host in reversed(list(self._hosts.values())):
+            host.request_stop()
 
     async def spawn(
         self,
@@ -189,17 +182,14 @@ class Sim:
 
     def crash_host(self, id: str) -> None:
         """Ends everything on a host at once and loses what is in transit to and from it."""
-        host = self._hosts.pop(id, None)
-        if host is None:
+        host = self._hosts.get(id)
+        if host is None or host.state is not HostState.OPEN:
             raise LookupError(f"no host {id} is running")
         self._run.crash(host)
-        self._stops[id].set()
+        host.request_stop()
 
     async def restart_host(self, id: str) -> None:
         """Opens a crashed host again, empty."""
-        gone = self._gone.get(id)
-        if gone is not None:
-            await gone.wait()
         await self.host(id)
 
     def partition(self, *groups: tuple[str, ...] | list[str]) -> None:
@@ -218,7 +208,7 @@ class Sim:
         """Delays the start of a process that has just been spawned."""
         for delivery in self._pump.pending():
             if delivery.id.n == 0 and delivery.target is not None and delivery.target.pid == pid:
-                delivery.due = self.now + seconds
+                self._pump.delay(delivery, self.now + seconds)
                 return
         raise LookupError(f"{pid} has been started already")
 
@@ -245,16 +235,15 @@ class Sim:
         condition: Callable[[], object] = cond
         if not condition():
             raise Violation(name, "")
-        self._promises.append(_Promise(name, condition, inf, None))
+        self.promises.append(_Promise(name, condition, inf, None))
 
     def eventually(self, name: str, cond: Callable[[], object], within: float) -> None:
         """`cond()` must become true within so many virtual seconds from now."""
         if cond():
             return
-        assert self._nursery is not None
         promise = _Promise(name, cond, self.now + within, trio.Event())
-        self._promises.append(promise)
-        self._nursery.start_soon(self._await_promise, promise)
+        self.promises.append(promise)
+        self.node.start_system_task(self._await_promise, promise)
 
     async def _await_promise(self, promise: _Promise) -> None:
         assert promise.kept is not None
@@ -266,18 +255,18 @@ class Sim:
 
     def check_promises(self) -> None:
         """After a step: `always` must hold, `eventually` may be fulfilled. Called by the run."""
-        for promise in list(self._promises):
+        for promise in list(self.promises):
             true = bool(promise.condition())
             if promise.kept is None and not true:
-                self._promises.remove(promise)
+                self.promises.remove(promise)
                 self._run.failed(Violation(promise.name, f"no longer true at {self.now:g} s"))
             elif promise.kept is not None and true:
-                self._promises.remove(promise)
+                self.promises.remove(promise)
                 promise.kept.set()
 
     async def finish(self) -> None:
         """At the end of the test: what is in transit arrives, `eventually` is decided."""
-        for promise in list(self._promises):
+        for promise in list(self.promises):
             if promise.kept is not None:
                 await promise.kept.wait()
         await self._pump.rest(with_time=False)
