@@ -7,7 +7,8 @@ running parts through `App`: the node, the hosts, the code by id.
 What runs lives in a nursery inside a shielded scope, in a task of an unshielded nursery around the
 user's block (the same shape as a host, trio_actors/_core/scopes.py): however the block is left, by
 its end, an exception or a cancellation from outside, the application stops in order, within a
-limit.
+limit. That task opens and stops everything, because Ctrl-C reaches the task of the block at any of
+its checkpoints, shielded or not; nothing may hang on that one getting further.
 
 Rules: design.md §3 (`open_app`), I3 (30 s), I10, I11 (order of the stop), LD6, Z3, E38.
 """
@@ -18,14 +19,15 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
 
 from lua_bridge import Script
 from lua_bridge.modules.io import TERMINAL
-from supervision import ServiceManager
+from supervision import ServiceManager, Snapshot, snapshot
+from supervision.snapshot import EXITS
 from trio_actors import Host, Node, Pid, Target, open_node
 from trio_actors._core.scopes import reraise
 from trio_actors.funcs import root_service
@@ -43,6 +45,8 @@ HOST_DRAIN = 10.0  # seconds (Z3)
 INNER_HOST = "node:edges"
 LUA_HOST = "node:functions"  # the Lua states of functions are there, and no process
 
+T = TypeVar("T")
+
 
 @attrs.define(slots=True, eq=False)
 class Code:
@@ -53,6 +57,42 @@ class Code:
     def find(self, id: str) -> Target | None:
         """The definition of this id, or None."""
         return self.targets.get(id)
+
+
+@attrs.define(slots=True, eq=False)
+class Opening(Generic[T]):
+    """Something that a task opens for another one: it is there, or its error, and when it ended."""
+
+    value: T | None = None
+    error: BaseException | None = None
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    # Whoever opened it needs it no more.
+    left: trio.Event = attrs.field(factory=trio.Event)
+    _is_open: bool = False
+    _settled: trio.Event = attrs.field(factory=trio.Event)
+
+    def opened(self, value: T) -> None:
+        """It is there."""
+        self.value, self._is_open = value, True
+        self._settled.set()
+
+    async def wait(self) -> None:
+        """Returns when it is open, also when cancelled. Raises: what went wrong."""
+        with trio.CancelScope(shield=True):
+            await self._settled.wait()
+        if self.error is not None:
+            raise self.error
+
+    def __enter__(self) -> None:
+        """The block opens it and keeps it open."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        self.ended.set()
+        self._settled.set()
+        mine = isinstance(error, Exception) and not self._is_open
+        if mine:
+            self.error = error
+        return mine  # told to who waits, by nobody else
 
 
 @attrs.define(slots=True, eq=False)
@@ -85,7 +125,6 @@ class App:
     # What kinds close when services, hosts and functions have ended, the newest first.
     at_end: list[Callable[[], object]] = attrs.field(factory=list)
     _host_ends: dict[str, trio.Event] = attrs.field(factory=dict)
-    _finished: trio.Event = attrs.field(factory=trio.Event)
 
     # -- for users
 
@@ -113,6 +152,10 @@ class App:
             raise ValueError(f"expected exactly one entry of kind terminal.host, got {found}")
         return self.node.hosts[ids[0]]
 
+    def snapshot(self, *, exits: int = EXITS) -> Snapshot:
+        """What is there now: services, processes, children, pools, the last ends (SU41, SU42)."""
+        return snapshot(self.node, self.supervisor, exits=exits)
+
     # -- for kinds
 
     def all_definitions(self) -> Mapping[str, Definition]:
@@ -127,9 +170,14 @@ class App:
 
     async def open_host(self, id: str, *, terminal: Terminal | None = None, **options: Any) -> None:
         """Open a host that lives until `close_host` or the end of the application."""
-        ended = trio.Event()
-        await self.nursery.start(self._run_host, id, options, terminal, ended)
-        self._host_ends[id] = ended
+        opening = Opening[None]()
+        # Not start(): Ctrl-C during it can hang.
+        self.nursery.start_soon(self._run_host, id, options, terminal, opening)
+        try:
+            await opening.wait()
+        finally:
+            if opening.error is None:  # interrupted: it opens all the same
+                self._host_ends[id] = opening.ended
 
     async def lua_host(self) -> Host:
         """The host whose runner steps Lua functions, opened when the first one needs it."""
@@ -149,24 +197,19 @@ class App:
         if host is not None:
             host.request_stop(drain)
         if id in self._host_ends:
-            await self._host_ends.pop(id).wait()
+            await self._host_ends[id].wait()
+            self._host_ends.pop(id, None)
 
+    @trio.lowlevel.enable_ki_protection
     async def _run_host(
-        self,
-        id: str,
-        options: dict[str, Any],
-        terminal: Terminal | None,
-        ended: trio.Event,
-        task_status: trio.TaskStatus[None],
+        self, id: str, options: dict[str, Any], terminal: Terminal | None, opening: Opening[None]
     ) -> None:
-        try:
+        with opening:
             async with self.node.open_host(id, drain=HOST_DRAIN, **options) as host:
                 if terminal is not None:
                     host.extensions[TERMINAL] = terminal
-                task_status.started()
+                opening.opened(None)
                 await host.wait_stop_requested()
-        finally:
-            ended.set()
 
     # -- start and stop
 
@@ -200,22 +243,17 @@ class App:
             await self.close_host(LUA_HOST)
         if scope.cancelled_caught:
             self.abort()
-            for ended in self._host_ends.values():
+            for ended in list(self._host_ends.values()):
                 await ended.wait()
         self.supervisor.finish()
         for close in reversed(self.at_end):
             close()
-        self._finished.set()
 
     def abort(self) -> None:
         """End everything at once, without asking (I11, the second signal)."""
         for host in self.node.hosts.values():
             host.request_stop(0)
             host.abort()
-
-    async def wait_finished(self) -> None:
-        """Returns when the application has stopped."""
-        await self._finished.wait()
 
 
 @asynccontextmanager
@@ -258,34 +296,48 @@ async def start_application(
     strict: bool = False,
     stop_limit: float = STOP_LIMIT,
     history: str | os.PathLike[str] | None = None,
+    opened: Callable[[App], None] | None = None,
 ) -> AsyncIterator[App]:
-    """Start an application that was read and checked; see `open_app`."""
-    try:
-        async with trio.open_nursery() as around:
-            with application.importable():
-                app: App = await around.start(_run_app, application, name, strict)
-                token = root_service.set(app.functions)
+    """Start an application that was read and checked; see `open_app`.
+
+    Args:
+        opened: is given the application before anything of it is started, to look at it.
+    """
+    opening = Opening[App]()
+    with application.importable():
+        try:
+            async with trio.open_nursery() as around:
                 try:
-                    await app.start(None if history is None else Path(history))
-                    yield app
+                    around.start_soon(_run_app, application, name, strict, stop_limit, opening)
+                    await opening.wait()
+                    app = opening.value
+                    assert app is not None
+                    if opened is not None:
+                        opened(app)
+                    token = root_service.set(app.functions)
+                    try:
+                        await app.start(None if history is None else Path(history))
+                        yield app
+                    finally:
+                        root_service.reset(token)
                 finally:
-                    root_service.reset(token)
-                    with trio.CancelScope(shield=True):
-                        await app.stop(stop_limit)
-    except BaseExceptionGroup as group:
-        reraise(group)
+                    opening.left.set()
+        except BaseExceptionGroup as group:
+            reraise(group)
 
 
+@trio.lowlevel.enable_ki_protection
 async def _run_app(
-    application: Application, name: str, strict: bool, task_status: trio.TaskStatus[App]
+    application: Application, name: str, strict: bool, stop_limit: float, opening: Opening[App]
 ) -> None:
     try:
-        with trio.CancelScope(shield=True):
+        with opening, trio.CancelScope(shield=True):
             async with open_node(name, strict=strict) as node, trio.open_nursery() as nursery:
                 functions = Functions(node)
                 app = App(node, application, nursery, ServiceManager(node, nursery), functions)
                 app.policies = functions.security.policies
-                task_status.started(app)
-                await app.wait_finished()
+                opening.opened(app)
+                await opening.left.wait()
+                await app.stop(stop_limit)
     except BaseExceptionGroup as group:
         reraise(group)

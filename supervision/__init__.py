@@ -8,6 +8,7 @@ from supervision.order import DependencyCycle
 from supervision.service_machine import ServiceState
 from supervision.service_spec import Security, ServiceSpec, read_service
 from supervision.services import ServiceManager, ServiceStatus, open_services
+from supervision.snapshot import ExitRow, PoolRow, Row, Snapshot, snapshot
 from supervision.specs import (
     ChildDefinition,
     ChildSpec,
@@ -53,16 +54,20 @@ __all__ = [
     "ChildType",
     "DependencyCycle",
     "ExitClass",
+    "ExitRow",
     "Explanation",
     "Limit",
+    "PoolRow",
     "Problem",
     "ProcessRow",
     "RestartType",
+    "Row",
     "Security",
     "ServiceManager",
     "ServiceSpec",
     "ServiceState",
     "ServiceStatus",
+    "Snapshot",
     "SpecInvalid",
     "Strategy",
     "Supervisor",
@@ -82,6 +87,7 @@ __all__ = [
     "read_child",
     "read_service",
     "read_supervisor",
+    "snapshot",
     "top",
     "tree",
 ]

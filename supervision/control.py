@@ -157,3 +157,9 @@ def runner_of(process: Process) -> Runner | None:
     if body.runner is None:
         raise make_error(ErrorKind.UNAVAILABLE, "supervisor has not begun", retryable=True)
     return body.runner
+
+
+def running(process: Process) -> Runner | None:
+    """As ``runner_of``, and None for a supervisor that has not begun."""
+    body = getattr(process.drive, "body", None)
+    return body.runner if isinstance(body, SupervisorBody) else None

@@ -6,7 +6,7 @@ Rules: SU41 (snapshots), SU42 (cause chains). Nothing here awaits or changes any
 from attrs import frozen
 
 from supervision import administration
-from supervision.control import runner_of
+from supervision.control import runner_of, running
 from trio_actors import Cause, CauseKind, ErrorKind, Node, Pid, Process, format_duration, make_error
 from trio_actors._core.operations import alive, resolve
 
@@ -165,9 +165,8 @@ def top(node: Node, *, by: str = "mailbox", count: int = 20) -> list[ProcessRow]
 def _restarts(node: Node) -> dict[str, int]:
     found: dict[str, int] = {}
     for process in node.processes.values():
-        body = getattr(process.drive, "body", None)
-        runner = getattr(body, "runner", None)
-        if runner is not None and hasattr(runner, "state"):
+        runner = running(process)
+        if runner is not None:
             found |= {r.pid: r.restarts for r in runner.state.children.values() if r.pid}
     return found
 

@@ -22,7 +22,7 @@ from supervision import pictures
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, exploring, functions, logs, prompt, queues, runner
+from . import USAGE, exploring, functions, live, logs, looking, prompt, queues, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -55,6 +55,13 @@ Set = Annotated[
 ]
 LogLevel = Annotated[logs.Level, Parameter(help="The lowest level of log records shown.")]
 LogFormat = Annotated[logs.Format, Parameter(help="How log records are written.")]
+Running = Annotated[
+    Path | None,
+    Parameter(help="Directory or file of the application; not needed if only one runs."),
+]
+Control = Annotated[
+    Path | None, Parameter(help="The control socket, if `run` was given a path for it.")
+]
 HERE = Path()
 
 
@@ -86,6 +93,13 @@ def run(
         Path | None,
         Parameter(help="SQLite file that keeps the registry's versions from run to run."),
     ] = None,
+    control: Annotated[
+        Path | None,
+        Parameter(
+            help="Path of the control socket, which `ps`, `top` and `tree --live` look through; "
+            "by default one in the user's runtime directory."
+        ),
+    ] = None,
     log_level: LogLevel = logs.Level.INFO,
     log_format: LogFormat = logs.Format.TEXT,
 ) -> int:
@@ -99,7 +113,11 @@ def run(
         return USAGE
     process, *arguments = exec or ("",)
     beside = (lambda running: apply_watched(running, app, set)) if watch else None
-    return runner.run(application, process or None, arguments, beside, history)
+    return runner.run(
+        runner.Runner(
+            application, process or None, arguments, beside, history, path=app, control=control
+        )
+    )
 
 
 @cli.command
@@ -125,8 +143,15 @@ def tree(
     set: Set = (),
     mermaid: Annotated[bool, Parameter(negative=(), help="As a mermaid diagram.")] = False,
     svg: Annotated[bool, Parameter(negative=(), help="As an SVG picture.")] = False,
+    live: Annotated[
+        bool, Parameter(negative=(), help="The processes of the running application instead.")
+    ] = False,
+    control: Control = None,
 ) -> int:
-    """Show what an application consists of, without starting it."""
+    """Show what an application consists of, without starting it; with `--live` what runs."""
+    if live or control is not None:
+        subject = looking.Subject(None if control else app, control)
+        return looking.tree(subject, mermaid=mermaid, svg=svg)
     application = _read(app, set)
     if application is None:
         return USAGE
@@ -141,6 +166,39 @@ def tree(
 
 
 _mermaid = mermaid
+
+
+@cli.command
+def ps(
+    app: Running = None,
+    /,
+    *,
+    control: Control = None,
+    json: Annotated[
+        bool, Parameter(negative=(), help="The whole snapshot as JSON, for programs.")
+    ] = False,
+    exits: Annotated[int, Parameter(help="How many of the last ends are shown, and why.")] = 0,
+) -> int:
+    """List the processes of a running application of this user, as a tree.
+
+    Services come first, then processes that no service started; below each the children that it
+    supervises or has started. Functions with a pool are listed after them.
+    """
+    return looking.ps(looking.Subject(app, control), as_json=json, exits=exits)
+
+
+@cli.command
+def top(
+    app: Running = None,
+    /,
+    *,
+    control: Control = None,
+    by: Annotated[live.Order, Parameter(help="The order of the lines.")] = live.Order.TREE,
+    interval: Annotated[float, Parameter(help="Seconds between two frames.")] = 1.0,
+    frames: Annotated[int, Parameter(help="End after so many frames; 0: never.")] = 0,
+) -> int:
+    """Watch the processes of a running application; q or Ctrl-C ends it, not the application."""
+    return looking.top(looking.Subject(app, control), by=by, interval=interval, frames=frames)
 
 
 @cli.command
@@ -302,6 +360,7 @@ RUN_OPTIONS = (
     "--set",
     "--watch",
     "--history",
+    "--control",
     "--log-level",
     "--log-format",
     "--help",

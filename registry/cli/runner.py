@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
@@ -19,6 +20,10 @@ from trio_actors import Exit, ProcessError, ProcessNotFound
 from trio_actors.sys import dump_on_signal
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
+from ..control.desk import Desk
+from ..control.places import default_path
+from ..control.protocol import ControlError
+from ..control.server import listening, serve
 from ..definitions import Application
 from ..problems import nearest
 from ..terminal import Terminal
@@ -71,6 +76,10 @@ class Runner:
     beside: Callable[[App], Awaitable[None]] | None = None
     # An SQLite file that keeps the versions of the registry.
     history: Path | None = None
+    # Where the application lies, for those who look for its control socket.
+    path: Path = attrs.field(factory=Path)
+    # The control socket's own path; None for the user's runtime directory.
+    control: Path | None = None
     app: App | None = None
     pid: str | None = None
     # Exit code that a signal has decided.
@@ -80,17 +89,36 @@ class Runner:
 
     async def run(self) -> int:
         """Run until the process ends or a signal asks for the end; returns the exit code."""
-        with catch_signals() as signals:
+        desk = Desk(str(self.path.resolve()))
+        with catch_signals() as signals, self._listening() as listener:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, signals)
-                code = await self._run()
+                if listener is not None:
+                    nursery.start_soon(serve, listener, desk.answer)
+                code = await self._run(desk)
                 nursery.cancel_scope.cancel()
         return code if self.decided is None else self.decided
 
-    async def _run(self) -> int:
+    @contextmanager
+    def _listening(self) -> Iterator[trio.SocketListener | None]:
+        """The control socket; None, with a line in the log, if the usual place is not safe."""
+        with ExitStack() as stack:
+            listener = None
+            try:
+                place = self.control or default_path(self.path)
+                listener = stack.enter_context(listening(place))
+            except ControlError as error:
+                if self.control is not None:
+                    raise RunError(f"--control: {error}") from None
+                log.warning("no control socket: %s", error)
+            yield listener
+
+    async def _run(self, desk: Desk) -> int:
         code = 0
         with self.waiting:
-            async with start_application(self.application, history=self.history) as app:
+            async with start_application(
+                self.application, history=self.history, opened=desk.opened
+            ) as app:
                 self.app = app
                 async with trio.open_nursery() as nursery:
                     if hasattr(signal, "SIGUSR1"):
@@ -142,18 +170,12 @@ class Runner:
         return True
 
 
-def run(
-    application: Application,
-    process: str | None,
-    arguments: Sequence[str],
-    beside: Callable[[App], Awaitable[None]] | None = None,
-    history: Path | None = None,
-) -> int:
+def run(runner: Runner) -> int:
     """Run an application in this thread until it ends; returns the exit code."""
     try:
-        if process is not None:
-            check_process(application, process)
-        return trio.run(Runner(application, process, arguments, beside, history).run)
+        if runner.process is not None:
+            check_process(runner.application, runner.process)
+        return trio.run(runner.run)
     except RunError as error:
         sys.stderr.write(f"trio-actors: {error}\n")
         return USAGE

@@ -1,12 +1,23 @@
 """Applications as text: `write_app({"main.yaml": ...})` gives a directory to load."""
 
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 WriteApp = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime directory of its own, so that no test sees another one's control sockets."""
+    path = Path(tempfile.mkdtemp(prefix="ta-"))  # tmp_path is too long for a socket
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -5,32 +5,14 @@ terminated, all stop. It is run again and again; in the n-th run the interrupt c
 task step, until a run gets through without.
 """
 
-import signal
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from interruption import ctrl_c, run_interrupted
 
 from supervision import Supervisor, SupervisorRef, child
 from trio_actors import Node, ProcessContext, ProcessError, open_node
-
-
-class AtStep(trio.abc.Instrument):
-    """Does something at the n-th task step since the first one of the program itself."""
-
-    def __init__(self, n: int, what: Callable[[], None]) -> None:
-        self.left = n
-        self.what = what
-        self.begun = False
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self.begun = self.begun or task.name.endswith("Life.main")
-        self.left -= self.begun
-        if self.left == 0:
-            self.left = -1
-            self.what()
 
 
 class Life:
@@ -86,17 +68,12 @@ def test_interrupted_at_every_step(how: str) -> None:
         steps += 1
         life = Life()
         sigint = how == "ctrl-c"
-        what = (lambda: signal.raise_signal(signal.SIGINT)) if sigint else life.outer.cancel
-        instrument = AtStep(steps, what)
-        interrupted = False
-        try:
-            trio.run(life.main, clock=MockClock(autojump_threshold=0), instruments=[instrument])
-        except KeyboardInterrupt:
-            interrupted = True
+        what = ctrl_c if sigint else life.outer.cancel
+        reached, interrupted = run_interrupted(life.main, steps, what, "Life.main")
         assert not life.alive, (steps, life.alive)
         assert not life.faults, (steps, life.faults)
         assert life.node is None or not life.node.processes
-        if instrument.left > 0:
+        if not reached:
             break
         assert interrupted is sigint, steps
     assert steps > 60

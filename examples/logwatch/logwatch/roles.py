@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from trio_actors import Event, EventKind, ProcessContext, ProcessNotFound
+from trio_actors import Event, EventKind, ProcessContext, ProcessNotFound, Shutdown
 
 REPORT = "logwatch.report"
 LEDGER = "logwatch.ledger"
@@ -52,14 +52,18 @@ async def play(ctx: ProcessContext, name: str) -> AsyncIterator[Any]:
     """
     ctx.register(name)
     ctx.started()
+    began = False
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_when_asked, ctx, nursery.cancel_scope)
         state = await _inherit(ctx, name)
+        began = True
         try:
             yield state
         finally:
             tell(ctx, REPORT, "heir", (name, state))
         nursery.cancel_scope.cancel()
+    if not began:
+        raise Shutdown("asked to end before there was a report")
 
 
 async def _end_when_asked(ctx: ProcessContext, scope: trio.CancelScope) -> None:

@@ -1,0 +1,128 @@
+"""Answers the requests of the control socket. Pure: a line in, a line out, nothing is changed.
+
+Rules: SU41 (`snapshot`), SU42 (`explain`). The operations are a table; none of them changes
+anything, so that looking is always safe. The fields of each are checked before it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from supervision import explain
+from trio_actors import ProcessError, sys
+
+from ..app import App
+from .protocol import PROTOCOL, ControlError, Request, read_request, write_answer, write_error
+
+log = logging.getLogger("trio_actors.control")
+
+MAX_EXITS: Final = 1_000
+
+
+@attrs.define(slots=True, eq=False)
+class Desk:
+    """Who answers. `app` is None until the application has been opened."""
+
+    path: str  # of the application
+    app: App | None = None
+
+    def opened(self, app: App) -> None:
+        """From now on there is something to look at."""
+        self.app = app
+
+    def answer(self, line: bytes) -> bytes:
+        """The answer to one request, as a line. Raises nothing."""
+        try:
+            request = read_request(line)
+            operation = OPERATIONS.get(request.op)
+            if operation is None:
+                known = ", ".join(OPERATIONS)
+                raise ControlError("invalid", f"expected one of {known}, got {request.op!r}")
+            return write_answer(operation.run(self, operation.checked(request)))
+        except ControlError as error:
+            return write_error(error)
+        except ProcessError as error:
+            return write_error(ControlError(str(error.kind.value or "internal"), error.message))
+        except Exception as error:  # a look must not harm the application
+            log.exception("control socket: a request failed")
+            return write_error(ControlError("internal", f"{type(error).__name__}: {error}"))
+
+    def running(self) -> App:
+        """The application. Raises: ControlError while it is being opened."""
+        if self.app is None:
+            raise ControlError("unavailable", "the application is being opened")
+        return self.app
+
+
+Check = Callable[[Any], bool]
+Checks = Mapping[str, tuple[Check, str]]  # by field: what is right, and how it is called
+
+
+@attrs.frozen(slots=True)
+class Operation:
+    """One row of the table."""
+
+    run: Callable[[Desk, Mapping[str, Any]], Any]
+    required: Checks = attrs.field(factory=dict)
+    optional: Checks = attrs.field(factory=dict)
+
+    def checked(self, request: Request) -> Mapping[str, Any]:
+        """The request's fields. Raises: ControlError naming the wrong one."""
+        fields, checks = request.fields, {**self.required, **self.optional}
+        for name in self.required:
+            if name not in fields:
+                raise ControlError("invalid", f"{request.op}: expected the field {name}")
+        for name, value in fields.items():
+            if name not in checks:
+                raise ControlError("invalid", f"{request.op}: unexpected field {name}")
+            check, meaning = checks[name]
+            if not check(value):
+                text = f"{request.op}: {name}: expected {meaning}, got {value!r}"
+                raise ControlError("invalid", text)
+        return fields
+
+
+def _hello(desk: Desk, fields: Mapping[str, Any]) -> Any:
+    state = "opening" if desk.app is None else "running" if desk.app.started else "starting"
+    return {"protocol": PROTOCOL, "app": desk.path, "pid": os.getpid(), "state": state}
+
+
+def _snapshot(desk: Desk, fields: Mapping[str, Any]) -> Any:
+    return desk.running().snapshot(**fields).as_data()
+
+
+def _process(desk: Desk, fields: Mapping[str, Any]) -> Any:
+    node, pid = desk.running().node, fields["pid"]
+    process = node.processes.get(pid)
+    waits_at = sys.waits_for(process) if process is not None else ""
+    return {**attrs.asdict(sys.view(node, pid)), "waits_at": waits_at}
+
+
+def _explain(desk: Desk, fields: Mapping[str, Any]) -> Any:
+    found = explain(desk.running().node, fields["pid"])
+    return {"text": str(found), "chain": [attrs.asdict(why) for why in found.chain]}
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_EXITS
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+PID: Final[Checks] = {"pid": (_is_text, "a PID")}
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "hello": Operation(_hello),
+    "snapshot": Operation(
+        _snapshot, optional={"exits": (_is_count, f"an integer from 0 to {MAX_EXITS}")}
+    ),
+    "process": Operation(_process, required=PID),
+    "explain": Operation(_explain, required=PID),
+}

@@ -1,0 +1,277 @@
+"""One picture of a running system, as plain data: what ``ps``, ``top`` and web pages show.
+
+Rules: SU14 (children without a process are listed), SU41 (tree with states, restarts, uptimes,
+mailbox depths), SU42 (recent exits with their cause chains), PL19 (pools). Nothing here awaits or
+changes anything.
+
+The tree is a list of rows in the order in which it is drawn, each with its depth and the key of the
+row above it. A nested form would be as deep as the longest chain of processes that started each
+other, which no reader of JSON has to survive.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from attrs import asdict, define, frozen
+
+from supervision import administration
+from supervision.control import running
+from supervision.service_machine import ServiceState
+from supervision.services import ServiceManager, ServiceStatus
+from supervision.state import ChildRecord
+from supervision.terms import ChildType
+from supervision.tree import explain
+from trio_actors import Node, Pid, Process, ProcessNotFound
+
+VERSION: Final = 1  # of the form of the data
+EXITS: Final = 20  # how many are shown by default
+
+SERVICE: Final = "service"
+PROCESS: Final = "process"  # no supervisor and no service keeps it alive
+
+
+@define  # not frozen: one per process, and a frozen one costs three times as much
+class Row:
+    """One process, or a service or child that has none at the moment.
+
+    Units: ``uptime`` in seconds, ``mailbox`` in unread messages and events.
+    """
+
+    key: str  # unique in its snapshot, the same as long as it is the same service, child or process
+    parent: str | None  # the key of the row above it: its supervisor, or who started it
+    depth: int
+    pid: str | None
+    name: str  # of a service its id, of a child its id in the supervisor, else a registered name
+    entry: str  # the id of its code
+    kind: str  # service, supervisor, worker or process
+    state: str
+    restarts: int
+    mailbox: int
+    uptime: float
+    host: str
+    names: tuple[str, ...]
+    note: str  # why a service is in its state, or what it waits for
+
+
+@frozen
+class ExitRow:
+    """One end that the node remembers; ``ago`` in seconds, ``chain`` as ``explain`` tells it."""
+
+    pid: str
+    entry: str
+    ago: float
+    how: str
+    error: str
+    chain: tuple[str, ...]
+
+
+@frozen
+class PoolRow:
+    """The workers of one function (PL19)."""
+
+    function: str
+    type: str
+    workers: int
+    busy: int
+    queued: int
+    completed: int
+    failed: int
+
+
+@frozen
+class Snapshot:
+    """All that there is to see of a node at one moment.
+
+    Order: ``rows`` as a tree is drawn, services first, then others oldest first; ``exits`` newest
+    first; ``pools`` by function. Units: ``at`` in seconds since 1970.
+    """
+
+    node: str
+    at: float
+    processes: int
+    delivered: int  # messages since the node was opened; two snapshots give a rate
+    ended: int  # processes since the node was opened
+    dead_letters: int
+    rows: tuple[Row, ...]
+    exits: tuple[ExitRow, ...]
+    pools: tuple[PoolRow, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """The same as dicts, lists, texts and numbers, with ``version`` of this form."""
+        data: dict[str, Any] = {"version": VERSION}
+        data.update(asdict(self, recurse=False))
+        data["rows"] = [asdict(row, recurse=False) for row in self.rows]
+        data["exits"] = [asdict(row, recurse=False) for row in self.exits]
+        data["pools"] = [asdict(row, recurse=False) for row in self.pools]
+        return data
+
+
+def snapshot(node: Node, services: ServiceManager | None = None, *, exits: int = EXITS) -> Snapshot:
+    """A picture of all processes, services, children, pools, and of the last ``exits`` ends."""
+    return Snapshot(
+        node=node.name,
+        at=node.wall_time(),
+        processes=len(node.processes),
+        delivered=node.delivered,
+        ended=node.exits.total,
+        dead_letters=node.dead_letters.count,
+        rows=tuple(_Rows(node, services).build()),
+        exits=tuple(_exits(node, exits)),
+        pools=tuple(_pools(node)),
+    )
+
+
+def doing(process: Process) -> str:
+    """The state of a process for people; of a supervisor its phase, as it always waits."""
+    runner = running(process)
+    return process.doing() if runner is None else str(runner.state.phase)
+
+
+def _exits(node: Node, count: int) -> Iterator[ExitRow]:
+    now = node.now()
+    for record in node.exits.latest(max(0, count)):
+        first, *causes = explain(node, record.pid).chain
+        chain = (str(first), *(f"because {cause}" for cause in causes))
+        yield ExitRow(record.pid, record.id, now - record.at, first.how, first.error, chain)
+
+
+def _pools(node: Node) -> Iterator[PoolRow]:
+    functions = node.functions
+    for id in () if functions is None else functions.ids():
+        with suppress(ProcessNotFound):  # a process that is called as a function has no pool
+            one = functions.statistics(id)
+            counts = (one.workers, one.busy, one.queued, one.completed, one.failed)
+            yield PoolRow(id, one.type, *counts)
+
+
+class _Rows:
+    """Finds who stands below whom, then draws from the top without recursion."""
+
+    def __init__(self, node: Node, services: ServiceManager | None) -> None:
+        self.node = node
+        self.now = node.now()
+        statuses = services.statuses() if services is not None else []
+        self.statuses = {status.id: status for status in statuses}
+        self.service_of = {status.pid: status.id for status in statuses if status.pid}
+        # Of each process: what stands directly below it, as processes or as children without one.
+        self.below: dict[str, list[Process | ChildRecord]] = {}
+        self.record_of: dict[str, ChildRecord] = {}
+        self.roots: list[Process] = []
+        self._sort()
+
+    def _sort(self) -> None:
+        processes = self.node.processes
+        for process in processes.values():
+            runner = running(process)
+            if runner is None:
+                continue
+            below = self.below.setdefault(process.pid, [])
+            for record in runner.state.children.values():
+                child = runner.processes.get(record.key)
+                if child is None or child.pid not in processes:
+                    below.append(record)
+                else:
+                    self.record_of[child.pid] = record
+                    below.append(child)
+        for process in processes.values():
+            if process.pid in self.record_of or process.pid in self.service_of:
+                continue
+            parent = process.parent
+            if parent is not None and parent in processes:
+                self.below.setdefault(parent, []).append(process)
+            else:
+                self.roots.append(process)
+
+    def build(self) -> Iterator[Row]:
+        """The rows in the order in which they are drawn."""
+        for status in self.statuses.values():
+            process = self.node.processes.get(Pid(status.pid)) if status.pid else None
+            yield self._service(status, process)
+            if process is not None:
+                yield from self._under(process, f"service {status.id}")
+        for process in self.roots:
+            yield self._process(process, None, 0)
+            yield from self._under(process, process.pid)
+
+    def _under(self, top: Process, key: str) -> Iterator[Row]:
+        todo = [(one, key, 1) for one in reversed(self.below.get(top.pid, ()))]
+        while todo:
+            one, parent, depth = todo.pop()
+            if isinstance(one, ChildRecord):
+                yield self._waiting(one, parent, depth)
+                continue
+            row = self._process(one, parent, depth)
+            yield row
+            below = self.below.get(one.pid)
+            if below:
+                todo += [(child, row.key, depth + 1) for child in reversed(below)]
+
+    def _service(self, status: ServiceStatus, process: Process | None) -> Row:
+        held = status.waits_for or status.reason
+        state = str(status.state).lower()
+        if process is not None and status.state is ServiceState.RUNNING:
+            state = doing(process)
+        return Row(
+            key=f"service {status.id}",
+            parent=None,
+            depth=0,
+            pid=process.pid if process else None,
+            name=status.id,
+            entry=process.id if process else "",
+            kind=SERVICE,
+            state=state,
+            restarts=max(0, status.runs - 1),
+            mailbox=process.mailbox.depth() if process else 0,
+            uptime=self.now - process.since if process else 0.0,
+            host=process.host.id if process else "",
+            names=tuple(self.node.names.names_of(process.pid)) if process else (),
+            note=held,
+        )
+
+    def _process(self, process: Process, parent: str | None, depth: int) -> Row:
+        pid = process.pid
+        names = tuple(self.node.names.names_of(pid))
+        record = self.record_of.get(pid)
+        if record is not None:
+            key, name = f"{parent}/{record.key}", record.spec.id
+            kind, restarts = str(record.spec.type), record.restarts
+        else:
+            key, name, restarts = pid, names[0] if names else "", 0
+            kind = PROCESS if running(process) is None else str(ChildType.SUPERVISOR)
+        return Row(
+            key=key,
+            parent=parent,
+            depth=depth,
+            pid=pid,
+            name=name,
+            entry=process.id,
+            kind=kind,
+            state=doing(process),
+            restarts=restarts,
+            mailbox=process.mailbox.depth(),
+            uptime=self.now - process.since,
+            host=process.host.id,
+            names=names,
+            note="",
+        )
+
+    def _waiting(self, record: ChildRecord, parent: str, depth: int) -> Row:
+        target = record.spec.target
+        info = administration.info(record, self.now)
+        return Row(
+            key=f"{parent}/{record.key}",
+            parent=parent,
+            depth=depth,
+            pid=None,
+            name=info.id,
+            entry=target if isinstance(target, str) else "",
+            kind=str(info.type),
+            state=info.state,
+            restarts=info.restarts,
+            mailbox=0,
+            uptime=0.0,
+            host="",
+            names=(),
+            note="",
+        )
