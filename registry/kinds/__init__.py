@@ -32,6 +32,9 @@ BUILTIN: Mapping[str, str] = {
     "queue.queue": "registry.kinds.queues:QUEUE",
     "queue.consumer": "registry.kinds.queues:CONSUMER",
     "schedule.job": "registry.kinds.schedules:JOB",
+    "http.service": "registry.kinds.http:HTTP_SERVICE",
+    "http.router": "registry.kinds.http:HTTP_ROUTER",
+    "http.endpoint": "registry.kinds.http:HTTP_ENDPOINT",
     "registry.entry": "registry.kind:REGISTRY_ENTRY",
 }
 

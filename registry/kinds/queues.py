@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 
+from supervision import ServiceSpec
 from trio_actors import ErrorKind, ProcessContext, make_error
 from trio_actors._core.code import function_target
 from trio_actors.fields import FieldError, shown
@@ -32,7 +33,7 @@ from ..fields import FunctionRef, Ref, Seconds, Text, Within, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from .code import of_field_error
 from .lifecycle import Lifecycle, lifecycle_findings, policies_needed
-from .service import lifecycle_spec
+from .service import lifecycle_spec, replace
 
 if TYPE_CHECKING:
     from ..app import App
@@ -171,13 +172,20 @@ class RunningKind(BaseKind):
 
     async def add(self, app: App, definition: Definition) -> None:
         """It is known, and started with the application, or now if that runs."""
-        target = function_target(self.main_of(app, definition), id=definition.id)
-        host = await app.inner_host()
-        app.supervisor.add(
-            lifecycle_spec(app, definition, definition.model.lifecycle, target, host.id)
-        )
+        app.supervisor.add(await self.spec_of(app, definition))
         if app.started and definition.model.lifecycle.auto_start:
             await app.supervisor.start([definition.id])
+
+    async def spec_of(self, app: App, definition: Definition) -> ServiceSpec:
+        """The service that runs `main_of`."""
+        target = function_target(self.main_of(app, definition), id=definition.id)
+        host = await app.inner_host()
+        return lifecycle_spec(app, definition, definition.model.lifecycle, target, host.id)
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """It and what depends on it stop in order; what ran runs again."""
+        spec = await self.spec_of(app, new)
+        await replace(app, spec, auto_start=new.model.lifecycle.auto_start)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """It has stopped; running calls were cancelled."""

@@ -20,7 +20,7 @@ from .security import actor_and_scope
 if TYPE_CHECKING:
     from ..app import App
 
-SERVICES = ("process.service", "queue.consumer", "schedule.job")
+SERVICES = ("process.service", "queue.consumer", "schedule.job", "http.service")
 RUNS = (ServiceState.STARTING, ServiceState.RUNNING, ServiceState.FAILED)
 
 
@@ -113,14 +113,20 @@ class ServiceKind(BaseKind):
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
         """The service and what depends on it stop in order; what ran runs again."""
-        before = {s.id for s in app.supervisor.statuses() if s.state in RUNS}
-        await self.remove(app, old)
-        app.supervisor.add(service_spec(app, new))
-        wanted = {s.id for s in app.supervisor.statuses()} & before
-        if new.model.lifecycle.auto_start:
-            wanted.add(new.id)
-        if app.started:
-            await app.supervisor.start(sorted(wanted))
+        await replace(app, service_spec(app, new), auto_start=new.model.lifecycle.auto_start)
+
+
+async def replace(app: App, spec: ServiceSpec, *, auto_start: bool) -> None:
+    """A service in place of the one of the same id: stopped in order, and what ran runs again."""
+    before = {s.id for s in app.supervisor.statuses() if s.state in RUNS}
+    await app.supervisor.stop([spec.id])
+    app.supervisor.remove(spec.id)
+    app.supervisor.add(spec)
+    wanted = {s.id for s in app.supervisor.statuses()} & before
+    if auto_start:
+        wanted.add(spec.id)
+    if app.started:
+        await app.supervisor.start(sorted(wanted))
 
 
 PROCESS_SERVICE = ServiceKind()

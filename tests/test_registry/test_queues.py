@@ -149,6 +149,22 @@ async def test_a_stopped_consumer_gives_its_messages_back(path: Path) -> None:
         assert (queue.info().ready, queue._ready[0].attempts) == (1, 0)
 
 
+async def test_a_changed_consumer_that_ran_runs_again(path: Path) -> None:
+    """RG7: also one that does not start by itself; its messages wait meanwhile."""
+    overrides = {**OPEN, "app:consumer:lifecycle.auto_start": False}
+    async with open_app(path, overrides=overrides) as app:
+        entry = app.registry.get("app:consumer")
+        change = {"id": entry.id, "kind": entry.kind, "data": {**entry.data, "concurrency": 3}}
+        await app.registry.changes().update(change).apply()
+        await queues_of(app.node).publish("app:mail", {"n": 1})
+        await trio.testing.wait_all_tasks_blocked()
+        assert queues_of(app.node).info("app:mail").ready == 1  # it did not run before
+        await app.supervisor.start(["app:consumer"])
+        change["data"]["concurrency"] = 4
+        await app.registry.changes().update(change).apply()
+        await settled(app)
+
+
 async def test_a_full_queue_blocks_the_publisher(autojump_clock: trio.testing.MockClock) -> None:
     """QU2: until there is room, cancellably; the body is copied when it is published (QU1)."""
     from trio_actors import open_node
