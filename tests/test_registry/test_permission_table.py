@@ -290,6 +290,10 @@ def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
+# Asked for requests, by no program: test_http.py and test_http_sockets.py have their cases (HT8).
+OF_EDGES = {"http.request"}
+
+
 def test_the_table_is_complete() -> None:
     """What the code asks for stands in the table, and the other way round."""
-    assert asked_in_the_code() == set(ACTIONS)
+    assert asked_in_the_code() == set(ACTIONS) | OF_EDGES
