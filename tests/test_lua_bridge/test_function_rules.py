@@ -1,0 +1,517 @@
+"""Rules of functions, one by one, for callees of both languages where both can show them.
+
+Rules: GC9-GC11, DE2, DE4, DE8, F7-F10, F14, F17, FU5, FU10, CX1-CX9, PL12-PL17, IC5, IC8-IC11,
+RT2, RT4, CT17, SE21.
+"""
+
+import random
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from bilingual import MODULES, Outcome, opened
+
+import trio_actors
+from lua_bridge import LuaCallee, Script
+from trio_actors import ProcessError, funcs
+from trio_actors.functions import Call, Next, PythonCallee, parse_binding, parse_definition
+from trio_actors.security import Actor, Scope, parse_policy
+from trio_actors.security.store import MemoryStore
+from trio_actors.security.tokens import TokenStore
+
+Clock = trio.testing.MockClock
+both = pytest.mark.parametrize("language", ["python", "lua"])
+
+
+# -- conventions
+
+
+@both
+async def test_pauses_repeat_with_the_source_of_chance(
+    language: str, autojump_clock: Clock
+) -> None:
+    """GC9: the same seed gives the same jitter, another seed another one."""
+
+    async def times(seed: int) -> list[float]:
+        async with opened() as bench:
+            bench.functions.node.rng = random.Random(seed)
+            bench.install(language, "moody")
+            retry = {"max_attempts": 4, "initial_delay": 100, "jitter": 0.5}
+            await bench.ask("python", "app:moody", "error", options={"retry": retry})
+            return [at for at, _ in bench.marks]
+
+    first = await times(1)
+    assert first == await times(1)
+    assert first != await times(2)
+
+
+@both
+async def test_what_the_framework_refuses_is_not_retryable(language: str) -> None:
+    """GC10, F1, F3, F20: retryable is false unless a rule says otherwise."""
+    async with opened() as bench:
+        bench.install(language, "add")
+        for id, options in (
+            ("", {}),
+            ("x", {}),
+            ("app:gone", {}),
+            ("app:add", {"timeout": "soon"}),
+        ):
+            outcome = await bench.ask(language, id, options=options)
+            assert (outcome.kind in ("Invalid", "NotFound"), outcome.retryable) == (True, False)
+
+
+@both
+async def test_the_root_frame_has_no_actor_and_no_scope(language: str) -> None:
+    """GC11: what is called from outside of every process sees nobody, and its caller is nobody."""
+    callers: list[Any] = []
+
+    async def looks(call: Call, next: Next) -> Any:
+        callers.append((call.caller, call.actor, call.scope))
+        return await next(call)
+
+    async with opened() as bench:
+        bench.install(language, "ctx")
+        bench.functions.add_interceptor("looks", looks)
+        found = await bench.functions.call("app:ctx")
+        assert found.get("actor") is None
+        assert callers == [(None, None, None)]
+
+
+# -- Lua code
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "value"),
+    [
+        ("return function() return 1 end", "anything", 1),
+        ("return {one = function() return 1 end, two = function() return 2 end}", "two", 2),
+        ("return {}", "main", "NotFound"),
+        ("return 7", "main", "NotFound"),
+        ("return {main = 7}", "main", "NotFound"),
+    ],
+)
+async def test_what_a_chunk_may_return(source: str, method: str, value: Any) -> None:
+    """DE2: a function is used whatever the method says; else the call fails, not the load."""
+    async with opened() as bench:
+        bench.lua("app:f", source, method)
+        outcome = await bench.ask("python", "app:f")
+        if isinstance(value, int):
+            assert outcome == Outcome(value)
+        else:
+            assert outcome.kind == value
+            assert outcome.text == f'method "{method}" not found in module'
+
+
+async def test_modules_have_to_be_declared() -> None:
+    """DE4, DE8: what is declared can be required, nothing else; some are always there."""
+    async with opened() as bench:
+        script = Script(
+            "app:f",
+            """return function()
+              local ok, err = pcall(require, "funcs")
+              local out = {time.now ~= nil, require("time") == time, ok, err}
+              for _, always in ipairs{process, channel, errors} do out[#out + 1] = type(always) end
+              return out
+            end""",
+            modules=("time",),
+        )
+        bench.functions.install("app:f", LuaCallee(bench.host, script, "main"))
+        assert await bench.functions.call("app:f") == [
+            True, True, False, "module 'funcs' not found", "table", "table", "table",
+        ]  # fmt: skip
+        declared = ", ".join(f"type(require('{name}'))" for name in MODULES)
+        bench.lua("app:all", f"return function() return {{{declared}}} end")
+        assert await bench.functions.call("app:all") == ["table"] * len(MODULES)
+
+
+async def test_a_failed_require_fails_the_call_by_name() -> None:
+    """DE4: the caller sees a failure whose text contains the name."""
+    async with opened() as bench:
+        bench.lua("app:f", 'local x = require("nowhere") return function() end')
+        outcome = await bench.ask("lua", "app:f")
+        assert (outcome.kind, outcome.text) == ("Internal", "failed to execute script")
+        bench.lua("app:g", 'return function() require("nowhere") end')
+        assert "module 'nowhere' not found" in (await bench.ask("lua", "app:g")).text
+
+
+# -- coroutines of an invocation
+
+
+async def test_the_end_of_the_main_coroutine_is_the_end(autojump_clock: Clock) -> None:
+    """F7: others are dropped where they are."""
+    async with opened() as bench:
+        bench.lua(
+            "app:f",
+            """return function()
+              coroutine.spawn(function()
+                funcs.call("app:mark", "began")
+                time.sleep("1s")
+                funcs.call("app:mark", "too far")
+              end)
+              time.sleep("10ms")
+              return "done"
+            end""",
+        )
+        assert await bench.functions.call("app:f") == "done"
+        await trio.sleep(5)
+        assert bench.noted() == ["began"]
+
+
+async def test_an_error_in_any_coroutine_fails_the_call(autojump_clock: Clock) -> None:
+    """F8."""
+    async with opened() as bench:
+        bench.lua(
+            "app:f",
+            """return function()
+              coroutine.spawn(function()
+                time.sleep("10ms")
+                error(errors.new{message = "inside", kind = "Conflict"})
+              end)
+              time.sleep("1h")
+            end""",
+        )
+        outcome = await bench.ask("python", "app:f")
+        assert (outcome.kind, outcome.text) == ("Conflict", "inside")
+        assert trio.current_time() < 1
+
+
+async def test_a_callee_that_nothing_can_wake_fails() -> None:
+    """F9, G7: the deadlock is the error of the call; a mailbox counts as something to come."""
+    async with opened() as bench:
+        bench.lua("app:f", "return function() channel.new(0):receive() end")
+        outcome = await bench.ask("python", "app:f")
+        assert (outcome.kind, outcome.text) == ("Internal", "deadlock: all coroutines blocked")
+
+
+@both
+async def test_a_nested_call_blocks_its_coroutine_only(
+    language: str, autojump_clock: Clock
+) -> None:
+    """F10, FU7: three calls of a second each take one second together."""
+    async with opened() as bench:
+        bench.install(language, "sleeper")
+        bench.lua(
+            "app:f",
+            """return function()
+              local done = channel.new(3)
+              for i = 1, 3 do
+                coroutine.spawn(function() done:send(funcs.call("app:sleeper", 1)) end)
+              end
+              local out = {}
+              for i = 1, 3 do out[i] = done:receive() end
+              return out
+            end""",
+        )
+        start = trio.current_time()
+        assert await bench.functions.call("app:f") == ["slept"] * 3
+        assert trio.current_time() - start == pytest.approx(1, abs=0.05)
+
+
+# -- futures
+
+
+async def test_completion_shows_only_after_a_yield() -> None:
+    """FU5: however long a script looks, a future is not complete before the script has waited."""
+    async with opened() as bench:
+        bench.install("python", "add")
+        assert await bench.run(
+            """local f = funcs.async("app:add", 1, 2)
+            local seen = false
+            for i = 1, 100000 do seen = seen or f:is_complete() end
+            time.sleep("1ms")
+            return {seen, f:is_complete(), f:result()}"""
+        ) == [False, True, 3]
+
+
+async def test_a_future_does_not_cross() -> None:
+    """FU10, M23: as an argument it is dropped, like every other object of a script."""
+    async with opened() as bench:
+        bench.lua("app:f", "return function(t) return {type(t), t.future == nil} end")
+        bench.install("python", "add")
+        source = 'return funcs.call("app:f", {future = funcs.async("app:add", 1, 2)})'
+        assert await bench.run(source) == ["table", True]
+
+
+# -- context
+
+
+@both
+async def test_what_is_inherited_and_what_is_not(language: str) -> None:
+    """CX1, CX2, CX6: values and actor go down; the id, the PID and the deadline are its own."""
+    async with opened() as bench:
+        bench.install(language, "ctx", "pid", "outer")
+        executor = funcs.new().with_context({"a": 1}).with_actor(Actor("ann"))
+        found = await executor.call("app:outer", "app:ctx")
+        assert found == {"a": 1, "actor": "ann", "id": "app:ctx"}
+        own = await bench.functions.call("app:pid")
+        inner = await bench.functions.call("app:outer", "app:pid")
+        assert own.startswith("{app:pid|")
+        assert inner.startswith("{app:pid|")
+        assert own != inner
+
+
+async def test_ctx_in_lua() -> None:
+    """The table of section 5: empty, absent, not a text; `all` gives a fresh table each time."""
+    async with opened() as bench:
+        assert await bench.run(
+            """local out = {}
+            for _, key in ipairs{"", "gone"} do
+              local value, err = ctx.get(key)
+              out[#out + 1] = {value == nil, err:kind(), tostring(err)}
+            end
+            out[#out + 1] = pcall(ctx.get, {})
+            local all = ctx.all()
+            all.a = 2
+            out[#out + 1] = ctx.get("a")
+            return out""",
+            context={"a": 1},
+        ) == [
+            [True, "Invalid", "empty key"],
+            [True, "NotFound", "key not found: gone"],
+            False,
+            1,
+        ]
+
+
+# -- pools
+
+
+@both
+async def test_recursion_takes_a_worker_per_level(language: str, autojump_clock: Clock) -> None:
+    """PL12: deeper than the limit it waits, until its timeout."""
+    async with opened() as bench:
+
+        async def down(n: int) -> int:
+            return 0 if n == 0 else 1 + await funcs.call("app:down", n - 1)
+
+        pool = {"workers": 3}
+        if language == "python":
+            bench.py("app:down", down, pool)
+        else:
+            bench.lua(
+                "app:down",
+                """return function(n)
+                  if n == 0 then return 0 end
+                  local value, err = funcs.call("app:down", n - 1)
+                  if err then return nil, err end
+                  return 1 + value
+                end""",
+                pool=pool,
+            )
+        assert await bench.ask("python", "app:down", 2) == Outcome(2)
+        outcome = await bench.ask("python", "app:down", 3, options={"timeout": 500})
+        assert outcome.kind == "Timeout"
+        assert bench.functions.statistics("app:down").busy == 0
+
+
+async def test_a_failing_call_keeps_its_worker() -> None:
+    """PL15, PL14: the chunk's locals are still there afterwards."""
+    async with opened() as bench:
+        bench.lua(
+            "app:f",
+            """local n = 0
+            return function(fail) n = n + 1 if fail then error("x") end return n end""",
+            pool={"workers": 1},
+        )
+        assert await bench.functions.call("app:f", False) == 1
+        assert (await bench.ask("python", "app:f", True)).kind == "Internal"
+        assert await bench.functions.call("app:f", False) == 3
+        stats = bench.functions.statistics("app:f")
+        assert (stats.workers, stats.completed, stats.failed) == (1, 2, 1)
+
+
+@both
+async def test_a_version_that_cannot_be_built_changes_nothing(language: str) -> None:
+    """PL17: the old pool stays, whatever of the new one is wrong."""
+    async with opened() as bench:
+        bench.install(language, "add")
+        for pool, meta in (
+            ({"size": 4}, None),
+            ({"type": "lasy"}, None),
+            (None, {"options": {"timeout": "soon"}}),
+        ):
+            with pytest.raises(trio_actors.ProcessInvalid):
+                bench.install(language, "add", pool=pool, meta=meta)
+        with pytest.raises(trio_actors.ProcessInvalid):
+            bench.functions.install("app:add", PythonCallee(_needs_keyword))
+        assert await bench.functions.call("app:add", 1, 2) == 3
+
+
+async def _needs_keyword(*, key: int) -> int:
+    return key
+
+
+# -- interceptors
+
+
+@both
+async def test_the_chain_runs_outside_of_the_pool(language: str, autojump_clock: Clock) -> None:
+    """IC5: an interceptor has its turn while the call still waits for a worker inside `next`."""
+    entered: list[float] = []
+
+    async def looks(call: Call, next: Next) -> Any:
+        entered.append(trio.current_time())
+        return await next(call)
+
+    async with opened() as bench:
+        bench.install(language, "sleeper", pool={"workers": 1})
+        bench.functions.add_interceptor("looks", looks, match="app:sleeper")
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(bench.ask, language, "app:sleeper", 1)
+        assert [round(at - start, 1) for at in entered] == [0, 0, 0]
+        assert trio.current_time() - start == pytest.approx(3, abs=0.05)
+
+
+async def test_names_of_interceptors_are_used_once() -> None:
+    """IC8, IC11: a used name is ALREADY_EXISTS, an unknown one NOT_FOUND; built-in ones stay."""
+
+    async def passes(call: Call, next: Next) -> Any:
+        return await next(call)
+
+    async with opened() as bench:
+        functions = bench.functions
+        functions.add_interceptor("mine", passes)
+        for name in ("mine", "retry"):
+            with pytest.raises(trio_actors.ProcessAlreadyExists):
+                functions.add_interceptor(name, passes)
+        functions.remove_interceptor("mine")
+        for name in ("mine", "retry"):
+            with pytest.raises(trio_actors.ProcessNotFound):
+                functions.remove_interceptor(name)
+
+
+@both
+async def test_an_interceptor_may_change_what_both_languages_get(language: str) -> None:
+    """IC9, IC10: arguments, context, actor and id; an exception of its own becomes an error."""
+
+    async def doubles(call: Call, next: Next) -> Any:
+        return await next(call.replace(args=[2 * arg for arg in call.args]))
+
+    async def dresses(call: Call, next: Next) -> Any:
+        return await next(call.replace(context={"b": 2}, actor=Actor("eve")))
+
+    async def redirects(call: Call, next: Next) -> Any:
+        return await next(call.replace(id="app:add"))
+
+    async def breaks(call: Call, next: Next) -> Any:
+        raise KeyError("mine")
+
+    async with opened() as bench:
+        bench.install(language, "add", "ctx", "pid", "sleeper")
+        for name, function, match in (
+            ("doubles", doubles, "app:add"),
+            ("dresses", dresses, "app:ctx"),
+            ("redirects", redirects, "app:pid"),
+            ("breaks", breaks, "app:sleeper"),
+        ):
+            bench.functions.add_interceptor(name, function, match=match)
+        assert await bench.ask(language, "app:add", 1, 2) == Outcome(6)
+        assert await bench.ask(language, "app:ctx") == Outcome(
+            {"b": 2, "actor": "eve", "id": "app:ctx"}
+        )
+        assert await bench.ask(language, "app:pid", 1, 2) == Outcome(3)  # no second chain
+        assert (await bench.ask(language, "app:sleeper", 1)).kind == "Internal"
+
+
+# -- retry
+
+
+@pytest.mark.parametrize(
+    ("body", "runs"),
+    [
+        ('error("x")', 3),
+        ('return nil, "x"', 3),
+        ('return nil, errors.new{message = "x", kind = "Internal", retryable = false}', 1),
+        ('return nil, errors.new{message = "x", kind = "NotFound", retryable = true}', 3),
+        ('return nil, errors.new{message = "x", kind = "NotFound"}', 1),
+    ],
+)
+async def test_what_an_author_says_about_another_try(
+    body: str, runs: int, autojump_clock: Clock
+) -> None:
+    """RT2, RT1: unknown is tried again, `retryable = false` is not, kinds have their own way."""
+    async with opened() as bench:
+        bench.lua("app:f", f'return function() funcs.call("app:mark", "run") {body} end')
+        await bench.ask("lua", "app:f", options={"retry": {"max_attempts": 3}})
+        assert len(bench.marks) == runs
+
+
+@both
+async def test_every_attempt_is_a_call_of_its_own(language: str, autojump_clock: Clock) -> None:
+    """RT4: a PID and a place in the line for each; between two attempts others have their turn."""
+    pids: list[str] = []
+
+    async def fails() -> None:
+        pids.append(trio_actors.current().pid)
+        await trio.sleep(0.1)
+        raise RuntimeError("x")
+
+    async with opened() as bench:
+        if language == "python":
+            bench.py("app:f", fails, {"workers": 1})
+        else:
+            bench.py("app:note", pids.append)
+            bench.lua(
+                "app:f",
+                """return function()
+                  funcs.call("app:note", process.pid())
+                  time.sleep("100ms")
+                  error("x")
+                end""",
+                pool={"workers": 1},
+            )
+        options = {"retry": {"max_attempts": 2, "initial_delay": 10, "jitter": 0}}
+        done: list[float] = []
+
+        async def one() -> None:
+            await bench.ask("python", "app:f", options=options)
+            done.append(round(trio.current_time(), 1))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(one)
+        assert len(set(pids)) == 4
+        # first, second, first again, second again: nobody keeps the worker over a pause.
+        assert done == [0.3, 0.4]
+
+
+# -- contracts and tokens
+
+
+@both
+async def test_only_the_way_of_the_contract_validates(language: str) -> None:
+    """CT17: `funcs.call` of the bound function takes anything."""
+    schema = {"format": "application/schema+json", "definition": {"type": "integer"}}
+    method = {"name": "add", "input_schemas": [schema, schema]}
+    async with opened() as bench:
+        bench.install(language, "add")
+        contracts = bench.functions.contracts
+        contracts.define(parse_definition("app:sums", {"methods": [method]}))
+        part = {"contract": "app:sums", "default": True, "methods": {"add": "app:add"}}
+        contracts.bind(parse_binding("app:bound", {"contracts": [part]}))
+        sums = contracts.get("app:sums")
+        assert await bench.functions.call("app:add", 1.5, 2) == 3.5
+        assert await sums.add(1, 2) == 3
+        with pytest.raises(trio_actors.ProcessInvalid, match=r"app:sums\.add: argument 1 at /"):
+            await sums.add(1.5, 2)
+
+
+async def test_a_token_of_a_policy_that_is_gone_is_invalid(autojump_clock: Clock) -> None:
+    """SE21: fail closed, with the text of every other refusal."""
+    async with opened() as bench:
+        node, security = bench.functions.node, bench.functions.security
+        body = {"actions": "read", "resources": "*", "effect": "allow"}
+        security.policies["app:read"] = parse_policy("app:read", {"policy": body})
+        store = TokenStore(node, security, "app:tokens", MemoryStore(node, "app:mem"))
+        token = store.create(Actor("ann"), Scope([security.policies["app:read"]]))
+        actor, scope = store.validate(token)
+        assert (actor.id, scope.contains("app:read")) == ("ann", True)
+        del security.policies["app:read"]
+        with pytest.raises(ProcessError, match=r"^invalid token$"):
+            store.validate(token)
+        with pytest.raises(ProcessError, match=r"^invalid token$"):
+            store.validate("forged")
