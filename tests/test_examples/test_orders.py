@@ -30,6 +30,8 @@ async def test_every_order_is_accounted_for(autojump_clock: trio.testing.MockClo
         assert report["placed"] > 50
         assert report["retries"] > 10
         assert report["refused_by_breaker"] > 0
+        assert report["turned_away_by_pool"] > report["rejected_by_pool"]
+        assert report["per_second"] == pytest.approx(400 / report["seconds"], rel=0.01)
         assert report["payment_runs"] < report["payments"] + report["retries"]
         assert 1 < report["enrich_workers"] <= 32
         await trio.sleep(120)

@@ -515,3 +515,147 @@ async def test_a_token_of_a_policy_that_is_gone_is_invalid(autojump_clock: Clock
             store.validate(token)
         with pytest.raises(ProcessError, match=r"^invalid token$"):
             store.validate("forged")
+
+
+# -- what a chunk may do, what workers share
+
+
+async def test_a_chunk_may_not_wait() -> None:
+    """DE3: it runs at a worker's first call, and that call fails."""
+    async with opened() as bench:
+        bench.lua("app:f", 'time.sleep("1s") return function() end')
+        outcome = await bench.ask("python", "app:f")
+        assert (outcome.kind, outcome.text) == ("Internal", "failed to execute script")
+
+
+async def test_a_worker_shares_libraries_and_modules_are_read_only() -> None:
+    """DE7: a library's table lives as long as the worker; a module's cannot be changed."""
+    async with opened() as bench:
+        library = Script("app:lib", "return {n = 0}")
+        script = Script(
+            "app:f",
+            """local lib = require("lib")
+            return function()
+              lib.n = lib.n + 1
+              local ok = pcall(function() time.sleep = nil end)
+              return {lib.n, ok}
+            end""",
+            modules=("time",),
+            imports={"lib": library},
+        )
+        callee = LuaCallee(bench.host, script, "main")
+        bench.functions.install("app:f", callee, pool={"workers": 1})
+        assert [await bench.functions.call("app:f") for _ in range(3)] == [
+            [1, False],
+            [2, False],
+            [3, False],
+        ]
+
+
+# -- the table of section 4
+
+
+LUA_FUTURE = """
+local function look(f)
+  local value, err = f:result()
+  local e, has = f:error()
+  return {f:is_complete(), f:is_canceled(), value or (err and err:kind()) or "-",
+    e and e:kind() or "-", has}
+end
+local pending = funcs.async("app:sleeper", 60)
+local good, bad = funcs.async("app:add", 3, 4), funcs.async("app:fail", "error")
+good:response():receive()
+bad:response():receive()
+local out = {look(pending), look(good), look(bad)}
+for _, f in ipairs{pending, good, bad} do
+  local ok, err = f:cancel()
+  out[#out + 1] = {ok, err == nil}
+  out[#out + 1] = look(f)
+end
+return out"""
+
+
+async def python_future() -> list[Any]:
+    """The same as LUA_FUTURE."""
+
+    def look(future: Any) -> list[Any]:
+        try:
+            value = future.result()
+        except ProcessError as error:
+            value = error.kind.value
+        error = future.error()
+        shown = "-" if error is None else error.kind.value
+        value = "-" if value is None else value
+        return [future.is_complete(), future.is_canceled(), value, shown, error is not None]
+
+    pending = funcs.async_("app:sleeper", 60)
+    good, bad = funcs.async_("app:add", 3, 4), funcs.async_("app:fail", "error")
+    await good.response().receive()
+    await bad.response().receive()
+    out = [look(pending), look(good), look(bad)]
+    for future in (pending, good, bad):
+        future.cancel()
+        out += [[True, True], look(future)]
+    return out
+
+
+@pytest.mark.parametrize("caller", ["python", "lua"])
+@both
+async def test_the_table_of_futures(caller: str, language: str, autojump_clock: Clock) -> None:
+    """FU1-FU4, FU8: pending, success, failure, and each of them after `cancel`."""
+    async with opened() as bench:
+        bench.install(language, "sleeper", "add", "fail")
+        found = await (python_future() if caller == "python" else bench.run(LUA_FUTURE))
+    assert found == [
+        [False, False, "-", "-", False],
+        [True, False, 7, "-", False],
+        [True, False, "Conflict", "Conflict", True],
+        [True, True],
+        [False, True, "Canceled", "-", False],
+        [True, True],
+        [True, True, "Canceled", "-", False],
+        [True, True],
+        [True, True, "Canceled", "Conflict", True],
+    ]
+
+
+# -- the waiting line
+
+
+@both
+async def test_a_full_line_that_blocks_takes_everybody(
+    language: str, autojump_clock: Clock
+) -> None:
+    """PL6: beyond the buffer callers wait for space, and `async` returns its future at once."""
+    async with opened() as bench:
+        pool = {"workers": 1, "buffer": 1, "overflow": "block"}
+        bench.install(language, "sleeper", pool=pool)
+        start = trio.current_time()
+        futures = [funcs.async_("app:sleeper", 1) for _ in range(5)]
+        assert trio.current_time() == start
+        assert [await future for future in futures] == ["slept"] * 5
+        assert trio.current_time() - start == pytest.approx(5, abs=0.05)
+
+
+@pytest.mark.parametrize("timeout", [0, -5, "0s", None])
+@both
+async def test_no_timeout(timeout: Any, language: str, autojump_clock: Clock) -> None:
+    """F20: absent, zero and negative mean none."""
+    async with opened() as bench:
+        bench.install(language, "sleeper")
+        options = {} if timeout is None else {"timeout": timeout}
+        assert await bench.ask(language, "app:sleeper", 60, options=options) == Outcome("slept")
+
+
+@both
+async def test_a_result_after_the_deadline_is_dropped(language: str, autojump_clock: Clock) -> None:
+    """F14, F23: and the deadline of an outer call is a cancellation for the inner one."""
+    async with opened() as bench:
+        bench.install(language, "outer", "noisy")
+        outcome = await bench.ask(
+            language, "app:outer", "app:noisy", "in", 1, options={"timeout": 999}
+        )
+        assert (outcome.kind, outcome.text) == ("Timeout", "call timed out after 999ms")
+        await trio.sleep(5)
+        assert bench.noted() == ["in>"]
+        assert bench.functions.statistics("app:noisy").failed == 1

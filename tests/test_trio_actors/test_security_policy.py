@@ -114,6 +114,16 @@ def test_an_error_in_a_policy_that_does_not_match_is_never_reached() -> None:
     assert bad.verdict(check()) is Verdict.UNDEFINED
 
 
+def test_a_policy_has_no_opinion_on_what_it_does_not_match() -> None:
+    """SE2: another action, another resource, or a condition that is false."""
+    other = {"field": "actor.id", "operator": "eq", "value": "nobody"}
+    for body in ({"actions": "x"}, {"resources": "x"}, {"conditions": [other]}):
+        for effect in ("allow", "deny"):
+            made = policy("app:p", effect=effect, **body)
+            assert made.evaluate(ANN, "do", "thing", {}) is Verdict.UNDEFINED
+    assert policy("app:p", effect="deny").evaluate(ANN, "do", "thing", {}) is Verdict.DENY
+
+
 @pytest.mark.parametrize(
     ("effects", "verdict"),
     [

@@ -88,6 +88,7 @@ async def run(orders: int) -> dict[str, Any]:
         "payments": pay.count,
         "payment_runs": payment.RUNS[0],
         "retries": payment.REPEATS[0],
+        "turned_away_by_pool": payment.TURNED_AWAY[0],
         "enrich_workers": functions.statistics("orders:enrich").workers,
     }
 
