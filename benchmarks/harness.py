@@ -5,8 +5,8 @@ workload is the raw Trio floor; everything else is shown as a multiple of it.
 
 Rules: programs of one workload take turns within each round, so that a noisy neighbour hits all of
 them alike; a rate counts CPU seconds of this process (`time.process_time`), not wall-clock ones;
-the figure shown is the median of the rounds; the garbage is collected before each measurement and
-the collector stays on during it. Setting up (nurseries, spawning the partners) is outside the
+the figure shown is the median of the rounds; the garbage is collected right before each measured
+part, and the collector stays on during it. Setting up (nurseries, spawning the partners) is outside the
 measured part unless it is the job.
 """
 
@@ -30,6 +30,7 @@ class Stopwatch:
         self._from = 0.0
 
     def __enter__(self) -> None:
+        gc.collect()  # what the setting up has left is not part of what is measured
         self._from = time.process_time()
 
     def __exit__(self, *exc: object) -> None:

@@ -28,7 +28,7 @@ class Held:
         self.rng = random.Random(seed)
         self.held: dict[Pair, deque[tuple[Process, Any]]] = {}
         self.node = node
-        node.gate = self
+        node.install(self)
 
     def post(self, source: Pid | None, target: Process, item: Any) -> None:
         """Keeps one item (TS1)."""
@@ -59,7 +59,7 @@ class Held:
 
     def drop(self) -> None:
         """From now on everything is delivered at once."""
-        self.node.gate = None
+        self.node.install(None)
 
 
 async def under_schedules(

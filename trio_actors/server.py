@@ -37,9 +37,11 @@ from trio_actors._core.dispatch import Stepped
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Event, EventKind, Message
+from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
-from trio_actors._core.subscription import Budget
+from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import TaskDrive
+from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
@@ -246,7 +248,7 @@ class Served(Serving):
         """Lets the task look again."""
         if self.task is not None and not self.suspended:
             task, self.task = self.task, None
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, GO)
 
     async def wait(self) -> None:
         """Returns when there may be an item. Checkpoint: always."""
@@ -317,20 +319,20 @@ class AwaitingBody(ServerBody, TaskBody):
 
 
 async def _serve(serving: Served) -> None:
-    budget = Budget()
+    pace = Pace(BUDGET)
     process = serving.process
     while serving.finished is None:
         item = None if serving.suspended else serving.pop()
         if item is None:
             await serving.wait()
-            budget.renew()
+            pace.renew()
             continue
         if serving.on_take is not None:
             serving.on_take()
         await serving.handle(item)
-        if process.forced is not None or process.upgrade is not None or not budget.take():
+        if process.forced is not None or process.upgrade is not None or not pace.take():
             await trio.lowlevel.checkpoint()
-            budget.renew()
+            pace.renew()
 
 
 async def _maybe(value: Any) -> Any:

@@ -32,7 +32,7 @@ class Holding:
 async def test_messages_of_one_state_pass_the_gate(open_world: Any) -> None:
     """TS1, TS20: also between two processes of one Lua state"""
     async with open_world() as world:
-        gate = world.node.gate = Holding()
+        world.node.install(gate := Holding())
         world.lua(
             "app:child",
             "return function(p) process.send(p, 'a', {1}) process.send(p, 'b', 2) end",
@@ -55,7 +55,7 @@ async def test_messages_of_one_state_pass_the_gate(open_world: Any) -> None:
 async def test_between_the_languages(open_world: Any) -> None:
     """TS1: there and back, payloads as ever"""
     async with open_world() as world:
-        gate = world.node.gate = Holding()
+        world.node.install(gate := Holding())
         echo = world.lua(
             "app:echo",
             "return function() local m = process.inbox():receive() "

@@ -401,7 +401,7 @@ async def test_watchers_and_links_are_told_in_the_order_of_their_making(host: Ho
     for what in ("link", "monitor", "link", "monitor"):
         other = await host.spawn(peer, what)
         names[other] = f"{what}{len(names)}"
-    host.node.gate = Recorder()
+    host.node.install(Recorder())
     await host.node.wait(pid)
     assert told == [
         ("monitor1", EXIT),

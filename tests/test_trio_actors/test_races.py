@@ -83,7 +83,7 @@ class Play:
 
     async def clear(self) -> None:
         """Ends everybody, so that the next run begins with nothing."""
-        self.node.gate = None
+        self.node.install(None)
         for process in self.host.processes():
             self.node.terminate(process.pid)
         await self.host.join()
@@ -443,7 +443,7 @@ async def test_unlink_against_exit_in_both_languages(
         a, b = await stage.cast(*languages)
         await a.do("trap", trap)
         await a.do("link", b.pid)
-        stage.node.gate = held
+        stage.node.install(held)
         b.tell("fail", "boom")
         a.tell("unlink", b.pid)
         await held.play()
@@ -473,7 +473,7 @@ async def test_unmonitor_against_exit_in_both_languages(
         held.drop()
         a, b = await stage.cast(*languages)
         await a.do("monitor", b.pid)
-        stage.node.gate = held
+        stage.node.install(held)
         b.tell("return")
         a.tell("unmonitor", b.pid)
         await held.play()
@@ -496,7 +496,7 @@ async def test_terminate_against_upgrade_in_both_languages(
         held.drop()
         a, b = await stage.cast(*languages)
         await a.do("monitor", b.pid)
-        stage.node.gate = held
+        stage.node.install(held)
         for n in range(3):
             b.tell("upgrade", None, n)
         a.tell("terminate", b.pid)

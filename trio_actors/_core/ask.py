@@ -22,6 +22,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Message
 from trio_actors._core.pid import Pid
+from trio_actors._core.wake import Given
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
@@ -63,7 +64,7 @@ class Request(Message):
     def reply(self, value: Any) -> bool:
         """Answers; False if the caller no longer waits. Only the first answer counts."""
         waiter, self._waiter = self._waiter, None
-        return waiter is not None and waiter.answer(outcome.Value(value), self.sender)
+        return waiter is not None and waiter.answer(Given(value), self.sender)
 
     def fail(self, error: ProcessError) -> bool:
         """Answers with an error, which the ask raises; False if the caller no longer waits."""
@@ -77,7 +78,7 @@ class Request(Message):
             waiter.wake(outcome.Error(make_error(ErrorKind.UNAVAILABLE, text, retryable=None)))
 
 
-Answer = outcome.Value[Any] | outcome.Error
+Answer = Given | outcome.Error
 
 
 class Waiter:

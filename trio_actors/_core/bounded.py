@@ -96,7 +96,9 @@ class Limited:
                 return
             if self._bounds.overflow != "drop_old":
                 text = f"mailbox is full (limit={self._bounds.limit})"
-                raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+                error = make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+                error.undelivered = message
+                raise error
             oldest = mailbox.drop_oldest()
             if oldest is not None:
                 letters.add(self._process.pid, oldest, "mailbox is full")

@@ -12,8 +12,8 @@ from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import Inherited, extend
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.message import VETTED, Message, payload_of, vet_topic
-from trio_actors._core.pid import Pid
+from trio_actors._core.message import VETTED, Message, blank
+from trio_actors._core.pid import NOBODY, Pid
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
 
@@ -52,14 +52,14 @@ class ProcessContext(ProcessTools):
     are (PY1), save that receiving from a full channel is one at least every 32 messages or 1 ms.
     """
 
-    __slots__ = ("_guarded", "_node", "_process", "_processes", "pid")
+    __slots__ = ("_direct", "_guarded", "_node", "_process", "pid")
 
     def __init__(self, process: Process) -> None:
         self._process: Process | None = process
         self.pid: Pid = process.pid  # never changes (P5)
         self._node = process.node
-        self._processes = process.node.processes
         self._guarded = process.inherited.guarded or process.node.strict
+        self.reroute()
 
     def __repr__(self) -> str:
         return f"<ProcessContext {self.pid}>"
@@ -73,9 +73,14 @@ class ProcessContext(ProcessTools):
             raise make_error(ErrorKind.INVALID, "no process context")
         return self._process
 
+    def reroute(self) -> None:
+        """Decides which receivers `send` reaches directly: all, unless each send is judged."""
+        self._direct: Mapping[str, Process] = NOBODY if self._guarded else self._node.direct
+
     def detach(self) -> None:
         """Called by the kernel when the process has ended (PY14)."""
         self._process = None
+        self._direct = NOBODY
 
     @property
     def id(self) -> str:
@@ -119,26 +124,26 @@ class ProcessContext(ProcessTools):
 
     # -- messages
 
-    def send(self, dest: str, topic: str, *payload: Any) -> None:
+    def send(self, dest: str, topic: str, payload: Any = None, /, *more: Any) -> None:
         """Puts one message into the mailbox of a PID or name; never waits (M1).
 
-        Order: messages to one receiver's channel arrive in sending order (M12).
+        Of several payloads a list is made (M32). Order: messages to one receiver's channel arrive
+        in sending order (M12).
         Raises: ProcessInvalid (reserved topic), ProcessNotFound, ProcessPermissionDenied, each
             with the message in `undelivered`.
         """
-        node = self._node
-        target = self._processes.get(dest)
-        value = payload[0] if len(payload) == 1 else payload_of(payload)
-        if target is None or self._guarded or node.gate is not None or self._process is None:
-            operations.send(node, self.process, dest, topic, value)
+        if more:
+            payload = [payload, *more]
+        target = self._direct.get(dest)
+        if target is None or topic not in VETTED:
+            operations.send(self._node, self.process, dest, topic, payload)
             return
-        if topic not in VETTED:
-            vet_topic(topic)
-        node.delivered += 1
-        if target.entrance is target.mailbox:
-            target.mailbox.put(Message(topic, self.pid, value))
-        else:
-            operations.send(node, self.process, dest, topic, value)
+        message = blank(Message)  # its __init__ would take as long as all the rest
+        message.topic = topic
+        message.sender = self.pid
+        message.payload = payload
+        target.entrance.put(message)
+        self._node.delivered += 1
 
     @property
     def _mailbox(self) -> PythonMailbox:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -24,8 +23,10 @@ from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fres
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.message import Event, Message
+from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
 from trio_actors._core.task import judge, replace_code, stops_the_host
+from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from trio_actors._core.process import Process
     from trio_actors.server import Server
 
-BATCH = 1024  # messages in one turn of the dispatcher
-BATCH_SECONDS = 0.001
-TURN = 32  # messages of one server in a row
+BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
+TURN = range(128)  # messages of one server in a row
 
 
 class Dispatcher:
@@ -44,6 +44,7 @@ class Dispatcher:
     def __init__(self, host: Host) -> None:
         self.ready: deque[Stepped] = deque()
         self.parked: trio.lowlevel.Task | None = None
+        self.pace = Pace(BATCH)
         self._stepping = Stepping()
         self._host = host
         host.start_system_task(self._run, name=f"dispatcher of {host.id}")
@@ -67,7 +68,7 @@ class Dispatcher:
         """Wakes the dispatcher's task."""
         task, self.parked = self.parked, None
         if task is not None:
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, GO)
 
     async def _run(self) -> None:
         running.set(self._stepping)
@@ -90,14 +91,12 @@ class Dispatcher:
         """A turn of the dispatcher; a function of its own, so that it keeps no server alive."""
         ready = self.ready
         stepping = self._stepping
-        left = BATCH
-        until = perf_counter() + BATCH_SECONDS
-        while ready and left > 0:
+        pace = self.pace
+        pace.renew()
+        while ready and pace.left >= 0:
             server = ready.popleft()
             stepping.context = server.process.context
-            left -= server.turn(until)
-            if perf_counter() >= until:
-                break
+            server.turn()
         stepping.context = None
 
     def _leave(self, _: Any) -> trio.lowlevel.Abort:
@@ -144,8 +143,10 @@ class Stepped(Serving):
 
     def put(self, message: Message) -> None:
         """Takes a message and sees that it will be handled."""
-        if self._head is None:
-            self._head = message
+        if self._queue is not None:  # push, written out: every message comes through here
+            self._queue.append(message)
+        elif self._one is None:
+            self._one = message
         else:
             self.push(message)
         if not self._scheduled:
@@ -194,27 +195,31 @@ class Stepped(Serving):
 
     # stepping
 
-    def turn(self, until: float) -> int:
-        """Handles messages until there are no more, TURN of them, or `until`; returns how many."""
-        handled = 1
+    def turn(self) -> None:
+        """Handles messages until there are no more, TURN of them, or a checkpoint is due."""
         self._busy = True
+        pace = self._dispatcher.pace
+        left = pace.left
         try:
             if not self._begun:
+                left -= 1
                 self._begin()
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
-            while not self.halted:
-                item = self._head
-                if item is None:
+            for _ in TURN:
+                if self.halted:
                     break
-                rest = self._rest  # Queue.pop, written out: this is the inner loop of everything
-                if rest is None:
-                    self._head = None
+                queue = self._queue  # Queue.pop, written out: this is the inner loop of everything
+                if queue is not None:
+                    item = queue.popleft()
+                    if not queue:
+                        self._queue = None
+                elif self._one is not None:
+                    item = self._one
+                    self._one = None
                 else:
-                    self._head = rest.popleft()
-                    if not rest:
-                        self._rest = None
+                    break
                 value = None
                 if item.__class__ is Message and self.on_take is None:
                     handler = by_topic.get(item.topic) if by_topic else None
@@ -230,21 +235,25 @@ class Stepped(Serving):
                     self._handle(item)
                 if value is not None and hasattr(value, "__await__"):
                     self._await(item, value)
-                handled += 1
-                if handled > TURN or perf_counter() >= until:
-                    break
+                left -= 1
+                if left < 0:
+                    more = pace.look()
+                    left = pace.left
+                    if not more:
+                        break
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
-            return handled  # noqa: ASYNC104
+            return  # noqa: ASYNC104
         finally:
+            pace.left = left
             self._busy = False
         if self.halted and self._over():
+            pace.take()
             self._end(self.finished, None)
-        elif self._head is not None and not self.halted:
+        elif not self.halted and (self._queue is not None or self._one is not None):
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
-        return handled
 
     def _over(self) -> bool:
         """True if it is halted because it is to end or to be upgraded."""

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from trio_actors._core.message import Event, Message, copy_value
-from trio_actors._core.subscription import Budget, Subscription
+from trio_actors._core.pace import Pace
+from trio_actors._core.subscription import BUDGET, Subscription
 
 
 class Mailbox(Protocol):
@@ -71,7 +72,7 @@ class PythonMailbox:
         "_topics",
         "_waiting",
         "_waiting_events",
-        "budget",
+        "pace",
     )
 
     def __init__(self) -> None:
@@ -81,12 +82,12 @@ class PythonMailbox:
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.budget = Budget()
+        self.pace = Pace(BUDGET)
         self._on_take: Callable[[], None] | None = None
 
     def exhaust(self) -> None:
         """Makes the next receive a checkpoint: somebody wants the process to notice something."""
-        self.budget.left = 0
+        self.pace.exhaust()
 
     def put(self, message: Message) -> None:
         """L2: the topic's channel, else the inbox, else it waits."""

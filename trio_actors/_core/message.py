@@ -46,6 +46,9 @@ class Message:
     __hash__ = None  # type: ignore[assignment]  # payloads need not be hashable
 
 
+blank = object.__new__  # `blank(Message)`, for inner loops, which then set all three
+
+
 def payload_of(values: tuple[Any, ...]) -> Any:
     """One message has one payload: nothing is None, one value itself, several a list (M30-M33)."""
     if len(values) == 1:

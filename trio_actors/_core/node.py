@@ -24,11 +24,12 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import VETTED, Event, EventKind, Message, payload_of
+from trio_actors._core.message import VETTED, Event, EventKind, Message, blank, payload_of
 from trio_actors._core.names import Names
-from trio_actors._core.pid import CONTROL_HOST, Pid, format_pid
+from trio_actors._core.pace import Pace
+from trio_actors._core.pid import CONTROL_HOST, NOBODY, Pid, format_pid
 from trio_actors._core.process import Cancel, Item, Process
-from trio_actors._core.subscription import Budget
+from trio_actors._core.subscription import BUDGET
 from trio_actors._core.topology import Topology
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Node:
         self.functions: Any = None  # what calls functions; trio_actors.functions sets it
         self.extensions: dict[str, Any] = {}  # one service per name: events, stores, registry
         self.processes: dict[str, Process] = {}
+        self.direct: Mapping[str, Process] = self.processes  # reached without a gate
         self.names = Names()
         self.topology = Topology()
         self.exits = ExitMemory()
@@ -87,7 +89,7 @@ class Node:
         self.now: Callable[[], float] = trio.current_time
         self.wall_time: Callable[[], float] = time.time
         self.clock = Clock(self._start_clock)
-        self.turns = Budget()  # asks answered in the callers' turns between checkpoints
+        self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
         self._count = 0
         self._control: Pid | None = None
@@ -131,6 +133,14 @@ class Node:
     async def blocking(self, function: Callable[..., Any], *args: Any) -> Any:
         """Runs blocking work in a thread (TS3). A simulation lets no time pass meanwhile (TS13)."""
         return await trio.to_thread.run_sync(function, *args)
+
+    def install(self, gate: Gate | None) -> None:
+        """Puts a gate before all delivery, or takes it away (TS1)."""
+        self.gate = gate
+        self.direct = self.processes if gate is None else NOBODY
+        for process in self.processes.values():
+            if process.context is not None:
+                process.context.reroute()
 
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """The single exit of messages, events, cancels and starts (TS1)."""
@@ -243,20 +253,20 @@ class Node:
             copy_messages=copy_messages,
         )
 
-    def send(self, dest: str, topic: str, *payload: Any) -> None:
+    def send(self, dest: str, topic: str, payload: Any = None, /, *more: Any) -> None:
         """As `ProcessContext.send`, without a sender."""
-        target = self.processes.get(dest)
-        value = payload[0] if len(payload) == 1 else payload_of(payload)
-        if (
-            target is None
-            or self.gate is not None
-            or topic not in VETTED
-            or target.entrance is not target.mailbox
-        ):
-            operations.send(self, None, dest, topic, value)
+        if more:
+            payload = [payload, *more]
+        target = self.direct.get(dest)
+        if target is None or topic not in VETTED:
+            operations.send(self, None, dest, topic, payload)
             return
+        message = blank(Message)
+        message.topic = topic
+        message.sender = None
+        message.payload = payload
+        target.entrance.put(message)
         self.delivered += 1
-        target.mailbox.put(Message(topic, None, value))
 
     async def call(
         self,

@@ -7,12 +7,16 @@ up, but it keeps ended processes alive and does not survive a trip through Lua).
 
 from __future__ import annotations
 
-from typing import NewType
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NewType
 
 Pid = NewType("Pid", str)
 
 CONTROL_HOST = "node:control"  # pseudo-host of system senders and watchers (P4)
 CLOCK = Pid("clock")  # pseudo-sender of timer messages (TS2); deliberately no PID
+
+NOBODY: Mapping[str, Any] = MappingProxyType({})  # the processes that can be reached, none
 
 _WIDTHS = (5, 6, 8, 16)  # hex digits; a counter that outgrows one takes the next (P2)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -63,59 +63,59 @@ class HandlerTable:
 class Queue:
     """Unread messages and events in arrival order; one item needs no deque (0.6 KB)."""
 
-    __slots__ = ("_head", "_rest")
+    __slots__ = ("_one", "_queue")
 
     def __init__(self) -> None:
-        self._head: Message | Event | None = None
-        self._rest: deque[Message | Event] | None = None
+        self._one: Message | Event | None = None  # the only item
+        self._queue: deque[Message | Event] | None = None  # or several; never empty
 
     def push(self, item: Message | Event) -> None:
         """Appends."""
-        if self._head is None:
-            self._head = item
-        elif self._rest is None:
-            self._rest = deque((item,))
+        if self._queue is not None:
+            self._queue.append(item)
+        elif self._one is None:
+            self._one = item
         else:
-            self._rest.append(item)
+            self._queue = deque((self._one, item))
+            self._one = None
 
     def pop(self) -> Message | Event | None:
         """Takes the oldest; None if there is none."""
-        item = self._head
-        rest = self._rest
-        if rest is None:
-            self._head = None
-        else:
-            self._head = rest.popleft()
-            if not rest:
-                self._rest = None
+        queue = self._queue
+        if queue is None:
+            item, self._one = self._one, None
+            return item
+        item = queue.popleft()
+        if not queue:
+            self._queue = None
         return item
 
     def __len__(self) -> int:
-        return (self._head is not None) + (len(self._rest) if self._rest is not None else 0)
+        return len(self._queue) if self._queue is not None else int(self._one is not None)
 
-    def unread(self) -> Iterator[Message | Event]:
+    def unread(self) -> Iterable[Message | Event]:
         """What is queued, oldest first; it stays."""
-        if self._head is not None:
-            yield self._head
-            yield from self._rest or ()
+        if self._queue is not None:
+            return self._queue
+        return () if self._one is None else (self._one,)
 
     def discard(self, item: Message | Event) -> bool:
         """Takes out this very item; False if it is not there."""
-        if item is self._head and self._head is not None:
-            self.pop()
+        if item is self._one and self._one is not None:
+            self._one = None
             return True
-        for index, queued in enumerate(self._rest or ()):
+        for index, queued in enumerate(self._queue or ()):
             if queued is item:
-                assert self._rest is not None
-                del self._rest[index]
-                self._rest = self._rest or None
+                assert self._queue is not None
+                del self._queue[index]
+                self._queue = self._queue or None
                 return True
         return False
 
     def take_all(self) -> list[Message | Event]:
         """Empties it."""
         items = list(self.unread())
-        self._head = self._rest = None
+        self._one = self._queue = None
         return items
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
-import outcome
 import trio
 
 from trio_actors._core.bounded import Bounded, limited
@@ -19,6 +18,7 @@ from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
 from trio_actors._core.message import Message, copy_value, payload_of, vet_topic
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import START, Process
+from trio_actors._core.wake import Given
 
 if TYPE_CHECKING:
     from trio_actors._core.node import Node
@@ -205,7 +205,7 @@ async def wait_for_end(process: Process) -> Exit:
     task = trio.lowlevel.current_task()
 
     def wake(exit: Exit) -> None:
-        trio.lowlevel.reschedule(task, outcome.Value(exit))
+        trio.lowlevel.reschedule(task, Given(exit))
 
     def give_up(_: Any) -> trio.lowlevel.Abort:
         process.forget(wake)

@@ -5,7 +5,7 @@ that comes while a task waits is handed to that task with its wake-up, so a task
 nothing is queued, no other task can take its item, and a process that waits needs no queue (an
 empty deque is 0.6 KB).
 
-Fairness: receiving takes at most BUDGET items and BUDGET_SECONDS between checkpoints. That is why
+Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
 `receive` of a full channel is not always a checkpoint, and why it is fast.
 
 Rejected: trio memory channels (5.6 us per item, 2.2 KB each), an Event per wait, a Condition; to
@@ -16,53 +16,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from time import perf_counter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import outcome
 import trio
-from trio.lowlevel import Abort, Task, current_task, wait_task_rescheduled
+from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+
+from trio_actors._core.pace import Pace
+from trio_actors._core.wake import GO, Given
 
 Wanted = Callable[[Any], bool]
 
 BUDGET = 32  # items between checkpoints
-BUDGET_SECONDS = 0.001  # and at most this long
 
 _CLOSED = object()  # handed to waiting tasks in place of an item
-
-
-class Budget:
-    """How much a process may still take before its next checkpoint; shared by its channels."""
-
-    __slots__ = ("left", "until")
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.until = 0.0  # 0: a checkpoint has passed, the time begins with the next take
-
-    def take(self) -> bool:
-        """Uses one; False if a checkpoint is due."""
-        self.left -= 1
-        return (self.left >= 0 and perf_counter() < self.until) or self.begins()
-
-    def begins(self) -> bool:
-        """True for the first take after a checkpoint: the time runs from here."""
-        if self.until == 0.0 and self.left >= 0:
-            self.until = perf_counter() + BUDGET_SECONDS
-            return True
-        return False
-
-    def renew(self) -> None:
-        """A checkpoint has passed, and its caller takes the first item."""
-        self.left = BUDGET - 1
-        self.until = 0.0
 
 
 class Owner(Protocol):
     """The mailbox that a channel belongs to."""
 
-    budget: Budget
+    pace: Pace
 
     def forget(self, channel: Subscription) -> None:
         """Closes the channel; later messages find another way (L10, L12)."""
@@ -78,6 +51,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     __slots__ = (
         "_first",
+        "_handed",
         "_mailbox",
         "_others",
         "closed",
@@ -97,6 +71,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.queue: deque[Any] | None = None  # never empty
         self._first: Task | None = None  # the longest waiting task
         self._others: deque[Task] | None = None  # those behind it
+        self._handed: Any = None  # for the task woken last, which has not run yet
         self.selective: list[tuple[Task, Wanted]] | None = None
 
     # -- the mailbox's side
@@ -108,7 +83,11 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         task = self._first
         if task is not None:
             self._first = self._others.popleft() if self._others else None
-            trio.lowlevel.reschedule(task, outcome.Value(item))
+            if self._handed is None:
+                self._handed = item
+                reschedule(task, GO)
+            else:
+                reschedule(task, Given(item))
         elif self.queue is None:
             self.queue = deque((item,))
         else:
@@ -120,7 +99,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             if wanted(item):
                 del self.selective[index]
                 self.selective = self.selective or None
-                trio.lowlevel.reschedule(task, outcome.Value(item))
+                reschedule(task, Given(item))
                 return True
         return False
 
@@ -156,10 +135,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.closed = True
         while self._first is not None:
             task, self._first = self._first, self._others.popleft() if self._others else None
-            trio.lowlevel.reschedule(task, outcome.Value(_CLOSED))
+            reschedule(task, Given(_CLOSED))
         selective, self.selective = self.selective, None
         for task, _ in selective or ():
-            trio.lowlevel.reschedule(task, outcome.Value(_CLOSED))
+            reschedule(task, Given(_CLOSED))
 
     @property
     def awaited(self) -> bool:
@@ -181,24 +160,21 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
-    def receive(self) -> Coroutine[Any, Any, Any]:
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        return self.receive(StopAsyncIteration)
+
+    async def receive(self, end: type[Exception] = trio.EndOfChannel) -> Any:
         """The next item, waiting for it if need be.
 
         Checkpoint: whenever it waits, and at least every 32 items or 1 ms.
         Order: arrival order; of several waiting tasks the longest waiting is served first.
-        Raises: trio.EndOfChannel: closed and drained.
+        Raises: trio.EndOfChannel (or `end`): closed and drained.
         """
-        return self._receive(trio.EndOfChannel)
-
-    def __anext__(self) -> Coroutine[Any, Any, Any]:
-        return self._receive(StopAsyncIteration)
-
-    async def _receive(self, end: type[Exception]) -> Any:
-        budget = self._mailbox.budget
+        pace = self._mailbox.pace
         queue = self.queue
         if queue is not None:
-            budget.left -= 1
-            if (budget.left >= 0 and perf_counter() < budget.until) or budget.begins():
+            pace.left -= 1
+            if pace.left >= 0 or pace.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
                     self.queue = None
@@ -206,16 +182,17 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                     self.on_take()
                 return item.payload if self.raw else item
             await trio.lowlevel.checkpoint()
-            budget.renew()
+            pace.renew()
             if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
         item = await wait_task_rescheduled(self._enter())
-        budget.left = BUDGET
-        budget.until = 0.0
-        if item is _CLOSED:
+        pace.renew()
+        if item is None:
+            item, self._handed = self._handed, None
+        elif item is _CLOSED:
             raise end
         return item.payload if self.raw else item
 

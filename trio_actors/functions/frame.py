@@ -32,7 +32,7 @@ from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.pid import Pid
+from trio_actors._core.pid import NOBODY, Pid
 from trio_actors._core.process import Process
 from trio_actors.functions.children import Children
 
@@ -118,8 +118,8 @@ class FrameContext(ProcessContext):
         # Deliberately not super().__init__: there is no process yet.
         self._process = None
         self._node = node
-        self._processes = node.processes
         self._guarded = inherited.guarded or node.strict
+        self._direct = NOBODY  # whoever sends has a PID, and a frame gets one when it is needed
         self._body: Body | None = None
         self._children: Children | None = None
         self._ended = False
@@ -148,6 +148,7 @@ class FrameContext(ProcessContext):
             if self._ended:
                 raise make_error(ErrorKind.INVALID, "no process context")
             self._process = self._make_process()
+            self.reroute()
         return self._process
 
     @property
@@ -200,7 +201,7 @@ class FrameContext(ProcessContext):
     def detach(self) -> None:
         """The frame has ended (PY14)."""
         self._ended = True
-        self._process = None
+        super().detach()
 
     async def spawn(self, target: SpawnTarget, *args: Any, **options: Any) -> Pid:
         """As in a process; the default host is that of the calling process."""

@@ -228,7 +228,7 @@ class Run:
             self._ended(node, pid, id, exit)
 
         trace(node, pump.footprint, ended)
-        node.gate = pump.gate(node)
+        node.install(pump.gate(node))
         node.rng = SimRandom(self._options.seed, self._who)
         node.wall_time = self._wall_time
 

@@ -1,0 +1,67 @@
+"""How much may be done between two checkpoints: a number of messages, and a time (design.md §4).
+
+A look at the clock costs as much as taking a message, so one look serves for several messages: for
+one after a checkpoint, for twice as many as before while they are quick, at most for EVERY. Once
+messages are slow each of them is looked at, so the time is overstepped by one message, or by EVERY
+if quick ones are followed by slow ones.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+SECONDS = 0.001  # between two checkpoints
+EVERY = 8  # messages for one look
+_QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
+
+
+class Pace:
+    """What is left until a checkpoint is due. Hot loops count `left` down by themselves.
+
+    `pace.left -= 1`, then `pace.left >= 0 or pace.look()` says whether a message may be taken.
+    """
+
+    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "left")
+
+    def __init__(self, most: int) -> None:
+        self.left = 0  # messages before the next look
+        self._most = most
+        self._more = 0  # messages after that look, at most
+        self._step = 1
+        self._until = 0.0  # 0: the time begins with the next look
+        self._looked = 0.0
+
+    def take(self) -> bool:
+        """Uses one; False if a checkpoint is due."""
+        self.left -= 1
+        return self.left >= 0 or self.look()
+
+    def look(self) -> bool:
+        """The step is used up: True if a message more may be taken, and begins the next step."""
+        self.left = -1
+        if self._more <= 0:
+            return False
+        now = perf_counter()
+        step = 1
+        if self._until == 0.0:
+            self._until = now + SECONDS
+        elif now >= self._until:
+            return False
+        elif now - self._looked <= _QUICK:
+            step = min(2 * self._step, EVERY)
+        self._looked = now
+        self._step = step
+        self.left = min(step, self._more) - 1
+        self._more -= self.left + 1
+        return True
+
+    def renew(self) -> None:
+        """A checkpoint has passed, and its caller takes the first message."""
+        self.left = 0
+        self._more = self._most - 1
+        self._until = 0.0
+
+    def exhaust(self) -> None:
+        """A checkpoint is due, whatever is left."""
+        self.left = -1
+        self._more = 0
