@@ -6,8 +6,8 @@ workload is the raw Trio floor; everything else is shown as a multiple of it.
 Rules: programs of one workload take turns within each round, so that a noisy neighbour hits all of
 them alike; a rate counts CPU seconds of this process (`time.process_time`), not wall-clock ones;
 the figure shown is the median of the rounds; the garbage is collected right before each measured
-part, and the collector stays on during it. Setting up (nurseries, spawning the partners) is outside the
-measured part unless it is the job.
+part, and the collector stays on during it. Setting up (nurseries, spawning the partners) is outside
+the measured part unless it is the job.
 """
 
 from __future__ import annotations

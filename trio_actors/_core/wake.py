@@ -1,4 +1,4 @@
-"""What a waiting task is woken with. `outcome.Value` is a frozen class: it costs three times this."""
+"""What a waiting task is woken with; `outcome.Value`, a frozen class, costs three times as much."""
 
 from __future__ import annotations
 
