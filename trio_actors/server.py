@@ -172,6 +172,7 @@ def _collect(cls: type[Server]) -> HandlerTable:
                 table.by_type[what] = method
                 table.named[what.__name__] = what
             awaiting.append(method)
+    table.parting = cls.terminate is not Server.terminate
     table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
     return table
 
@@ -189,39 +190,11 @@ class ServerTarget:
         if not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
         cls = self.cls
-        return PlainBody(cls, args) if cls._handlers.plain else AwaitingBody(cls, args)
-
-
-class ServerBody:
-    """One server to be."""
-
-    __slots__ = ("args", "cls", "serving")
-    serving: Serving
-
-    def __init__(self, cls: type[Server], args: tuple[Any, ...]) -> None:
-        self.cls = cls
-        self.args = args
-
-
-class PlainBody(ServerBody):
-    """A server that the dispatcher steps."""
-
-    __slots__ = ()
-
-    def make_mailbox(self, process: Process) -> Mailbox:
-        """Its mailbox is its drive as well."""
-        server = self.cls.__new__(self.cls)
-        self.serving = Stepped(process, server, self.cls._handlers, self.args, _begin)
-        server._serving = self.serving
-        return self.serving
-
-    def attach(self, process: Process) -> Drive:
-        """Stepped by the host's dispatcher."""
-        assert isinstance(self.serving, Stepped)
-        assert self.serving.server is not None
-        assert process.context is not None
-        self.serving.server.ctx = process.context
-        return self.serving
+        if not cls._handlers.plain:
+            return AwaitingBody(cls, args)
+        server = cls.__new__(cls)
+        server._serving = stepped = Stepped(server, cls._handlers, args, _begin)
+        return stepped
 
 
 class Served(Serving):
@@ -230,7 +203,8 @@ class Served(Serving):
     __slots__ = ("task",)
 
     def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
-        super().__init__(process, server, table)
+        super().__init__(server, table)
+        self.process = process
         self.task: trio.lowlevel.Task | None = None  # waits for an item
 
     def put(self, message: Message) -> None:
@@ -278,10 +252,15 @@ class Served(Serving):
         self.answer(item, value)
 
 
-class AwaitingBody(ServerBody, TaskBody):
+class AwaitingBody(TaskBody):
     """A server with a task of its own."""
 
-    __slots__ = ()
+    __slots__ = ("args", "cls", "serving")
+    serving: Served
+
+    def __init__(self, cls: type[Server], args: tuple[Any, ...]) -> None:
+        self.cls = cls
+        self.args = args
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """A queue that wakes the task."""
@@ -297,7 +276,6 @@ class AwaitingBody(ServerBody, TaskBody):
     async def run(self, ctx: ProcessContext) -> Any:
         """Handles items until the server stops; its value is the exit's."""
         serving = self.serving
-        assert isinstance(serving, Served)
         server = serving.server
         assert server is not None
         server.ctx = ctx

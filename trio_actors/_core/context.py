@@ -10,7 +10,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors._core.inherited import Inherited, extend
+from trio_actors._core.inherited import NOTHING_INHERITED, Inherited, extend
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import VETTED, Message, blank
 from trio_actors._core.pid import NOBODY, Pid
@@ -58,8 +58,11 @@ class ProcessContext(ProcessTools):
         self._process: Process | None = process
         self.pid: Pid = process.pid  # never changes (P5)
         self._node = process.node
-        self._guarded = process.inherited.guarded or process.node.strict
-        self.reroute()
+        inherited = process.inherited
+        self._guarded = (
+            inherited is not NOTHING_INHERITED and inherited.guarded or self._node.strict
+        )
+        self._direct: Mapping[str, Process] = NOBODY if self._guarded else self._node.direct
 
     def __repr__(self) -> str:
         return f"<ProcessContext {self.pid}>"
@@ -75,7 +78,7 @@ class ProcessContext(ProcessTools):
 
     def reroute(self) -> None:
         """Decides which receivers `send` reaches directly: all, unless each send is judged."""
-        self._direct: Mapping[str, Process] = NOBODY if self._guarded else self._node.direct
+        self._direct = NOBODY if self._guarded else self._node.direct
 
     def detach(self) -> None:
         """Called by the kernel when the process has ended (PY14)."""

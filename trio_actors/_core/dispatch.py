@@ -93,7 +93,7 @@ class Dispatcher:
         stepping = self._stepping
         pace = self.pace
         pace.renew()
-        while ready and pace.left >= 0:
+        while ready and (pace.left >= 0 or pace.look()):
             server = ready.popleft()
             stepping.context = server.process.context
             server.turn()
@@ -105,7 +105,7 @@ class Dispatcher:
 
 
 class Stepped(Serving):
-    """Mailbox and drive of one plain server."""
+    """Body, mailbox and drive of one plain server."""
 
     __slots__ = (
         "_args",
@@ -122,22 +122,36 @@ class Stepped(Serving):
 
     def __init__(
         self,
-        process: Process,
         server: Server,
         table: HandlerTable,
         args: tuple[Any, ...],
         begin: Callable[[Server, tuple[Any, ...]], Any],
     ) -> None:
-        super().__init__(process, server, table)
+        super().__init__(server, table)
         self._args = args
         self._begin_with = begin
-        self._dispatcher = Dispatcher.of(process.host)
         self._begun = False
         self._busy = False
         self._scheduled = True  # true before the start too: messages do not start a process
         self._timer: Timer | None = None
         self._direct: Any = None  # the request being answered in its caller's turn
         self._deferred: Waiter | None = None  # whose handler wants to answer it later
+
+    # Body
+
+    def make_mailbox(self, process: Process) -> Stepped:
+        """Its mailbox is its drive as well."""
+        self.process = process
+        dispatcher = process.host.extensions.get("dispatcher")
+        self._dispatcher: Dispatcher = dispatcher or Dispatcher.of(process.host)
+        return self
+
+    def attach(self, process: Process) -> Stepped:
+        """Stepped by the host's dispatcher."""
+        assert self.server is not None
+        assert process.context is not None
+        self.server.ctx = process.context
+        return self
 
     # Mailbox
 
@@ -172,7 +186,10 @@ class Stepped(Serving):
 
     def start(self) -> None:
         """Puts the server into the dispatcher's queue; `init` runs in its first turn."""
-        self._dispatcher.add(self)
+        dispatcher = self._dispatcher
+        dispatcher.ready.append(self)
+        if dispatcher.parked is not None:
+            dispatcher.unpark()
 
     def interrupt(self) -> None:
         """Sees that the forced end or upgrade is carried out between two messages."""
@@ -372,7 +389,7 @@ class Stepped(Serving):
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
         process = self.process
         tasks, calls = process.tasks, process.calls
-        if process.ended or (calls is None and (tasks is None or not tasks.running)):
+        if (calls is None and (tasks is None or not tasks.running)) or process.ended:
             self._end_now(value, error)
         else:
             self._scheduled = True  # no more turns

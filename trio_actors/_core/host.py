@@ -223,16 +223,7 @@ class Host:
         inherited = NOTHING_INHERITED
         if context is not None or actor is not None or scope is not None:
             inherited = extend(inherited, values=context, actor=actor, scope=scope)
-        return launch(
-            self.node,
-            target,
-            args,
-            host=self,
-            name=name,
-            inherited=inherited,
-            messages=messages,
-            mailbox=mailbox,
-        ).pid
+        return launch(self.node, target, args, self, name, inherited, messages, mailbox).pid
 
     async def join(self) -> None:
         """Returns when all processes have ended by themselves (PH3). Checkpoint: always."""

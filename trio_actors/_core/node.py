@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -189,7 +189,7 @@ class Node:
         error = make_error(ErrorKind.INTERNAL, why, retryable=False)
         self.end(process, Exit.failed(error, Cause(CauseKind.ABANDONED)))
 
-    def _tell(self, pid: Pid, exit: Exit, watchers: list[Pid], peers: list[Pid]) -> None:
+    def _tell(self, pid: Pid, exit: Exit, watchers: Sequence[Pid], peers: Sequence[Pid]) -> None:
         at = self.wall_time()
         for watcher in watchers:  # 4
             process = self.processes.get(watcher)

@@ -23,11 +23,11 @@ _WIDTHS = (5, 6, 8, 16)  # hex digits; a counter that outgrows one takes the nex
 
 def format_pid(node: str, host: str, count: int) -> Pid:
     """The printed form of process number `count` on `host`; node "local" is not printed (P1)."""
-    digits = f"{count:x}"
-    width = 5
-    if len(digits) > 5:
-        width = next((w for w in _WIDTHS if w >= len(digits)), len(digits))
     place = host if node == "local" else f"{node}@{host}"
+    if count <= 0xFFFFF:
+        return f"{{{place}|0x{count:05x}}}"  # type: ignore[return-value]  # Pid() is a call
+    digits = f"{count:x}"
+    width = next((w for w in _WIDTHS if w >= len(digits)), len(digits))
     return Pid(f"{{{place}|0x{digits:0>{width}}}}")
 
 

@@ -5,13 +5,13 @@ What is here does not know how the code is run; see `code.Drive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trio_actors._core.exit import Exit, Forced, deadline_exceeded, link_failed
 from trio_actors._core.inherited import Inherited
-from trio_actors._core.lifecycle import LIFE, State, Step, advance
+from trio_actors._core.lifecycle import LIFE, IllegalStep, State, Step
 from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pid import Pid
@@ -121,7 +121,10 @@ class Process:
 
     def step(self, step: Step) -> None:
         """One step of the life table."""
-        self.state = advance(LIFE, self.state, step)
+        try:
+            self.state = LIFE[self.state, step]
+        except KeyError:
+            raise IllegalStep(self.state, step) from None
 
     @property
     def ended(self) -> bool:
@@ -179,10 +182,10 @@ class Process:
         """Those who wait for the end, longest waiting first."""
         return list(self._on_exit or ())
 
-    def take_watchers(self) -> list[ExitWatcher]:
+    def take_watchers(self) -> Sequence[ExitWatcher]:
         """Those to call now; there will be no others."""
         watchers, self._on_exit = self._on_exit, None
-        return list(watchers) if watchers else []
+        return tuple(watchers) if watchers else ()
 
     def doing(self) -> str:
         """The state for people: `ready`, `idle`, `blocked`, `running`, `upgrading`, `ended`."""

@@ -39,6 +39,7 @@ class HandlerTable:
         by_event: control event to handler, which gets the Event.
         named: class name to payload class, for messages that arrive as plain data.
         plain: no handler awaits, so a dispatcher can step the server.
+        parting: the class has a `terminate` of its own.
     """
 
     by_type: dict[type, Handler]
@@ -46,6 +47,7 @@ class HandlerTable:
     by_event: dict[EventKind, Handler]
     named: dict[str, type]
     plain: bool
+    parting: bool = False
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""
@@ -135,9 +137,11 @@ class Serving(Queue):
         "table",
     )
 
-    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
-        super().__init__()
-        self.process = process
+    process: Process  # set when the process is made
+
+    def __init__(self, server: Server, table: HandlerTable) -> None:
+        self._one = None  # as Queue's own does, without a call: this is made once per process
+        self._queue = None
         self.server: Server | None = server
         self.table = table
         self.suspended = False  # by somebody who looks inside
@@ -181,8 +185,7 @@ class Serving(Queue):
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""
-        self.take_all()
-        self.server = self.request = None
+        self._one = self._queue = self.server = self.request = None
 
     def wake(self) -> None:
         """Something is there to be done; how it gets done is the drive's business."""
@@ -257,7 +260,7 @@ class Serving(Queue):
     def farewell(self, exit: Exit) -> Any:
         """Calls the server's `terminate(exit)`; what it raises is logged, never reported."""
         server = self.server
-        if server is None or type(server).terminate is _no_terminate():
+        if server is None or not self.table.parting:
             return None
         try:
             return server.terminate(exit)
@@ -274,9 +277,3 @@ class Serving(Queue):
             what,
             extra={"pid": self.process.pid, "entry": self.process.id},
         )
-
-
-def _no_terminate() -> Any:
-    from trio_actors.server import Server
-
-    return Server.terminate

@@ -36,8 +36,9 @@ def find_target(node: Node, target: Any) -> Target:
     definition: Target
     if isfunction(target):
         return function_target(target)
-    if hasattr(target, "__process_target__"):  # a Server class, a Supervisor
-        definition = target.__process_target__()
+    maker = getattr(target, "__process_target__", None)
+    if maker is not None:  # a Server class, a Supervisor
+        definition = maker()
         return definition
     if hasattr(target, "prepare"):
         definition = target
@@ -61,15 +62,14 @@ def launch(
     node: Node,
     target: SpawnTarget,
     args: tuple[Any, ...],
-    *,
     host: Host | str,
-    parent: Process | None = None,
-    monitor: bool = False,
-    link: bool = False,
     name: str | None = None,
     inherited: Inherited = NOTHING_INHERITED,
     messages: Sequence[tuple[Any, ...]] = (),
     mailbox: Bounded | None = None,
+    parent: Process | None = None,
+    monitor: bool = False,
+    link: bool = False,
 ) -> Process:
     """Makes a process and lets its code begin soon; no checkpoint, no permission checks.
 
@@ -109,7 +109,10 @@ def launch(
     if queued is not None:
         for message in queued:
             node.post(None, process, message)
-    node.post(process.parent, process, START)
+    if node.gate is None:
+        process.drive.start()
+    else:
+        node.post(process.parent, process, START)
     return process
 
 

@@ -9,9 +9,12 @@ in none of the tables; an empty set is removed (10,000 processes without links c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trio_actors._core.pid import Pid
 
 _Table = dict[Pid, dict[Pid, None]]
+_NOBODY: tuple[Sequence[Pid], Sequence[Pid]] = ((), ())
 
 
 class Topology:
@@ -56,13 +59,15 @@ class Topology:
         _discard(self._watchers, target, watcher)
         return True
 
-    def remove(self, pid: Pid) -> tuple[list[Pid], list[Pid]]:
+    def remove(self, pid: Pid) -> tuple[Sequence[Pid], Sequence[Pid]]:
         """Takes an ended process out (V20.3) and says who is to be told.
 
         Returns:
             (watchers, peers): those who get EXIT, then those who get LINK_DOWN if the end was
             abnormal; each in the order in which the monitors and links were made.
         """
+        if pid not in self._watching and pid not in self._watchers and pid not in self._links:
+            return _NOBODY
         targets = self._watching.pop(pid, None)
         if targets is not None:
             for target in targets:

@@ -6,7 +6,7 @@ processes share behind the kernel's back (Python objects in a closure) is not se
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import trio
@@ -121,7 +121,7 @@ class TracedTopology(Topology):
     def __init__(self, footprint: Footprint) -> None:
         super().__init__()
         self._footprint = footprint
-        self.told: tuple[list[Pid], list[Pid]] = ([], [])  # of the end that is under way
+        self.told: tuple[Sequence[Pid], Sequence[Pid]] = ([], [])  # of the end that is under way
 
     def _touch(self, a: Pid, b: Pid) -> None:
         self._footprint.touch(("tie", a), True)
@@ -147,7 +147,7 @@ class TracedTopology(Topology):
         self._touch(watcher, target)
         return super().unmonitor(watcher, target)
 
-    def remove(self, pid: Pid) -> tuple[list[Pid], list[Pid]]:
+    def remove(self, pid: Pid) -> tuple[Sequence[Pid], Sequence[Pid]]:
         """See `Topology.remove`."""
         self._footprint.touch(("tie", pid), True)
         self.told = super().remove(pid)
