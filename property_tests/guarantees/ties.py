@@ -93,7 +93,7 @@ def the_tables_of_ties_refine_their_model() -> None:
                     monitors = [known for known in monitors if known != (a, b)]
                 case _:
                     watchers, peers = table.remove(a)
-                    assert watchers == [w for w, t in monitors if t == a]
+                    assert list(watchers) == [w for w, t in monitors if t == a]
                     assert set(peers) == {p for k in links if a in k for p in k if p != a}
                     monitors = [known for known in monitors if a not in known]
                     links = [known for known in links if a not in known]

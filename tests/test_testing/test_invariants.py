@@ -66,9 +66,9 @@ CASES = [
     ),
     (NODE + "_tell", "for watcher in watchers:", "for watcher in ():", Invariant.ONE_EXIT),
     (
-        CORE + "context:ProcessContext.reroute",
-        "self._node.direct",
-        "self._node.processes",
+        NODE + "install",
+        "else NOBODY",
+        "else self.processes",
         Invariant.CONSERVATION,
     ),
     (
