@@ -10,7 +10,7 @@ import pytest
 import trio
 
 import trio_actors
-from property_tests.mutants import CORE, NODE, Mutant
+from property_tests.mutants import NODE, Mutant
 from trio_actors import ProcessContext
 from trio_actors.testing import (
     DEFAULT,
