@@ -30,6 +30,7 @@ from attrs import define, field, frozen
 from supervision import state as s
 from supervision.decide import decide
 from supervision.fields import MILLISECONDS
+from supervision.promises import REQUEST, KeepsPromises
 from supervision.reports import Record, reason_text, report, wanted
 from supervision.specs import SupervisorDefinition, SupervisorSpec, read_supervisor
 from supervision.state import SupervisorState
@@ -69,7 +70,6 @@ WAKE: Final = "@wake"
 LATE: Final = "@late"
 LOST: Final = "@lost"
 FAILED: Final = "@failed"
-REQUEST: Final = "@request"
 
 
 class TooManyRestarts(Shutdown):
@@ -78,13 +78,18 @@ class TooManyRestarts(Shutdown):
     kind: ClassVar[ErrorKind] = ErrorKind.UNAVAILABLE
 
 
+class GivenUp(Exception):
+    """The supervisor was abandoned as a zombie (SU8): it will hear of nothing any more."""
+
+
 class SupervisorMailbox:
     """One queue of everything, read by one task."""
 
-    __slots__ = ("_taken", "_task", "items")
+    __slots__ = ("_closed", "_taken", "_task", "items")
 
     def __init__(self) -> None:
         self.items: deque[Message | Event] = deque()
+        self._closed = False
         self._task: trio.lowlevel.Task | None = None
         self._taken = 0
 
@@ -113,18 +118,29 @@ class SupervisorMailbox:
         return len(self.items)
 
     def close(self) -> None:
-        """Discard what is unread."""
+        """Discard what is unread; who still reads is told."""
         self.items.clear()
+        self._closed = True
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
 
     async def get(self) -> Message | Event:
-        """The next item. Checkpoint: when it waits, and at least every TURN items."""
+        """The next item. Checkpoint: when it waits, and at least every TURN items.
+
+        Raises: GivenUp when there will be no other.
+        """
         if not self.items:
             self._taken = 0
+            if self._closed:
+                raise GivenUp
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort)
         elif self._taken >= TURN:
             self._taken = 0
             await trio.lowlevel.checkpoint()
+        if not self.items:
+            raise GivenUp  # closed meanwhile
         self._taken += 1
         return self.items.popleft()
 
@@ -179,7 +195,7 @@ class SupervisorTarget:
         return SupervisorBody(self.spec)
 
 
-class SupervisorBody(TaskBody):
+class SupervisorBody(KeepsPromises, TaskBody):
     """One supervisor process."""
 
     __slots__ = ("mailbox", "runner", "spec")
@@ -211,6 +227,16 @@ class SupervisorBody(TaskBody):
         state = SupervisorState(self.spec, process.node.rng)
         self.runner = runner = Runner(ctx, process, self.mailbox, state)
         try:
+            await self._work(runner)
+        except GivenUp:  # what is left of its children is not its business any more
+            for child in runner.processes.values():
+                child.force(terminated(process.pid))
+            return
+        runner.leave()
+
+    async def _work(self, runner: "Runner") -> None:
+        process = runner.process
+        try:
             runner.feed(s.Boot())
             await runner.until_end()
         except trio.Cancelled:
@@ -225,7 +251,6 @@ class SupervisorBody(TaskBody):
             with trio.CancelScope(shield=True):
                 await runner.end_all()
             raise
-        runner.leave()
 
 
 @define(eq=False)

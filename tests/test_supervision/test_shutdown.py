@@ -253,6 +253,20 @@ def run(hog: str, then: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def test_supervisor_that_was_given_up_does_not_hold_its_host(
+    autojump_clock: MockClock,
+) -> None:
+    """SU8: it hears of nothing any more, ends its children by force and goes."""
+    lines = Lines()
+    with pytest.raises(ProcessInternal, match="could not be stopped"), trio.fail_after(60):
+        async with open_node() as node, node.open_host("app:h", drain=5) as host:
+            pid = await host.spawn(Supervisor(children=[lines.leaf("a")]), ready=True)
+            node.abandon(node.processes[pid], "takes too long")
+            await trio.sleep(1)
+            assert lines == ["+a", "-a"]
+            assert not node.processes
+
+
 def test_child_that_never_awaits_is_reported_and_the_program_ends_with_an_error() -> None:
     """SU8: by the watchdog thread, with the stack; in real time, because nothing else runs."""
     done = run("time.sleep(3600)", "node.cancel(pid)")

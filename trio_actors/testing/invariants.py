@@ -15,7 +15,9 @@ from trio_actors._core.exit import Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
+from trio_actors._core.process import Cancel
 from trio_actors.testing.footprint import TracedTopology
+from trio_actors.testing.guarded import Guarded
 
 if TYPE_CHECKING:
     from trio_actors.testing.delivery import Delivery
@@ -31,6 +33,8 @@ class Invariant(StrEnum):
     LINK_DOWN = "LINK_DOWN if and only if the end was abnormal"
     SILENT_DEAD = "nothing is handled after the exit"
     NAMES = "names are released at the exit, and the names of the living resolve"
+    INTENSITY = "no supervisor restarts more often than its intensity allows"
+    STOP_ORDER = "children stop in reverse start order, one after another"
     NO_ORPHAN = "no process is left at the end"
     NOT_STUCK = "nobody waits for a reply that cannot come"
     TIME = "time does not run backwards"
@@ -61,10 +65,15 @@ class Checks:
         self._ends: list[tuple[Node, Pid]] = []
         self._time = 0.0
         self._messages: dict[int, int] = {}
+        self._guarded = Guarded(lambda: pump.clock.time, self._label)
 
     def _violated(self, invariant: Invariant, detail: str) -> None:
         if invariant in self._wanted:
             self._failed(Violation(invariant.value, detail))
+
+    def _wrong(self, invariant: Invariant, detail: str | None) -> None:
+        if detail is not None:
+            self._violated(invariant, detail)
 
     # -- while it runs
 
@@ -86,6 +95,7 @@ class Checks:
         names = node.names.names_of(pid)
         if names:
             self._violated(Invariant.NAMES, f"{self._label(pid)} has ended and holds {names}")
+        self._wrong(Invariant.STOP_ORDER, self._guarded.ended(pid, exit))
 
     def _expect(self, receiver: Pid, sender: Pid, kind: EventKind) -> None:
         key = (receiver, sender, kind)
@@ -106,15 +116,21 @@ class Checks:
         elif isinstance(item, Message) and delivery.target is not None:
             node = id(delivery.target.node)
             self._messages[node] = self._messages.get(node, 0) + 1
+            self._guarded.received(delivery.target, item)
+        elif isinstance(item, Cancel) and delivery.target is not None:
+            wrong = self._guarded.asked(delivery.target, item.event.sender)
+            self._wrong(Invariant.STOP_ORDER, wrong)
 
     def delivering(self, delivery: Delivery) -> None:
-        """Order within the pair."""
+        """Order within the pair; a start may be a restart."""
         number = delivery.id.n
         last = self._last.get(delivery.pair, -1)
         if number > last:
             self._last[delivery.pair] = number
         elif number:
             self._violated(Invariant.PAIR_ORDER, f"{delivery.id} after {last}")
+        if number == 0 and delivery.target is not None and delivery.target.guardian is not None:
+            self._wrong(Invariant.INTENSITY, self._guarded.started(delivery.target))
 
     def stepped(self, delivery: Delivery | None) -> None:
         """The tables between two steps."""

@@ -184,7 +184,9 @@ class Run:
             self.failed(error)
             self._given_up += 1
             if self._given_up > MOST_GIVEN_UP:
-                raise RuntimeError("a task of the run neither ends nor can be cancelled") from None
+                raise RuntimeError(
+                    "a task of the run neither ends nor can be cancelled"
+                ) from self.failure
             if self._given_up > 1:
                 for node in self.pump.nodes:
                     for host in node.hosts.values():
