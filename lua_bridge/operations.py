@@ -333,6 +333,11 @@ def _trap_links(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     return True
 
 
+def _upgradable(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    _process(body).upgradable = args[0]
+    return True
+
+
 def _register(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     process, name = _process(body), text_in(args[0])
     if len(name) > MAX_NAME:
@@ -434,6 +439,7 @@ OPERATIONS: dict[str, Operation] = {
     "unlink": _control(kernel.unlink),
     "permitted": _permitted,
     "trap_links": _trap_links,
+    "upgradable": _upgradable,
     "register": _register,
     "lookup": _lookup,
     "unregister": _unregister,

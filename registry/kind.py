@@ -124,6 +124,9 @@ class BaseKind:
     async def remove(self, app: App, definition: Definition) -> None:
         """Nothing happens at run time."""
 
+    def committed(self, app: App, old: Definition, new: Definition) -> None:
+        """The whole change in which it was updated is in place and stays. Never raises."""
+
 
 @attrs.frozen(slots=True)
 class AnyData:

@@ -248,12 +248,18 @@ class Registry:
             if checked.problems:
                 raise refusal(checked.problems)
             app.definitions = dict(checked.definitions)
-            await carry_out(plan(old, app.definitions, app.kind_of), self._do)
+            steps = plan(old, app.definitions, app.kind_of)
+            await carry_out(steps, self._do)
         except BaseException:
             app.definitions = old
             raise
         finally:
             self._busy = False
+        for step in steps:
+            if step.old is not None and step.new is not None:
+                committed = getattr(app.kind_of(step.new), "committed", None)
+                if committed is not None:
+                    committed(app, step.old, step.new)
 
     async def _do(self, step: Step) -> None:
         app = self.app

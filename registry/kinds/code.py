@@ -15,7 +15,7 @@ import attrs
 from lua_bridge import LuaTarget
 from lua_bridge.modules import offered
 from lua_bridge.syntax import syntax_error
-from trio_actors import Target
+from trio_actors import Event, EventKind, Target
 from trio_actors._core.code import function_target
 from trio_actors.fields import FieldError, shown
 from trio_actors.functions.options import parse_options
@@ -175,6 +175,15 @@ def remove_process(app: App, definition: Definition) -> None:
         app.functions.remove(definition.id)
 
 
+def tell_outdated(app: App, id: str) -> None:
+    """OUTDATED to the processes that asked for it and still run older code of this id."""
+    node, current = app.node, app.code.targets.get(id)
+    for process in list(node.processes.values()):
+        if process.upgradable and process.id == id and process.target is not current:
+            event = Event(EventKind.OUTDATED, node.control, node.wall_time())
+            node.post(node.control, process, event)
+
+
 def imports_changed(definition: Definition, changed: Collection[str]) -> bool:
     """Whether a library that an entry imports is among the changed ones (PL16)."""
     return any(library in changed for library in definition.model.imports.values())
@@ -204,8 +213,12 @@ class ProcessLuaKind(LuaKind):
         return imports_changed(definition, changed)
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """New processes run the new code; running ones go on with theirs."""
+        """New processes run the new code; running ones go on with theirs until they upgrade."""
         await self.add(app, new)
+
+    def committed(self, app: App, old: Definition, new: Definition) -> None:
+        """Running processes that want to know are told."""
+        tell_outdated(app, new.id)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""
@@ -238,8 +251,12 @@ class ProcessPyKind(PythonKind):
         add_process(app, definition, function_target(function, id=definition.id))
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """New processes run the new code; running ones go on with theirs."""
+        """New processes run the new code; running ones go on with theirs until they upgrade."""
         await self.add(app, new)
+
+    def committed(self, app: App, old: Definition, new: Definition) -> None:
+        """Running processes that want to know are told."""
+        tell_outdated(app, new.id)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """The id is unknown when this returns; running processes go on."""

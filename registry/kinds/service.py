@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from supervision import Backoff, ServiceSpec, ServiceState
+from trio_actors import Pid
 
 from ..fields import HostRef, ProcessRef, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
@@ -32,8 +33,10 @@ class ProcessService:
     host: HostRef = setting("where it runs")
     input: tuple[Any, ...] = setting("arguments of the process", default=())
     lifecycle: Lifecycle = setting("start, stop and restart", factory=Lifecycle)
-    on_change: Literal["restart", "ignore"] = setting(
-        "what happens when the process's entry changes at run time", default="restart"
+    on_change: Literal["restart", "upgrade", "ignore"] = setting(
+        "when the process's entry changes at run time; `upgrade` leaves a process that has set "
+        "`upgradable` to itself and restarts any other",
+        default="restart",
     )
 
 
@@ -109,11 +112,23 @@ class ServiceKind(BaseKind):
     def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
         """Whether its process has changed and the service follows (`on_change`)."""
         model: ProcessService = definition.model
-        return model.on_change == "restart" and model.process in changed
+        return model.on_change != "ignore" and model.process in changed
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """The service and what depends on it stop in order; what ran runs again."""
+        """The service and what depends on it stop in order; what ran runs again.
+
+        If only its process has changed and upgrades by itself, it goes on: OUTDATED will come.
+        """
+        if old.entry == new.entry and new.model.on_change == "upgrade" and upgrades(app, new.id):
+            return
         await replace(app, service_spec(app, new), auto_start=new.model.lifecycle.auto_start)
+
+
+def upgrades(app: App, service: str) -> bool:
+    """Whether the process of a service has asked to be told of newer code."""
+    pid = app.supervisor.status(service).pid
+    process = app.node.processes.get(Pid(pid)) if pid else None
+    return process is not None and process.upgradable
 
 
 async def replace(app: App, spec: ServiceSpec, *, auto_start: bool) -> None:

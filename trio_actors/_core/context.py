@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """A process's options as attributes (O1-O3): `trap_links`, false unless set."""
+    """A process's options as attributes (O1-O3): `trap_links`, `upgradable`; false unless set."""
 
     __slots__ = ("_context",)
 
@@ -43,6 +43,17 @@ class Options:
         if not isinstance(value, bool):
             raise make_error(ErrorKind.INVALID, "trap_links must be a boolean")
         self._context.process.trap_links = value
+
+    @property
+    def upgradable(self) -> bool:
+        """Whether OUTDATED comes when the registry has newer code of this process's id."""
+        return self._context.process.upgradable
+
+    @upgradable.setter
+    def upgradable(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise make_error(ErrorKind.INVALID, "upgradable must be a boolean")
+        self._context.process.upgradable = value
 
 
 class ProcessContext(ProcessTools):

@@ -83,6 +83,7 @@ class Process:
         "tasks",
         "timers",
         "trap_links",
+        "upgradable",
         "upgrade",
     )
 
@@ -100,6 +101,7 @@ class Process:
         self.inherited = inherited
         self.state = State.READY
         self.trap_links = False
+        self.upgradable = False  # asked to be told when newer code is there
         self.forced: Forced | None = None  # E40: once set, it decides the result
         self.deadline = inf  # the earliest cancel deadline ever asked for (K7), Trio's clock
         self.deadline_by: Pid | None = None

@@ -156,6 +156,7 @@ def replace_code(process: Process) -> Exit | None:
     unread = process.mailbox.drain()
     process.target = target
     process.trap_links = False
+    process.upgradable = False
     process.mailbox = body.make_mailbox(process)
     process.drive = body.attach(process)
     for item in unread:

@@ -504,15 +504,20 @@ function M.started()
   return sys("started", 0)
 end
 
-M.event = H.frozen("process.event", { CANCEL = "pid.cancel", EXIT = "pid.exit", LINK_DOWN = "pid.link.down" })
+M.event = H.frozen("process.event", {
+  CANCEL = "pid.cancel", EXIT = "pid.exit", LINK_DOWN = "pid.link.down", OUTDATED = "pid.outdated",
+})
 
 -- ---------------------------------------------------------------- options, upgrade (6)
 
 function M.get_options()
   local p = me()
   if not p then return no_context() end
-  return { trap_links = p.trap_links or false }
+  return { trap_links = p.trap_links or false, upgradable = p.upgradable }
 end
+
+local OPTIONS = { "trap_links", "upgradable" }
+local known_options = { trap_links = true, upgradable = true }
 
 function M.set_options(options)
   local p = me()
@@ -520,13 +525,22 @@ function M.set_options(options)
   if not p then return refuse("no process context") end
   if type(options) ~= "table" or H.closed(options) then return refuse("options parameter must be a table") end
   for k in next, options do
-    if type(k) == "string" and k ~= "trap_links" then return refuse("option " .. k .. " is not supported") end
+    if type(k) == "string" and not known_options[k] then return refuse("option " .. k .. " is not supported") end
   end
-  local trap = raw.rawget(options, "trap_links")
-  if trap == nil then return true end
-  if type(trap) ~= "boolean" then return refuse("trap_links must be a boolean") end
-  p.trap_links = trap
-  return sys("trap_links", 1, trap)
+  for i = 1, #OPTIONS do
+    local value = raw.rawget(options, OPTIONS[i])
+    if value ~= nil and type(value) ~= "boolean" then return refuse(OPTIONS[i] .. " must be a boolean") end
+  end
+  local ok, err = true, nil
+  for i = 1, #OPTIONS do
+    local name = OPTIONS[i]
+    local value = raw.rawget(options, name)
+    if value ~= nil then
+      if name == "trap_links" then p.trap_links = value else p.upgradable = value or nil end
+      ok, err = sys(name, 1, value)
+    end
+  end
+  return ok, err
 end
 
 function M.upgrade(id, ...)
