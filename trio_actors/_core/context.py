@@ -71,8 +71,8 @@ class ProcessContext(ProcessTools):
         self._node = process.node
         inherited = process.inherited
         self._guarded = (
-            (inherited is not NOTHING_INHERITED and inherited.guarded) or self._node.strict
-        )
+            inherited is not NOTHING_INHERITED and inherited.guarded
+        ) or self._node.strict
         self._direct: Mapping[str, Process] = NOBODY if self._guarded else self._node.direct
 
     def __repr__(self) -> str:
