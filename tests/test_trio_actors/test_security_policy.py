@@ -4,10 +4,18 @@ import logging
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trio_actors.fields import FieldError
 from trio_actors.security.actors import Actor
-from trio_actors.security.conditions import Check, parse_condition
+from trio_actors.security.conditions import (
+    OPERATORS,
+    Check,
+    Condition,
+    ConditionError,
+    parse_condition,
+)
 from trio_actors.security.policies import Policy, Scope, Verdict, parse_policy
 
 ANN = Actor("ann", {"role": "admin", "level": 7, "tags": ["a", "b"], "team": {"name": "red"}})
@@ -241,3 +249,54 @@ def test_an_actor_is_copied_and_read_only() -> None:
     assert actor.meta["a"] == [1]
     with pytest.raises(TypeError):
         actor.meta["b"] = 1  # type: ignore[index]
+
+
+VALUES = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from(["", "a", "b", "1", "1.0", "-2", "nan", "inf", "true"]),
+    st.sampled_from([1.0, 2.5, float("nan"), float("inf")]),
+    st.booleans(),
+    st.lists(st.sampled_from(["a", "1", 1, 2.5]), min_size=1, max_size=3),
+)
+
+
+def outcome(function: Any, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except ConditionError:
+        return "error"
+
+
+@given(st.sampled_from(sorted(set(OPERATORS) - {"matches", "nmatches"})), VALUES, VALUES)
+def test_a_condition_with_a_constant_is_its_operator(operator: str, left: Any, value: Any) -> None:
+    """SE13: the short ways for the usual types never answer otherwise, errors included."""
+    constant = tuple(value) if isinstance(value, list) else value
+    condition = Condition("x", operator, constant)
+    found = outcome(condition.holds, Check(ANN, "do", "thing", {"x": left}))
+    assert found == outcome(OPERATORS[operator], left, constant)
+
+
+RULES = st.tuples(st.sampled_from("ad"), st.sampled_from("x*y"), st.booleans())
+
+
+@given(st.lists(RULES, max_size=6))
+def test_what_a_scope_remembers_changes_no_answer(rules: list[tuple[str, str, bool]]) -> None:
+    """SE4: asked once or twice, explained or policy by policy, the answer is the same."""
+    yes = {"field": "actor.id", "operator": "eq", "value": "ann"}
+    scope = Scope(
+        policy(
+            f"app:{n}",
+            effect="allow" if effect == "a" else "deny",
+            resources=resource,
+            **({"conditions": [yes]} if conditional else {}),
+        )
+        for n, (effect, resource, conditional) in enumerate(rules)
+    )
+    for actor in (Actor("ann"), Actor("bob")):
+        for resource in ("x", "z", "x"):
+            asked = Check(actor, "do", resource, {})
+            said = {one.verdict(asked) for one in scope.policies()}
+            expected = next(
+                (v for v in (Verdict.DENY, Verdict.ALLOW) if v in said), Verdict.UNDEFINED
+            )
+            assert scope.decide(asked) is scope.explain(asked).verdict is expected

@@ -73,10 +73,15 @@ class Definition:
     id: str
     methods: tuple[Method, ...] = ()
     description: str = ""
+    _by_name: Mapping[str, Method] = attrs.field(init=False, eq=False, repr=False)
+
+    @_by_name.default
+    def _names(self) -> Mapping[str, Method]:
+        return {method.name: method for method in self.methods}
 
     def method(self, name: str) -> Method | None:
         """The method of that name."""
-        return next((method for method in self.methods if method.name == name), None)
+        return self._by_name.get(name)
 
 
 @attrs.frozen(slots=True)
@@ -208,6 +213,17 @@ class Catalogue:
 
     definitions: Mapping[str, Definition] = attrs.field(factory=dict)
     bindings: Mapping[str, Binding] = attrs.field(factory=dict)
+    # Looked up at each call of a contract (CT6), and an application may have many bindings.
+    _defaults: Mapping[str, Binding] = attrs.field(init=False, eq=False, repr=False)
+
+    @_defaults.default
+    def _find_defaults(self) -> Mapping[str, Binding]:
+        return {
+            bound.contract: binding
+            for binding in self.bindings.values()
+            for bound in binding.contracts
+            if bound.default
+        }
 
     def implementations(self, contract: str) -> list[str]:
         """Ids of the bindings of a contract, sorted."""
@@ -215,11 +231,7 @@ class Catalogue:
 
     def default(self, contract: str) -> Binding | None:
         """The default binding of a contract."""
-        for binding in self.bindings.values():
-            bound = binding.for_contract(contract)
-            if bound is not None and bound.default:
-                return binding
-        return None
+        return self._defaults.get(contract)
 
     def with_definition(self, definition: Definition) -> Catalogue:
         """Add or replace; ProcessInvalid if a binding would break. Rule: CT3."""

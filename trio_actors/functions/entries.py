@@ -17,6 +17,7 @@ from trio_actors.fields import FieldError
 from trio_actors.functions.callee import Callee
 from trio_actors.functions.chain import Next
 from trio_actors.functions.frame import FrameTarget
+from trio_actors.functions.ids import check_function_id
 from trio_actors.functions.options import CallOptions, parse_options
 from trio_actors.functions.pool import Pool
 from trio_actors.functions.pool_config import PoolConfig, parse_pool
@@ -57,6 +58,7 @@ class Entries:
         self, id: str, callee: Callee, *, pool: Any = None, meta: Mapping[str, Any] | None = None
     ) -> None:
         """Adds a function, or puts a new version in place of the old (PL16, PL17)."""
+        check_function_id(id)
         config = _config(pool)
         options = _options(meta)
         entry = Entry(
@@ -73,6 +75,7 @@ class Entries:
 
     def install_process(self, id: str, host: str, *, meta: Mapping[str, Any] | None = None) -> None:
         """Adds a process that is called like a function (F27)."""
+        check_function_id(id)
         options = _options(meta)
         target = FrameTarget(id)
         host_of_id = self._function_host(id)

@@ -166,12 +166,12 @@ class Functions:
             baggage: handed down to all frames below (CX2).
         """
         await trio.lowlevel.checkpoint()
-        check_function_id(id)
+        entry = self._entries.get(id) if type(id) is str else None
+        if entry is None:
+            check_function_id(id)  # the ids of entries were checked
         if permission and (caller is not None or check is not None):
             require(self.node, caller, "funcs.call", id, check)
-        return await self._dispatch(
-            caller, self._entries.get(id), id, args, options, inherited, baggage
-        )
+        return await self._dispatch(caller, entry, id, args, options, inherited, baggage)
 
     def dispatch(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator as operator_module
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -22,6 +23,7 @@ __all__ = ["OPERATORS", "Check", "Condition", "ConditionError", "parse_condition
 
 # Stands for a field that is not there; None counts as missing too, as nil does in Lua.
 MISSING: Any = None
+NUMBERS_BEGIN = frozenset("+-.0123456789 \t\n\r\f\v")
 
 
 class ConditionError(Exception):
@@ -50,6 +52,11 @@ def getter(path: str) -> Callable[[Check], Any]:
     for prefix, actor in (("actor.meta.", True), ("meta.", False)):
         if path.startswith(prefix):
             keys = tuple(path[len(prefix) :].split("."))
+            if len(keys) == 1:
+                key = keys[0]
+                if actor:
+                    return lambda check: check.actor.meta.get(key, MISSING)
+                return lambda check: check.meta.get(key, MISSING)
             if actor:
                 return lambda check: _descend(check.actor.meta, keys)
             return lambda check: _descend(check.meta, keys)
@@ -72,8 +79,10 @@ def as_number(value: object) -> float | None:
         return None
     if isinstance(value, (int, float)):
         return value
-    if isinstance(value, str) and re.fullmatch(
-        r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value, re.ASCII
+    if (
+        isinstance(value, str)
+        and value[:1] in NUMBERS_BEGIN
+        and re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value, re.ASCII)
     ):
         number = float(value)
         return number if math.isfinite(number) else None
@@ -142,43 +151,104 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "matches": _matches,
     "nmatches": _not(_matches),
 }
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": operator_module.lt,
+    "gt": operator_module.gt,
+    "lte": operator_module.le,
+    "gte": operator_module.ge,
+}
+PLAIN_NUMBERS = (int, float)
 EXISTENCE = {"exists": True, "nexists": False}
 ALL_OPERATORS = (*OPERATORS, *EXISTENCE)
 
 
 @attrs.frozen(slots=True)
 class Condition:
-    """One condition of a policy, checked and with its regular expression compiled."""
+    """One condition of a policy, checked and made ready for use."""
 
     field: str
     operator: str
     value: Any = None
     value_from: str | None = None
-    _left: Callable[[Check], Any] = attrs.field(init=False, eq=False, repr=False)
-    _right: Callable[[Check], Any] | None = attrs.field(init=False, eq=False, repr=False)
+    # Whether it holds. Raises: ConditionError.
+    holds: Callable[[Check], bool] = attrs.field(init=False, eq=False, repr=False)
 
-    @_left.default
-    def _left_default(self) -> Callable[[Check], Any]:
-        return getter(self.field)
-
-    @_right.default
-    def _right_default(self) -> Callable[[Check], Any] | None:
-        return None if self.value_from is None else getter(self.value_from)
-
-    def holds(self, check: Check) -> bool:
-        """Whether it holds. Raises: ConditionError."""
-        left = self._left(check)
-        right = self.value if self._right is None else self._right(check)
+    @holds.default
+    def _holds(self) -> Callable[[Check], bool]:
+        left = getter(self.field)
+        right = None if self.value_from is None else getter(self.value_from)
         if self.operator in EXISTENCE:
-            wanted = right
-            return ((left is not MISSING) == EXISTENCE[self.operator]) is (wanted is True)
-        if left is MISSING or right is MISSING:
-            return False
-        return OPERATORS[self.operator](left, right)
+            present, value = EXISTENCE[self.operator], self.value
+
+            def exists(check: Check) -> bool:
+                wanted = value if right is None else right(check)
+                return ((left(check) is not MISSING) == present) is (wanted is True)
+
+            return exists
+        if right is None:
+            return _constant_test(left, self.operator, self.value)
+        apply, other = OPERATORS[self.operator], right
+
+        def compares(check: Check) -> bool:
+            a, b = left(check), other(check)
+            return a is not MISSING and b is not MISSING and apply(a, b)
+
+        return compares
 
     def __str__(self) -> str:
         right = self.value_from or shown(getattr(self.value, "pattern", self.value))
         return f"{self.field} {self.operator} {right}"
+
+
+def _only_text(value: object) -> bool:
+    return isinstance(value, str) and as_number(value) is None
+
+
+def _constant_test(
+    left: Callable[[Check], Any], operator: str, value: Any
+) -> Callable[[Check], bool]:
+    """An operator with its constant: the usual types are compared without looking for numbers.
+
+    What the short ways do not know goes the way of OPERATORS, so both always agree.
+    """
+    slow = OPERATORS[operator]
+    number = as_number(value)
+
+    def plainly(check: Check) -> bool:
+        found = left(check)
+        return found is not MISSING and slow(found, value)
+
+    if operator in COMPARISONS and number is not None:
+        compare = COMPARISONS[operator]
+
+        def ordered(check: Check) -> bool:
+            found = left(check)
+            if type(found) in PLAIN_NUMBERS:
+                return compare(found, number)
+            return found is not MISSING and slow(found, value)
+
+        return ordered
+    if operator in ("eq", "ne") and _only_text(value):
+        wanted = operator == "eq"
+
+        def same(check: Check) -> bool:
+            found = left(check)
+            if type(found) is str:
+                return (found == value) is wanted
+            return found is not MISSING and slow(found, value)
+
+        return same
+    if operator in ("in", "nin") and isinstance(value, tuple) and all(map(_only_text, value)):
+        items, inside = frozenset(value), operator == "in"
+
+        def among(check: Check) -> bool:
+            found = left(check)
+            if type(found) is str:
+                return (found in items) is inside
+            return found is not MISSING and slow(found, value)
+
+        return among
+    return plainly
 
 
 def parse_condition(value: object, path: str) -> Condition:

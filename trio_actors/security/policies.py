@@ -2,13 +2,16 @@
 
 Rules: SE1-SE4 (decision), SE10-SE15 (policies). `Scope.decide` answers a check as fast as it can;
 `Scope.explain` answers the same check and says for each policy why it spoke or was silent. Both
-call the same `Policy.verdict`, so the explanation cannot disagree with the decision.
+use the same tests of patterns and conditions, so the explanation cannot disagree with the decision.
+
+A scope never changes, so which of its policies match an action and a resource is found once and
+remembered; what is left for each check are their conditions.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +28,7 @@ __all__ = ["Decision", "Policy", "PolicyStep", "Scope", "Verdict", "parse_policy
 
 logger = logging.getLogger("trio_actors.security")
 
-ACTIONS = 256  # that a scope remembers the matching policies of
+REMEMBERED = 256  # pairs of action and resource that a scope knows the matching policies of
 NO_META: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -74,6 +77,17 @@ class Policy:
     conditions: tuple[Condition, ...] = ()
     expression: CelExpression | None = None
     groups: tuple[str, ...] = ()
+    # Whether all conditions and the expression hold; None if there are none.
+    holds: Callable[[Check], bool] | None = attrs.field(init=False, eq=False, repr=False)
+
+    @holds.default
+    def _holds(self) -> Callable[[Check], bool] | None:
+        tests = [condition.holds for condition in self.conditions]
+        if self.expression is not None:
+            tests.append(self.expression.holds)
+        if len(tests) < 2:
+            return tests[0] if tests else None
+        return lambda check: all(test(check) for test in tests)
 
     def verdict(self, check: Check) -> Verdict:
         """What this policy says; an error says deny and is logged. Rules: SE2, SE3."""
@@ -83,15 +97,17 @@ class Policy:
 
     def judge(self, check: Check) -> Verdict:
         """The verdict on a check whose action and resource match."""
-        if not self.conditions and self.expression is None:
+        if self.holds is None:
             return self.effect
         try:
-            if self._failing(check) is None:
-                return self.effect
+            return self.effect if self.holds(check) else Verdict.UNDEFINED
         except Exception as error:
-            logger.warning("policy %s failed, which denies: %s", self.id, error)
-            return Verdict.DENY
-        return Verdict.UNDEFINED
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> Verdict:
+        """Deny, and a log record with the policy's id (SE3)."""
+        logger.warning("policy %s failed, which denies: %s", self.id, error)
+        return Verdict.DENY
 
     def _failing(self, check: Check) -> str | None:
         """The first condition that is false, as text; None if all hold."""
@@ -123,6 +139,10 @@ class Policy:
         return self.verdict(Check(actor, action, resource, meta))
 
 
+# What the policies without conditions say, and the policies with conditions.
+_Relevant = tuple[Verdict, tuple[tuple[Callable[[Check], bool], Verdict, Policy], ...]]
+
+
 def _by_id(policies: Iterable[Policy]) -> Mapping[str, Policy]:
     return MappingProxyType({policy.id: policy for policy in policies})
 
@@ -132,10 +152,8 @@ class Scope:
     """An immutable set of policies by id; adding the same id replaces. Rule: SE1."""
 
     _policies: Mapping[str, Policy] = attrs.field(default=(), converter=_by_id)
-    # Only a memory: what `_speaking` found for an action.
-    _by_action: dict[str, list[tuple[frozenset[str], tuple[str, ...], Policy]]] = attrs.field(
-        init=False, factory=dict, repr=False
-    )
+    # Only a memory: what `_relevant` found for an action and a resource.
+    _found: dict[tuple[str, str], _Relevant] = attrs.field(init=False, factory=dict, repr=False)
 
     def with_(self, policy: Policy) -> Scope:
         """A scope with this policy too."""
@@ -157,31 +175,36 @@ class Scope:
 
     def decide(self, check: Check) -> Verdict:
         """Deny if any policy denies, else allow if any allows, else undefined. Rule: SE4."""
-        answer = Verdict.UNDEFINED
-        speaking = self._by_action.get(check.action)
-        if speaking is None:
-            speaking = self._speaking(check.action)
-        resource = check.resource
-        for exact, prefixes, policy in speaking:
-            # Patterns.matches written out: most policies are silent on most resources.
-            if resource in exact or resource.startswith(prefixes):
-                verdict = policy.judge(check)
-                if verdict is Verdict.DENY:
-                    return verdict
-                if verdict is Verdict.ALLOW:
-                    answer = verdict
+        found = self._found.get((check.action, check.resource))
+        if found is None:
+            found = self._relevant(check.action, check.resource)
+        answer, conditional = found
+        if answer is Verdict.DENY:
+            return answer
+        for holds, effect, policy in conditional:
+            try:  # Policy.judge written out
+                if holds(check):
+                    if effect is Verdict.DENY:
+                        return effect
+                    answer = effect
+            except Exception as error:
+                return policy.failed(error)
         return answer
 
-    def _speaking(self, action: str) -> list[tuple[frozenset[str], tuple[str, ...], Policy]]:
-        """The policies whose actions match, with their resources; remembered per action."""
-        if len(self._by_action) >= ACTIONS:
-            self._by_action.clear()
-        found = [
-            (policy.resources.exact, policy.resources.prefixes, policy)
-            for policy in self._policies.values()
-            if policy.actions.matches(action)
-        ]
-        self._by_action[action] = found
+    def _relevant(self, action: str, resource: str) -> _Relevant:
+        """What the policies without conditions say, and those with that match; remembered."""
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        said, conditional = set(), []
+        for policy in self._policies.values():
+            if policy.actions.matches(action) and policy.resources.matches(resource):
+                if policy.holds is None:
+                    said.add(policy.effect)
+                else:
+                    conditional.append((policy.holds, policy.effect, policy))
+        first = (verdict for verdict in (Verdict.DENY, Verdict.ALLOW) if verdict in said)
+        found = (next(first, Verdict.UNDEFINED), tuple(conditional))
+        self._found[action, resource] = found
         return found
 
     def evaluate(

@@ -103,8 +103,9 @@ local function failed(message, e, stack)
 end
 
 local function new_process(idx, instructions)
-  return {
+  return { -- with room for the fields that every process gets
     idx = idx, live = 0, wakers = 0, grown = 0, seq = 1, instructions = instructions, loading = true,
+    pid = nil, id = nil, direct = nil, env = nil, method = nil, args = nil, main = nil, started = nil,
   }
 end
 
