@@ -259,6 +259,7 @@ async def test_documentation_names_methods_fields_and_bindings() -> None:
             "start_async → `app:x` |",
             "### `send(message)`",
             "Sends one message.",
+            'Lua: `contract.get("app.email:sender"):send(message)`',
             "| `to` | string | yes | The address |",
             "**Result**: boolean.",
         ):

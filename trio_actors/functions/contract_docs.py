@@ -14,6 +14,21 @@ from trio_actors.functions.contract_model import Catalogue, Definition, Method, 
 __all__ = ["contract_page", "contract_pages", "file_name"]
 
 
+# What limits a value, in the order in which it is said.
+LIMITS = {
+    "format": "format {}",
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+    "minItems": "length at least {}",
+    "maxItems": "length at most {}",
+    "pattern": "pattern `{}`",
+}
+
+
 def file_name(contract: str) -> str:
     """The file of a contract's page.
 
@@ -44,6 +59,8 @@ def contract_page(catalogue: Catalogue, id: str) -> str:
     lines = [f"# `{id}`", ""]
     if definition.description:
         lines += [definition.description.strip(), ""]
+    if definition.methods:
+        lines += _calling(definition)
     lines += _implementations(catalogue, definition)
     lines += ["## Methods", ""]
     if not definition.methods:
@@ -51,6 +68,16 @@ def contract_page(catalogue: Catalogue, id: str) -> str:
     for method in definition.methods:
         lines += _method(method)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _calling(definition: Definition) -> list[str]:
+    method = definition.methods[0]
+    call = f"{method.name}({_arguments(method)})"
+    return [
+        f'Python: `await contract.get("{definition.id}").{call}`  ',
+        f'Lua: `contract.get("{definition.id}"):{call}`',
+        "",
+    ]
 
 
 def _implementations(catalogue: Catalogue, definition: Definition) -> list[str]:
@@ -72,8 +99,7 @@ def _implementations(catalogue: Catalogue, definition: Definition) -> list[str]:
 
 
 def _method(method: Method) -> list[str]:
-    names = ", ".join(_argument_name(s, i) for i, s in enumerate(method.inputs, 1))
-    lines = [f"### `{method.name}({names})`", ""]
+    lines = [f"### `{method.name}({_arguments(method)})`", ""]
     if method.description:
         lines += [method.description.strip(), ""]
     for index, schema in enumerate(method.inputs, 1):
@@ -81,6 +107,10 @@ def _method(method: Method) -> list[str]:
     if method.outputs:
         lines += _schema("Result", method.outputs[0])
     return lines
+
+
+def _arguments(method: Method) -> str:
+    return ", ".join(_argument_name(s, i) for i, s in enumerate(method.inputs, 1))
 
 
 def _argument_name(schema: SchemaDef, index: int) -> str:
@@ -106,12 +136,18 @@ def _schema(what: str, schema: SchemaDef) -> list[str]:
             need = "yes" if name in required else ""
             lines.append(f"| `{name}` | {kind} | {need} | {meaning} |")
         lines.append("")
+    if definition.get("additionalProperties") is False:
+        lines += ["No other fields.", ""]
     source = json.dumps(definition, indent=2, ensure_ascii=False)
     return [*lines, "```json", source, "```", ""]
 
 
 def _type_text(schema: Any) -> str:
-    """A schema in a few words: `integer, minimum 1`."""
+    """A schema in a few words.
+
+    >>> _type_text({"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 3})
+    'array of string, length at least 1, length at most 3'
+    """
     if not isinstance(schema, Mapping):
         return "anything"
     kind = schema.get("type", "anything")
@@ -120,7 +156,5 @@ def _type_text(schema: Any) -> str:
         words = ["one of " + ", ".join(json.dumps(item) for item in schema["enum"])]
     if isinstance(schema.get("items"), Mapping):
         words[0] += f" of {_type_text(schema['items'])}"
-    for key in ("format", "minimum", "maximum", "minLength", "maxLength", "pattern"):
-        if key in schema:
-            words.append(f"{key} {schema[key]}")
+    words += [text.format(schema[key]) for key, text in LIMITS.items() if key in schema]
     return ", ".join(words)

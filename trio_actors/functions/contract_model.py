@@ -7,6 +7,7 @@ fails half-way leaves nothing behind.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -162,7 +163,9 @@ def _parse_schema(item: object, path: str) -> SchemaDef:
         compiled = compile_schema(definition)
     except SchemaError as error:
         raise FieldError(f"{path}.definition", "a JSON Schema", str(error)) from None
-    return SchemaDef(form, compiled.definition, compiled)
+    # A copy in the order in which it was written, which is the order of the documentation.
+    text = definition if isinstance(definition, str) else json.dumps(definition)
+    return SchemaDef(form, json.loads(text), compiled)
 
 
 def parse_binding(binding_id: str, data: object) -> Binding:
