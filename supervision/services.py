@@ -50,6 +50,7 @@ class ServiceStatus:
     since: float
     depends_on: tuple[str, ...]
     waits_for: str  # why it is not started yet, or is held back
+    gave_up: bool  # it has failed, and no retry is due
 
 
 @define(eq=False)
@@ -397,6 +398,7 @@ def _status(service: _Service) -> ServiceStatus:
         since=machine.since,
         depends_on=service.spec.depends_on,
         waits_for="" if service.held is None else str(service.held),
+        gave_up=machine.gave_up,
     )
 
 

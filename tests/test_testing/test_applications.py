@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from property_tests.mutants import Mutant
 from registry import open_app
 from registry.cli import main
+from registry.cli.exploring import SERVES, Progress
 from supervision import Supervisor, child
 from trio_actors import ProcessContext
 from trio_actors.testing import (
@@ -19,7 +23,7 @@ from trio_actors.testing import (
     Sim,
     explore,
 )
-from trio_actors.testing.application import explore_application
+from trio_actors.testing.application import CHECKED, explore_application
 from trio_actors.testing.explore import settings
 
 APPLICATION = """
@@ -125,9 +129,116 @@ def test_the_command_explores_an_application(
     """`trio-actors explore APP`: 0 and one line; 2 for a wrong token."""
     arguments = ["explore", str(shop), "--schedules", "5", "--seconds", "1"]
     assert main(arguments) == 0
-    assert "shop: passed: 5 schedules" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert re.fullmatch(
+        r"shop: passed: 5 schedules, 55 s of virtual time in [\d.]+ s\n", captured.out
+    )
+    assert captured.err.startswith("shop: 5 runs of 1 virtual seconds, kills 3.0%")
     assert main([*arguments, "--replay", "nonsense"]) == 2
     assert "cannot read 'nonsense'" in capsys.readouterr().err
+
+
+IN_A_HURRY = """
+namespace: shop
+entries:
+  - {name: processes, kind: process.host, lifecycle: {auto_start: true}}
+  - name: stock
+    kind: process.lua
+    source: |
+      return { main = function()
+        process.registry.register("stock")
+        process.events():receive()
+      end }
+  - name: clerk
+    kind: process.lua
+    source: |
+      return { main = function()
+        assert(process.registry.lookup("stock"), "no stock")
+        process.events():receive()
+      end }
+  - name: a_stock
+    kind: process.service
+    process: stock
+    host: processes
+    lifecycle: {auto_start: true}
+  - name: b_clerk
+    kind: process.service
+    process: clerk
+    host: processes
+    lifecycle: {auto_start: true, restart: {max_attempts: 1}}
+"""
+
+REPORT = """\
+hurry fails: Violation: no service gives up while nothing was broken: shop:b_clerk: \
+_index.yaml:16: no stock
+  found   at schedule 7 (random), shrunk in 1 runs
+  replay  --sim-replay='test>stock.0+1'
+
+    test        clerk       stock       node
+      |           |           |           |
+      |---start-->|           |           |          1
+      |           |           |           |   * clerk ended: _index.yaml:16: no stock
+      |---------start-------->|           |          2  <== late by 1
+      |           |           |           |   * time passes: 3 s
+      |           |           |<-CANCEL---|          3
+      |           |           |           |   * stock ended
+"""
+
+
+def test_the_command_prints_the_shrunk_failure_of_an_application(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service that must start after another and does not say so: one late start shows it."""
+    folder = tmp_path / "hurry"
+    folder.mkdir()
+    (folder / "_index.yaml").write_text(IN_A_HURRY)
+    arguments = ["explore", str(folder), "--kills", "0", "--delays", "0"]
+    assert main([*arguments, "--report", str(tmp_path / "drawn")]) == 1
+    printed = capsys.readouterr().out
+    written = re.findall(r"written: (.*)", printed)
+    assert [Path(path).name for path in written] == ["hurry.txt", "hurry.mmd", "hurry.svg"]
+    shown = re.sub(r"(?m)^  at .*\n|^written: .*\n|\S*(?=_index\.yaml)", "", printed)
+    assert shown == REPORT
+    assert main([*arguments, "--replay", "test>stock.0+1"]) == 1
+    assert "no stock" in capsys.readouterr().out
+    assert main([*arguments, "--replay", "FIFO"]) == 0
+
+    repaired = IN_A_HURRY.replace("max_attempts: 1", "max_attempts: 5, initial_delay: 10ms")
+    (folder / "_index.yaml").write_text(repaired)
+    assert main([*arguments, "--schedules", "60"]) == 0
+
+
+def test_a_broken_framework_is_found_by_exploring_any_application(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The invariants need no test of the user: names that outlive their holders."""
+    mutant = Mutant("", "trio_actors._core.node:Node.end", "self.names.release(pid)", "pass", "")
+    with mutant.applied():
+        assert main(["explore", str(shop), "--schedules", "20", "--seconds", "1"]) == 1
+    assert "names are released at the exit" in capsys.readouterr().out
+
+
+def test_progress_says_what_is_checked_how_far_it_is_and_how_long_it_takes() -> None:
+    """On standard error, every few seconds."""
+    now = [100.0]
+    stream = io.StringIO()
+    progress = Progress("shop", 40, stream, every=5.0, clock=lambda: now[0])
+    progress.begin(3.0, Faults(kill=0.03, delay=0.01))
+    head, *checked = stream.getvalue().splitlines()
+    assert head == "shop: 40 runs of 3 virtual seconds, kills 3.0%, delays 1.0% of all deliveries"
+    assert {line.strip() for line in checked[1:]} == {SERVES, *(i.value for i in CHECKED)}
+    stream.truncate(0)
+    stream.seek(0)
+    for done in range(1, 41):
+        now[0] += 0.5
+        progress(done)
+    assert stream.getvalue().splitlines() == [
+        "shop: 10 of 40 runs, 2/s, about 15 s left",
+        "shop: 20 of 40 runs, 2/s, about 10 s left",
+        "shop: 30 of 40 runs, 2/s, about 5 s left",
+        "shop: 40 of 40 runs, 2/s, about 0 s left",
+    ]
+    assert progress.seconds == 20.0
 
 
 @explore(schedules=40, faults=Faults(kill=0.1, only=("*/steady*",)))

@@ -17,6 +17,8 @@ from trio_actors.testing.run import Options
 from trio_actors.testing.schedule import Schedule
 from trio_actors.testing.sim import Sim
 
+CHECKED = DEFAULT - {Invariant.NOT_STUCK}  # a killed callee may leave that to the caller
+
 
 def explore_application(
     open_app: Callable[[], AbstractAsyncContextManager[Any]],
@@ -29,12 +31,17 @@ def explore_application(
     seed: int = 0,
     replay: str | None = None,
     max_steps: int = 50_000,
+    check: Callable[[Any, Sim], object] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Explored:
     """Runs an application under many schedules, with kills and delays, on virtual time.
 
     Args:
         open_app: makes the context manager that starts the application, once per run.
         seconds: of virtual time that the application runs for before it is stopped.
+        check: is called with what was opened, and the simulation, before it is stopped;
+            raises if something is wrong with it.
+        progress: is told after each run how many were made.
 
     Raises:
         ScheduleFailure: a run broke an invariant or could not start; the message is the report.
@@ -42,18 +49,18 @@ def explore_application(
     """
 
     async def body(sim: Sim) -> None:
-        async with open_app():
+        async with open_app() as app:
             await sim.run_for(seconds)
+            if check is not None:
+                check(app, sim)
 
-    invariants = DEFAULT - {Invariant.NOT_STUCK}  # a killed callee may leave that to the caller
     exploration = Exploration(
         test=body,
         name=name,
-        options=Options(
-            faults=faults, invariants=frozenset(invariants), max_steps=max_steps, seed=seed
-        ),
+        options=Options(faults=faults, invariants=CHECKED, max_steps=max_steps, seed=seed),
         schedules=schedules,
         strategy=strategy,
         replay=None if replay is None else Schedule.parse(replay),
+        progress=progress,
     )
     return exploration.run()

@@ -67,6 +67,7 @@ class Exploration:
     replay: Schedule | None = None
     inputs: dict[str, Any] = attrs.field(factory=dict)
     shrink_runs: int = SHRINK_RUNS
+    progress: Callable[[int], None] | None = None  # is told after each run how many were made
     _stage: Stage | None = None
 
     def run(self) -> Explored:
@@ -113,6 +114,8 @@ class Exploration:
                 seconds += outcome.time
                 for name, true in outcome.sometimes.items():
                     held[name] = held.get(name, 0) + true
+                if self.progress is not None:
+                    self.progress(runs)
             if outcome.failure is not None:
                 await self._report(outcome, plan, runs)
             elif not outcome.covered and (runs == 1 or chance.random() < self.check_determinism):

@@ -216,6 +216,11 @@ class Sim:
         """Whether a fault has hit this process, so that less is promised about it."""
         return pid in self._run.hit
 
+    @property
+    def undisturbed(self) -> bool:
+        """Whether no fault of the schedule has hit anything so far."""
+        return not self._run.plan.used
+
     # -- properties
 
     def sometimes(self, name: str, cond: object = True) -> None:

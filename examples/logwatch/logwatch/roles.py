@@ -25,7 +25,7 @@ READER = "logwatch.reader"
 AGGREGATOR = "logwatch.aggregator"
 EVENT = "event"  # topic under which a process sends itself its events
 
-POLL = 0.005  # seconds between two looks for a name
+POLL = 0.02  # seconds between two looks for a name
 
 
 def worker_name(index: int) -> str:
