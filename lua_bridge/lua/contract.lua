@@ -59,10 +59,18 @@ function M.get(id)
   return made(contract_class, H.op("contract.get", text(id, 1, "get")))
 end
 
+-- The table of context values of `open`, if it has one (CT10).
+local function values_of(scope)
+  if table_or_nil(scope, 2, "open") == nil then return true end
+  return H.context_values(scope)
+end
+
 function M.open(binding, scope, options)
   text(binding, 1, "open")
-  table_or_nil(scope, 2, "open")
+  local values, err = values_of(scope)
   table_or_nil(options, 3, "open")
+  if not values then return nil, err end
+  if scope then scope = values end
   return made(instance_class, H.op("contract.open", binding, scope, options))
 end
 
@@ -91,23 +99,33 @@ end
 function contract_methods.open(c, binding, scope, options)
   local st = self(c, "open")
   if binding ~= nil then text(binding, 1, "open") end
-  table_or_nil(scope, 2, "open")
+  local values, err = values_of(scope)
   table_or_nil(options, 3, "open")
+  if not values then return nil, err end
+  if scope then scope = values end
   return made(instance_class, H.op("contract.open_from", st.handle, binding, scope, options))
 end
 
-for _, what in raw.ipairs { "context", "options" } do
-  contract_methods["with_" .. what] = function(c, value)
-    local st = self(c, "with_" .. what)
-    if type(value) ~= "table" then H.argerror(1, "with_" .. what, "table", value) end
-    return made(contract_class, H.op("contract.with", st.handle, what, H.overlaid(nil, value)))
-  end
+function contract_methods.with_context(c, values)
+  local st = self(c, "with_context")
+  if type(values) ~= "table" then H.argerror(1, "with_context", "table", values) end
+  local ok, err = H.op("contract.with", st.handle, "check_context")
+  if not ok then return nil, err end
+  local given, bad = H.context_values(values)
+  if not given then return nil, bad end
+  return made(contract_class, H.op("contract.with", st.handle, "context", given))
+end
+
+function contract_methods.with_options(c, options)
+  local st = self(c, "with_options")
+  if type(options) ~= "table" then H.argerror(1, "with_options", "table", options) end
+  return made(contract_class, H.op("contract.with", st.handle, "options", H.overlaid(nil, options)))
 end
 
 for field, class in raw.next, { actor = "actor_class", scope = "scope_class" } do
   contract_methods["with_" .. field] = function(c, value)
     local st = self(c, "with_" .. field)
-    local ok, err = H.op("contract.with", st.handle, "check")
+    local ok, err = H.op("contract.with", st.handle, "check_security")
     if not ok then return nil, err end
     local state = H[class] and H.of(value, H[class])
     if not state then H.argerror(1, "with_" .. field, field, value) end

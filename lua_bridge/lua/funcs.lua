@@ -111,6 +111,19 @@ function H.overlaid(base, t)
   return merged
 end
 
+-- Copies of the values under string keys, or nil and the error that names the key path (CX9).
+function H.context_values(values)
+  local given = {}
+  local ok, err = raw.pcall(function()
+    for k, v in raw.next, values do
+      if type(k) == "string" then given[k] = H.context_value(v, k, 1) end
+    end
+  end)
+  if ok then return given end
+  if not H.error(err) then raw.error(err, 0) end  -- the end of the step
+  return nil, err
+end
+
 function M.new()
   if not H.current() then return none() end
   return H.new(exec_class, {})
@@ -119,10 +132,11 @@ end
 function exec_methods.with_context(e, values)
   local st = H.self(e, exec_class, "with_context")
   if type(values) ~= "table" then H.argerror(1, "with_context", "table", values) end
-  local given = H.overlaid(nil, values)
-  local ok, err = H.op("funcs.with_context", given)
+  local ok, err = H.op("funcs.with_context")
   if not ok then return nil, err end
-  return derive(st, "values", H.overlaid(st.values, H.copy(given)))
+  local given, bad = H.context_values(values)
+  if not given then return nil, bad end
+  return derive(st, "values", H.overlaid(st.values, given))
 end
 
 for field, class in raw.next, { actor = "actor_class", scope = "scope_class" } do

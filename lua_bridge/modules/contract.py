@@ -68,7 +68,10 @@ def _with(ctx: ProcessContext, number: int, what: str, value: Any = None) -> int
         return handles.keep(ctx, contract.with_context(mapping(value) or {}))
     if what == "options":
         return handles.keep(ctx, contract.with_options(mapping(value) or {}))
-    if what == "check":
+    if what == "check_context":
+        service_of(ctx).contracts.check_context()
+        return number
+    if what == "check_security":
         service_of(ctx).contracts.check_security()
         return number
     if what == "actor":

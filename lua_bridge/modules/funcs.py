@@ -12,7 +12,7 @@ from typing import Any
 from lua_bridge import handles
 from lua_bridge.modules import LuaModule, Values
 from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
-from trio_actors._core.inherited import Inherited, copy_values, extend
+from trio_actors._core.inherited import Inherited, extend
 from trio_actors.functions import Functions, Future
 from trio_actors.permission import inherited_of, require
 from trio_actors.security import Actor, Scope
@@ -78,9 +78,8 @@ def _cancel(ctx: ProcessContext, number: int) -> bool:
     return True
 
 
-def _with_context(ctx: ProcessContext, values: Any) -> bool:
+def _with_context(ctx: ProcessContext) -> bool:
     require(ctx.node, ctx, "funcs.context", "context")
-    copy_values(mapping(values) or {})
     return True
 
 

@@ -659,3 +659,84 @@ async def test_a_result_after_the_deadline_is_dropped(language: str, autojump_cl
         await trio.sleep(5)
         assert bench.noted() == ["in>"]
         assert bench.functions.statistics("app:noisy").failed == 1
+
+
+# -- executors
+
+
+async def test_executors_of_lua_never_change() -> None:
+    """3.1: each step gives a new one; context is merged, options are replaced, all are reusable."""
+    seen: list[Any] = []
+
+    async def looks(call: Call, next: Next) -> Any:
+        seen.append((dict(call.options), dict(call.context)))
+        return await next(call)
+
+    async with opened() as bench:
+        bench.install("lua", "add")
+        bench.functions.add_interceptor("looks", looks, match="app:add")
+        assert await bench.run(
+            """local base = funcs.new():with_context{a = 1, b = 1, [1] = 2}
+            local more = base:with_context{b = 2}:with_options{timeout = 1000, mine = "x"}
+            local last = more:with_options{other = true}
+            local out = {}
+            for i, exec in ipairs{base, more, last, base} do out[i] = exec:call("app:add", i, 1) end
+            local f = last:async("app:add", 5, 1)
+            out[5] = f:response():receive()
+            return out"""
+        ) == [2, 3, 4, 5, 6]
+        assert seen == [
+            ({}, {"a": 1, "b": 1}),
+            ({"timeout": 1000, "mine": "x"}, {"a": 1, "b": 2}),
+            ({"other": True}, {"a": 1, "b": 2}),
+            ({}, {"a": 1, "b": 1}),
+            ({"other": True}, {"a": 1, "b": 2}),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("funcs.new():with_context{a = {b = function() end}}", "context value a.b is a function"),
+        ("funcs.new():with_context{f = funcs.new()}", "context value f is a Executor"),
+        ('contract.get("app:c"):with_context{a = {b = {function() end}}}', "context value a.b.1"),
+        ('contract.get("app:c"):open("app:b", {f = print})', "context value f is a function"),
+        ('contract.open("app:b", {f = print})', "context value f is a function"),
+        ('funcs.async("app:add", function() end)', "cannot pass a function"),
+        ('funcs.async("app:add", {x = {y = function() end}})', "cannot pass a function"),
+    ],
+)
+async def test_what_may_not_cross_is_a_start_error(call: str, text: str) -> None:
+    """CX9, F4, GC5, M24: INVALID, context values by their path, and nothing runs."""
+    async with opened() as bench:
+        bench.install("python", "add")
+        bench.functions.contracts.define(parse_definition("app:c", {"methods": [{"name": "add"}]}))
+        part = {"contract": "app:c", "methods": {"add": "app:add"}}
+        bench.functions.contracts.bind(parse_binding("app:b", {"contracts": [part]}))
+        value, kind, message = await bench.run(
+            f"local v, err = {call} return {{v == nil, err:kind(), err:message()}}"
+        )
+        assert (value, kind) == (True, "Invalid")
+        assert text in message
+        assert bench.functions.statistics("app:add").completed == 0
+
+
+@both
+async def test_the_result_of_a_callee_that_may_not_cross(language: str) -> None:
+    """GC5: INVALID for the call, in both directions."""
+    async with opened() as bench:
+        bench.lua("app:lua", "return function() return {x = function() end} end")
+        bench.py("app:py", lambda: {"x": object()})
+        id = "app:lua" if language == "lua" else "app:py"
+        outcome = await bench.ask("lua", id)
+        assert outcome.kind == "Invalid"
+
+
+async def test_trailing_nils_are_kept() -> None:
+    """GC5: a callee sees how many arguments there were."""
+    async with opened() as bench:
+        bench.lua("app:count", "return function(...) return select('#', ...) end")
+        assert await bench.functions.call("app:count", 1, None, None) == 3
+        assert await bench.run('return funcs.call("app:count", nil, 1, nil)') == 3
+        bench.py("app:pycount", lambda *args: len(args))
+        assert await bench.run('return funcs.call("app:pycount", 1, nil, nil)') == 3

@@ -128,6 +128,10 @@ class Contracts:
         """The permission of `with_actor` and `with_scope`."""
         self._require("contract.security", "security")
 
+    def check_context(self) -> None:
+        """The permission of `with_context`."""
+        self._require("contract.context", "context")
+
     def _require(self, action: str, resource: str) -> None:
         require(self.functions.node, current_or_none(), action, resource)
 
@@ -327,7 +331,7 @@ class Contract(_Methods):
 
     def with_context(self, values: Mapping[str, Any]) -> Contract:
         """With more context values; for one key the later call wins. Needs `contract.context`."""
-        self._contracts._require("contract.context", "context")
+        self._contracts.check_context()
         merged = {**(self._wrapper.values or {}), **copy_values(values)}
         return self._with(values=merged)
 

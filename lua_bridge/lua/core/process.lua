@@ -416,6 +416,8 @@ local function context_value(v, path, depth)
   return copy
 end
 
+H.context_value = context_value
+
 local function with_context(options, values)
   if type(values) ~= "table" or H.closed(values) then H.argerror(1, "with_context", "table", values) end
   check("process.context", "context")
