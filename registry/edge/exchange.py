@@ -26,6 +26,7 @@ STATUS: Mapping[ErrorKind, int] = {
     ErrorKind.TIMEOUT: 504,
 }
 INTERNAL = 500
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -51,13 +52,12 @@ class Reply:
 
 @attrs.frozen(slots=True)
 class Received:
-    """A request after its body was read."""
+    """A request without its body."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     query: Iterable[tuple[str, str]]
-    body: bytes
     remote: str
     request_id: str
 
@@ -81,7 +81,7 @@ def is_json(content_type: str) -> bool:
     return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def table_of(received: Received, params: Mapping[str, str]) -> dict[str, Any]:
+def table_of(received: Received, params: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:
     """The one argument of an endpoint's function (HT2).
 
     Raises: ValueError for malformed JSON.
@@ -96,13 +96,13 @@ def table_of(received: Received, params: Mapping[str, str]) -> dict[str, Any]:
         "query": {key: values[0] for key, values in query_all.items()},
         "query_all": query_all,
         "headers": dict(received.headers),
-        "body": _text(received.body),
+        "body": _text(body),
         "remote": received.remote,
         "request_id": received.request_id,
     }
-    if received.body and is_json(received.headers.get("content-type", "")):
+    if body and is_json(received.headers.get("content-type", "")):
         try:
-            table["json"] = json.loads(received.body, parse_constant=_no_constant)
+            table["json"] = json.loads(body, parse_constant=_no_constant)
         except RecursionError:
             raise ValueError("nested too deeply") from None
     return table
@@ -149,8 +149,7 @@ def _body(body: Any) -> tuple[bytes, str | None]:
 
 def _json(value: Any) -> bytes:
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8")
+        return ENCODE(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise Unusable(f"a body that is not JSON: {error}") from None
 

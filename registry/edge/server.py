@@ -28,6 +28,8 @@ from hypercorn.typing import ConnectionState
 from .site import Limits, WebApp
 
 log = logging.getLogger("trio_actors.http")
+# Busy: the connection is being closed at this very moment.
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 LAST = 1.0  # seconds for the last answers after the functions were cancelled
 
 
@@ -39,7 +41,9 @@ class Connection(TCPServer):
     ) -> None:
         self._scope = trio.CancelScope()
         self._write = write
-        state = ConnectionState({"abort": self._scope.cancel})
+        # Calls that end with the connection (HT7); of HTTP/1 only, where it is the client.
+        self.calls: set[trio.CancelScope] = set()
+        state = ConnectionState({"connection": self})
         super().__init__(ASGIWrapper(app), config, context, state, stream)  # type: ignore[arg-type]
 
     async def run(self) -> None:
@@ -50,10 +54,21 @@ class Connection(TCPServer):
         except Exception:
             log.exception("a connection failed")
 
+    def abort(self) -> None:
+        """Closes it at once."""
+        self._scope.cancel(reason="the request was not read to its end")
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        for call in self.calls:
+            call.cancel(reason="the client went away")
+
     async def protocol_send(self, event: Event) -> None:
         """As Hypercorn's, but a client that does not read is given up after a while."""
         if not isinstance(event, RawData):
             await super().protocol_send(event)
+            return
+        if not event.data:
             return
         sent = False
         async with self.send_lock:
@@ -61,7 +76,7 @@ class Connection(TCPServer):
                 try:
                     await self.stream.send_all(event.data)
                     sent = True
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                except GONE:
                     pass
         if not sent:
             await self.protocol.handle(Closed())

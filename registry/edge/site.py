@@ -36,6 +36,8 @@ from .middleware import Asking, Middleware, run_all
 from .routes import Found, OtherMethods, Route, Routes, Unknown
 
 log = logging.getLogger("trio_actors.http")
+# Without these headers a request of HTTP/1 has no body; in HTTP/2 it may have one all the same.
+OF_BODIES = frozenset({"content-length", "transfer-encoding"})
 NO_BODY = frozenset({204, 304})
 
 
@@ -113,7 +115,7 @@ class WebApp:
             return
         await _send(send, reply, request_id)
         if reply.close:
-            scope["state"]["abort"]()
+            scope["state"]["connection"].abort()
 
     def expire(self) -> None:
         """The server has stopped long enough: requests that still run are answered with 503."""
@@ -121,23 +123,27 @@ class WebApp:
         for call in self._calls:
             call.cancel(reason="the server stops")
 
-    def admit(self, scope: Scope, method: str) -> Reply | tuple[Found, Inherited]:
+    def admit(self, received: Received) -> Reply | tuple[Found, Inherited]:
         """The route of a request and its security context, or the reply that refuses it."""
-        found = self.site.routes.find(method, scope["path"])
+        found = self.site.routes.find(received.method, received.path)
         match found:
             case Unknown():
                 return refusal(404, "NotFound", "no such path")
             case OtherMethods(allow):
-                text = f"{method} is not possible here"
+                text = f"{received.method} is not possible here"
                 return refusal(405, "Invalid", text, ("allow", ", ".join(allow)))
         route = found.route
-        asking = Asking(route.method, route.pattern.text, joined(scope["headers"]))
+        if not route.target.middleware:
+            return found, self.ctx.inherited
+        asking = Asking(route.method, route.pattern.text, received.headers)
         outcome = run_all(route.target.middleware, self.ctx, asking)
         return outcome if isinstance(outcome, Reply) else (found, outcome)
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Reply | None:
-        admitted = self.admit(scope, scope["method"])
-        body = await self._body(scope, receive)
+        request = received(scope, request_id)
+        admitted = self.admit(request)
+        alone = scope["http_version"].startswith("1")  # on its connection
+        body = await self._body(request, receive, alone)
         if isinstance(admitted, Reply):
             return attrs.evolve(admitted, close=isinstance(body, Reply) and body.close)
         found, inherited = admitted
@@ -147,13 +153,20 @@ class WebApp:
         if endpoint.func is None:
             return refusal(426, "Invalid", "this is a websocket", ("upgrade", "websocket"))
         try:
-            table = table_of(received(scope, body, request_id), found.params)
+            table = table_of(request, found.params, body)
         except ValueError as error:
             return refusal(400, "Invalid", f"the body is not JSON: {error}")
-        return await self._call_while_connected(endpoint.func, table, inherited, receive)
+        if alone:
+            calls = scope["state"]["connection"].calls
+            return await self._call_on_connection(endpoint.func, table, inherited, calls)
+        return await self._call_beside_watch(endpoint.func, table, inherited, receive)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | Reply:
+    async def _body(self, request: Received, receive: Receive, alone: bool) -> bytes | Reply:
         """The body; one that is too large is read to its end, so that the client sees why."""
+        if alone and request.headers.keys().isdisjoint(OF_BODIES):
+            if (await receive())["type"] == "http.disconnect":
+                raise Gone
+            return b""
         limit, chunks, size = self.site.limits.max_body, list[bytes](), 0
         complete = False
         with trio.move_on_after(self.site.limits.read):
@@ -176,10 +189,31 @@ class WebApp:
             reply = refusal(408, "Timeout", "the body did not come in time")
         return attrs.evolve(reply, close=not complete)
 
-    async def _call_while_connected(
+    async def _call_on_connection(
+        self,
+        func: str,
+        table: Mapping[str, Any],
+        inherited: Inherited,
+        calls: set[trio.CancelScope],
+    ) -> Reply | None:
+        """The reply; None when the client went away, which has cancelled the function (HT7).
+
+        In HTTP/1 the connection is the client: it cancels its calls when it ends.
+        """
+        with trio.CancelScope() as scope:
+            calls.add(scope)
+            self._calls.add(scope)
+            try:
+                return await self._call(func, table, inherited)
+            finally:
+                calls.discard(scope)
+                self._calls.discard(scope)
+        return self._unanswered()
+
+    async def _call_beside_watch(
         self, func: str, table: Mapping[str, Any], inherited: Inherited, receive: Receive
     ) -> Reply | None:
-        """The reply; None when the client went away, which has cancelled the function (HT7)."""
+        """As `_call_on_connection`, for requests that share a connection (HTTP/2)."""
         replies: list[Reply] = []
         async with trio.open_nursery() as nursery:
             self._calls.add(nursery.cancel_scope)
@@ -189,9 +223,10 @@ class WebApp:
             finally:
                 self._calls.discard(nursery.cancel_scope)
                 nursery.cancel_scope.cancel()
-        if not replies and self._expired:
-            return refusal(503, "Unavailable", "the server stops")
-        return replies[0] if replies else None
+        return replies[0] if replies else self._unanswered()
+
+    def _unanswered(self) -> Reply | None:
+        return refusal(503, "Unavailable", "the server stops") if self._expired else None
 
     async def _call(self, func: str, table: Mapping[str, Any], inherited: Inherited) -> Reply:
         request_id = table["request_id"]
@@ -218,16 +253,14 @@ def report(func: str, request_id: str, text: str, error: ProcessError | None = N
     log.error("request %s failed in %s: %s", request_id, func, text, extra=fields)
 
 
-def received(scope: Scope, body: bytes, request_id: str) -> Received:
-    """A request as data."""
-    query = QueryParams(scope["query_string"]).multi_items()
-    client = scope.get("client")
+def received(scope: Scope, request_id: str) -> Received:
+    """A request as data, without its body."""
+    query, client = scope["query_string"], scope.get("client")
     return Received(
         scope.get("method", "GET"),
         scope["path"],
         joined(scope["headers"]),
-        query,
-        body,
+        QueryParams(query).multi_items() if query else (),
         client[0] if client else "",
         request_id,
     )

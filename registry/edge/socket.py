@@ -72,8 +72,8 @@ async def serve_socket(app: WebApp, scope: Scope, receive: Receive, send: Send) 
     socket = WebSocket(scope, receive, send)
     await socket.receive()  # connect
     request_id = app.ctx.node.uuid()
-    request = received(scope, b"", request_id)
-    admitted = app.admit(scope, "GET")
+    request = received(scope, request_id)
+    admitted = app.admit(request)
     if not isinstance(admitted, Reply) and is_foreign(request.headers):
         admitted = refusal(403, "PermissionDenied", "a page of another host")
     if isinstance(admitted, Reply):

@@ -386,7 +386,7 @@ def test_without_the_extra_it_is_named(
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
 async def test_tls(path: Path) -> None:
-    """`tls`: the same over HTTPS; a client that speaks plain HTTP gets nothing."""
+    """`tls`: HTTPS, also HTTP/2, where requests share a connection; plain HTTP gets nothing."""
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
             "-keyout", "app/key.pem", "-out", "app/cert.pem", "-addext",
             "subjectAltName=IP:127.0.0.1"]  # fmt: skip
@@ -397,6 +397,16 @@ async def test_tls(path: Path) -> None:
         context = ssl.create_default_context(cafile="app/cert.pem")
         async with httpx.AsyncClient(verify=context, trust_env=False) as secure:
             assert (await secure.get(f"{url}/do/x")).status_code == 204
+        async with httpx.AsyncClient(verify=context, trust_env=False, http2=True) as secure:
+            answer = await secure.post(f"{url}/echo/1", content=b"in two")
+            assert (answer.http_version, answer.json()["body"]) == ("HTTP/2", "in two")
+            assert (await secure.post(f"{url}/echo/1", content=b"x" * 1001)).status_code == 413
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(secure.get, f"{url}/do/wait")
+                await until(lambda: code().log == ["inner began"])
+                assert (await secure.get(f"{url}/do/x")).status_code == 204
+                nursery.cancel_scope.cancel()
+        await until(lambda: code().log == ["inner began", "inner ended"])
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get("/do/x")
 
