@@ -84,8 +84,7 @@ class LuaCallee:
         try:
             idx, result = shard.call_now(payload.id, target, _flat(args), identity)
             if _just_ended(result, idx):
-                if (result[0] or shard.queue) and not shard.queued:
-                    shard.runner.enqueue(shard)
+                shard.go_on(result[0])
                 return decode(result[7], result[8:]), None
             body = LuaBody(shard, idx, target)
             frame.adopt(body)

@@ -362,33 +362,6 @@ def _started(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     return True
 
 
-# ---------------------------------------------------------------- timers
-
-
-def _timer(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
-    id, nanoseconds = args
-    node = _process(body).node
-    shard = body.shard
-
-    def fire() -> None:
-        if body.timers is not None:
-            body.timers.pop(id, None)
-        if not body.over:
-            shard.push(shard.state.fire, (id,))
-
-    if body.timers is None:
-        body.timers = {}
-    body.timers[id] = node.clock.at(node.now() + nanoseconds / 1e9, fire)
-    return NO_ANSWER
-
-
-def _untimer(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
-    timer = body.timers.pop(args[0], None) if body.timers else None
-    if timer is not None:
-        timer.cancel()
-    return NO_ANSWER
-
-
 # ---------------------------------------------------------------- operations of modules
 
 
@@ -444,8 +417,6 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": _lookup,
     "unregister": _unregister,
     "started": _started,
-    "timer": _timer,
-    "untimer": _untimer,
 }
 
 __all__ = ["NO_ANSWER", "Pid", "carry_out", "flat_answer", "flat_error"]

@@ -100,7 +100,6 @@ class LuaBody(TaskBody):
         "shard",
         "target",
         "task",
-        "timers",
         "work",
     )
 
@@ -114,7 +113,6 @@ class LuaBody(TaskBody):
         self.task: trio.lowlevel.Task | None = None  # the owner, while it sleeps
         self.work: deque[Work] | None = None  # operations that wait to be started
         self.end: outcome.Outcome[Any] | None = None
-        self.timers: dict[int, Any] | None = None
         self.over = False
         shard.bodies[idx] = self
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from heapq import heappop, heappush
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from trio_actors import ErrorKind, Event, Host, Message, ProcessError, make_erro
 if TYPE_CHECKING:
     from lua_bridge.process import LuaTarget
     from trio_actors import Process
+    from trio_actors._core.clock import Timer
 
 PROCESSES = 250  # in one state (decision 2)
 STEPS = 256  # between checkpoints
@@ -37,6 +39,7 @@ SECONDS = 0.002  # and at most about this long
 TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01
+ROUNDING = 2000  # nanoseconds that a time in seconds may be off
 
 
 class NodeServices:
@@ -68,6 +71,7 @@ class Shard:
         self.watched: set[str] = set()  # PIDs elsewhere whose end the state wants to hear of
         self.busy = False  # a worker thread is in the state
         self.queued = False  # in the runner's list of shards with work
+        self.due = 0  # when the runner is to ring, in nanoseconds; 0 for never
         self._count = 0
         self._workers = 0
 
@@ -151,11 +155,8 @@ class Shard:
         self.forget(body)
 
     def forget(self, body: LuaBody) -> None:
-        """The process is gone: its place is free, its timers do not fire."""
+        """The process is gone: its place is free."""
         self.bodies.pop(body.idx, None)
-        timers, body.timers = body.timers, None
-        for timer in (timers or {}).values():
-            timer.cancel()
         self.runner.freed(self)
 
     def depth(self, body: LuaBody) -> int:
@@ -210,8 +211,11 @@ class Shard:
                 state.slicer.ticks = 0
             while queue:
                 function, args = queue.popleft()
-                if function is state.deliver and not queue:  # one crossing less, very often
-                    return state.deliver_run(steps, seconds, *args)
+                if not queue:  # one crossing less, very often
+                    if function is state.deliver:
+                        return state.deliver_run(steps, seconds, *args)
+                    if function is state.fire:
+                        return state.fire_run(steps, seconds, *args)
                 function(*args)
             return state.run(steps, seconds)
         except (lupa.LuaError, MemoryError) as error:
@@ -224,8 +228,21 @@ class Shard:
             return
         if result[1]:
             operations.carry_out(self, result)
-        if (result[0] or self.queue) and not self.queued:
-            self.runner.enqueue(self)
+        self.go_on(result[0])
+
+    def go_on(self, left: bool | int) -> None:
+        """After a turn: the next one comes at once, or when a timer is due."""
+        if left is True or self.queue:
+            if not self.queued:
+                self.runner.enqueue(self)
+        elif left is not False and left != self.due:
+            self.runner.wake_at(self, left)
+
+    def ring(self, now: int) -> None:
+        """Timers are due; if a thread is in the state it will say so again."""
+        self.due = 0
+        if not self.busy:
+            self.push(self.state.fire, (now,))
 
     def _broken(self, error: Exception) -> None:
         """The state itself failed: its processes end, nobody else is touched."""
@@ -265,6 +282,9 @@ class Runner:
         self._task: trio.lowlevel.Task | None = None
         self._idle: deque[trio.lowlevel.Task] = deque()  # tasks of threads without work
         self._endings: deque[LuaDrive] = deque()  # processes stopped by force
+        self._dues: list[tuple[int, int, Shard]] = []  # a heap; some entries are out of date
+        self._rings = 0
+        self._alarm: Timer | None = None  # for the first of them
         host.start_system_task(self.run, name=f"{host.id} lua")
         for number in range(self.threads):
             host.start_system_task(self._serve, name=f"{host.id} lua thread {number + 1}")
@@ -312,6 +332,31 @@ class Runner:
             self._wake()
         elif self._idle:
             reschedule(self._idle.popleft())
+
+    def wake_at(self, shard: Shard, due: int) -> None:
+        """Timers of this shard are due then, and none before."""
+        shard.due = due
+        self._rings += 1
+        heappush(self._dues, (due, self._rings, shard))
+        if self._dues[0][2] is shard:
+            self._set_alarm(due)
+
+    def _set_alarm(self, due: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self.host.node.clock.at(due / 1e9, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        dues, now = self._dues, int(self.host.node.now() * 1e9) + ROUNDING
+        while dues and dues[0][0] <= now:
+            due, _, shard = heappop(dues)
+            if shard.due == due:
+                shard.ring(now)
+        while dues and dues[0][2].due != dues[0][0]:
+            heappop(dues)
+        if dues:
+            self._set_alarm(dues[0][0])
 
     def end_soon(self, drive: LuaDrive) -> None:
         """Carries out the end of this process in the next turn."""

@@ -22,8 +22,8 @@ from lua_bridge.script import Script
 from trio_actors import ErrorKind, ProcessError, make_error
 
 CORE = (
-    *("base", "codec", "sched", "channel", "sandbox", "libs", "patterns", "process", "program"),
-    "chunks",
+    *("base", "codec", "sched", "timers", "channel", "sandbox", "libs", "patterns"),
+    *("process", "program", "chunks"),
 )
 QUANTUM = 50_000  # instructions between two looks of the hook
 STRING_LIMIT = 1 << 20
@@ -120,6 +120,7 @@ class LuaState:
         self._load(limits, sliced)
 
     def _load(self, limits: Limits, sliced: bool) -> None:
+        services = self._services
         run = self.runtime.execute
         set_, sync, file, finish = run(lua_source("core/boot"), name="=host:boot", mode="t")
         options = {
@@ -136,6 +137,8 @@ class LuaState:
             "source_limit": STRING_LIMIT,
             "quantum": QUANTUM,
             "sliced": sliced,
+            "mono": lambda: int(services.now() * 1e9),
+            "wall": lambda: round(services.wall_time() * 1e6) * 1000,
         }
         for key, value in options.items():
             set_(key, value)
@@ -165,6 +168,7 @@ class LuaState:
             self.deliver_run,
             self.relieve,
             self.interrupt,
+            self.fire_run,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()

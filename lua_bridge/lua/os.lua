@@ -2,17 +2,18 @@
 --
 -- The library functions of C do the calendar, always with an explicit time, so they never read the
 -- real clock. They get copies of plain fields and never run a script's metamethods.
-local H, py = ...
+local H = ...
 local raw = H.raw
 local type, pcall, rawget, rawset, gsub = raw.type, raw.pcall, raw.rawget, raw.rawset, raw.string.gsub
 local mtype, toint = raw.math.type, raw.math.tointeger
 
 local MAX_FORMAT = 1024
 local FIELDS = { "year", "month", "day", "hour", "min", "sec", "isdst" }
+local BILLION = 1000000000
 local M = {}
 
 local function seconds(v, n, fn)
-  if v == nil then return (py.wall()) end
+  if v == nil then return H.wall() // BILLION end
   local i = mtype(v) and toint(v)
   if not i then H.argerror(n, fn, "integer", v) end
   return i
@@ -25,7 +26,7 @@ local function checked(ok, value)
 end
 
 function M.time(t)
-  if t == nil then return (py.wall()) end
+  if t == nil then return H.wall() // BILLION end
   if type(t) ~= "table" or H.typename(t) ~= "table" then H.argerror(1, "time", "table", t) end
   local copy = {}
   for _, name in raw.ipairs(FIELDS) do
@@ -49,7 +50,7 @@ end
 
 -- Seconds since the process first asked: computing time is not told, it would differ in a replay.
 function M.clock()
-  local now = py.now()
+  local now = H.now() / BILLION
   local current = H.current()
   if not current then return 0.0 end
   local start = current.data.os

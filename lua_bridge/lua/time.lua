@@ -159,8 +159,8 @@ local function make_civil(y, mo, d, h, mi, s, ns, loc)
 end
 
 function M.now()
-  local sec, nsec = py.wall()
-  return make(sec, nsec, M.localtz)
+  local ns = H.wall()
+  return new(TimeClass, { sec = ns // BILLION, nsec = ns % BILLION, loc = M.localtz })
 end
 
 function M.unix(sec, nsec) return make(integer(sec, 1, "unix"), integer(nsec, 2, "unix", 0), M.localtz) end
@@ -312,8 +312,8 @@ end
 
 -- A timer's function must not raise, and asking Python raises when memory is used up (Z4).
 local function push_now(ch)
-  local ok, sec, nsec = pcall(py.wall)
-  if ok then H.push(ch, make(sec, nsec, M.localtz)) end
+  local ok, now = pcall(M.now)
+  if ok then H.push(ch, now) end
 end
 
 function M.after(d)
@@ -360,24 +360,14 @@ end
 TimerClass = H.class("time.Timer", Timer)
 
 -- Ticks stand at start + n*d: a late one does not delay those after it, and one missed is left out.
-local function next_tick(ticker)
-  local ok, now = pcall(py.now)
-  if not ok then now = ticker.due end
-  local missed = (now - ticker.due) // ticker.step
-  if missed < 0 then missed = 0 end
-  ticker.due = ticker.due + (missed + 1) * ticker.step
-  local delay = ticker.due - now
-  ticker.handle = H.timer(delay > 0 and delay or 1, function()
-    push_now(ticker.ch)
-    if not ticker.stopped then next_tick(ticker) end
-  end)
-end
-
 function M.ticker(d)
   local ns = positive(d)
   if not ns then return fail("Invalid", "time.ticker: duration must be > 0") end
-  local ticker = { ch = H.channel(TICKS), step = ns, due = py.now(), stopped = false }
-  next_tick(ticker)
+  local ticker = { ch = H.channel(TICKS) }
+  ticker.handle = H.timer(ns, function(due, now)
+    push_now(ticker.ch)
+    return due + ((now - due) // ns + 1) * ns
+  end)
   return new(TickerClass, ticker)
 end
 
@@ -385,7 +375,6 @@ function Ticker:channel() return H.self(self, TickerClass, "channel").ch end
 function Ticker:response() return H.self(self, TickerClass, "response").ch end
 function Ticker:stop()
   local ticker = H.self(self, TickerClass, "stop")
-  ticker.stopped = true
   disarm(ticker)
   H.close(ticker.ch)
   return true

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -106,16 +105,6 @@ def _remainder(seconds: int, nanoseconds: int, step: int) -> int:
     return ((seconds + YEAR_ONE) * 1_000_000_000 + nanoseconds) % step
 
 
-def wall_clock(wall_time: Callable[[], float]) -> Callable[[], tuple[int, int]]:
-    """The clock as whole seconds and nanoseconds, to the microsecond that a float can tell."""
-
-    def wall() -> tuple[int, int]:
-        fraction, whole = math.modf(wall_time())
-        return int(whole), round(fraction * 1_000_000) * 1000
-
-    return wall
-
-
 def _functions(services: Services) -> Functions:
     found: dict[str, Callable[..., Any]] = {
         "parse_duration": _parse_duration,
@@ -126,8 +115,6 @@ def _functions(services: Services) -> Functions:
         "zone_offset": zones.offset_at,
         "zone_offset_of_civil": zones.offset_of_civil,
         "time_remainder": _remainder,
-        "wall": wall_clock(services.wall_time),
-        "now": lambda: int(services.now() * 1e9),
     }
     return found
 

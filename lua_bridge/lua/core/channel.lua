@@ -12,6 +12,7 @@ local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
 local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
 local move, yield, WAIT, R = raw.table.move, raw.coroutine.yield, H.WAIT, H.R
 local CLOSED = "send on closed channel"
+local KEPT = 64                               -- waiters of a select that a record keeps for the next
 local RECEIVE_ONLY = "cannot send on a mailbox channel; use process.send"
 
 local methods, class, case_class = {}, nil, nil
@@ -22,6 +23,10 @@ H.channel_class = class
 -- ---------------------------------------------------------------- queues of waiters
 
 local function drop_waiter(queue, waiter)
+  if queue[1] == waiter and queue[2] == nil then
+    queue[1] = nil
+    return
+  end
   for i = 1, #queue do
     if queue[i] == waiter then
       remove(queue, i)
@@ -37,7 +42,7 @@ local function pop(queue)
   if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
   local sel = w.sel
   if sel then
-    for i = 1, #sel do
+    for i = 1, sel.n do
       local other = sel[i]
       if other ~= w then drop_waiter(other.queue, other) end
     end
@@ -240,8 +245,15 @@ function methods.case_send(ch, v)
   return new(case_class, { st = st, send = true, item = v })
 end
 
+-- One object per channel: a case can be used again and in several selects (X7).
 function methods.case_receive(ch)
-  return new(case_class, { st = state(ch, "case_receive"), send = false })
+  local st = getmt(ch) == class and ch[S] or state(ch, "case_receive")
+  local case = st.case
+  if not case then
+    case = new(case_class, { st = st, send = false })
+    st.case = case
+  end
+  return case
 end
 
 -- ---------------------------------------------------------------- select
@@ -252,8 +264,8 @@ local function result(case, v, ok)
 end
 
 -- The first ready case of the list (X2), or nil.
-local function try_cases(cases)
-  for i = 1, #cases do
+local function try_cases(cases, count)
+  for i = 1, count do
     local case = cases[i]
     local st = case.st
     if case.send then
@@ -267,50 +279,69 @@ local function try_cases(cases)
   return nil
 end
 
-local function wait_cases(cases)
+-- The waiters of a record are used again: when it goes on none of them is in a queue any more.
+local function wait_cases(cases, count)
   local rec = blocking()
-  local sel = {}
-  for i = 1, #cases do
+  local sel = rec.waiters
+  if not sel then
+    sel = {}
+    rec.waiters = sel
+  end
+  sel.n = count
+  for i = 1, count do
     local case = cases[i]
     local queue = case.send and case.st.sendq or case.st.recvq
-    local w = { rec = rec, sel = sel, case = case, queue = queue, item = case.item }
-    sel[i] = w
+    local w = sel[i]
+    if not w then
+      w = { rec = rec, sel = sel, case = case, queue = queue, item = case.item }
+      sel[i] = w
+    else
+      w.case, w.queue, w.item = case, queue, case.item
+    end
     queue[#queue + 1] = w
   end
   park()
   local case, v = rec.case, rec.v
   rec.case, rec.v = nil, nil
+  if count > KEPT then rec.waiters = nil end
+  for i = 1, count do
+    local w = sel[i]
+    w.case, w.queue, w.item = nil, nil, nil
+  end
   if rec.ok == false and (not case or case.send) then raise(CLOSED) end
   return result(case, v, rec.ok)
 end
 
--- The cases of a script's list, checked before any is tried (X7).
+-- The cases of a script's list, checked before any is tried (X7) -> cases, how many, default.
 local function read_cases(list)
   if type(list) ~= "table" or getmt(list) and H.opaque[getmt(list)] then
     H.argerror(1, "select", "table of cases", list)
   end
-  local cases = {}
-  for i = 1, rawlen(list) do
-    local case = of(list[i], case_class)
-    if not case then
-      raise("bad case #" .. i .. " in select (case_send or case_receive expected, got " .. H.typename(list[i]) .. ")")
+  local cases, count, fields = {}, rawlen(list), 0
+  for i = 1, count do
+    local item = list[i]
+    if type(item) ~= "table" or getmt(item) ~= case_class then
+      raise("bad case #" .. i .. " in select (case_send or case_receive expected, got " .. H.typename(item) .. ")")
     end
-    cases[i] = case
+    cases[i] = item[S]
   end
-  for k in next, list do
-    if not (k == "default" or mathtype(k) == "integer" and k >= 1 and k <= #cases) then
-      raise("bad case in select: field " .. raw.tostring(H.text(k) or type(k)))
+  for _ in next, list do fields = fields + 1 end
+  if fields > count then
+    for k in next, list do
+      if not (k == "default" or mathtype(k) == "integer" and k >= 1 and k <= count) then
+        raise("bad case in select: field " .. raw.tostring(H.text(k) or type(k)))
+      end
     end
   end
-  return cases, list.default
+  return cases, count, list.default
 end
 
 local function select(list, default)
-  local cases, own = read_cases(list)
-  local res = try_cases(cases)
+  local cases, count, own = read_cases(list)
+  local res = try_cases(cases, count)
   if res then return res end
   if own == true or default == true then return { default = true, ok = true } end
-  return wait_cases(cases)
+  return wait_cases(cases, count)
 end
 
 local function create(size)

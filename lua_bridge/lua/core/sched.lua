@@ -41,7 +41,6 @@ local ready, tail = {}, 0
 local out, on = {}, 0                       -- outbox: code, process, request, n, n arguments, ...
 local procs = {}                            -- index -> process
 local pending, last_request = {}, 0         -- request -> record that waits for the answer
-local timers, last_timer = {}, 0
 local SOFT = H.config.soft_kb               -- KB of the whole state
 local level = 0                             -- KB in use after the last step
 local limit = SOFT                          -- KB at which the next process has to go
@@ -256,44 +255,6 @@ function H.answer_error(request, kind, message, retryable, shape, ...)
   wake(rec)
 end
 
--- ---------------------------------------------------------------- timers
-
-function H.timer(ns, fn)
-  local p = R.cur and R.cur.proc
-  if not p or p.loading then H.raise("timers need a running process") end
-  local count = p.ntimers or 0
-  if count >= H.config.max_timers then
-    H.kill_step("RateLimited", "timer limit exceeded")
-  end
-  last_timer = last_timer + 1
-  local id = last_timer
-  timers[id] = { proc = p, fn = fn }
-  if not p.timers then p.timers = {} end
-  p.timers[id] = true
-  p.ntimers = count + 1
-  p.wakers = p.wakers + 1
-  post("timer", p.idx, 0, 2, id, ns)
-  return id
-end
-
-local function drop_timer(id)
-  local t = timers[id]
-  if not t then return nil end
-  timers[id] = nil
-  local p = t.proc
-  p.timers[id] = nil
-  p.ntimers = p.ntimers - 1
-  p.wakers = p.wakers - 1
-  return t
-end
-
-function H.stop_timer(id)
-  local t = drop_timer(id)
-  if not t then return false end
-  post("untimer", t.proc.idx, 0, 1, id)
-  return true
-end
-
 -- ---------------------------------------------------------------- ends
 
 -- Forget a process: nothing of it runs any more (T6).
@@ -301,7 +262,7 @@ local function bury(p)
   p.dead = true
   procs[p.idx] = nil
   if p.pid then H.pids[p.pid] = nil end
-  for id in next, p.timers or {} do timers[id] = nil end
+  H.drop_timers(p)
   if p.nreq and p.nreq > 0 then
     for id, rec in next, pending do
       if rec.proc == p then pending[id] = nil end
@@ -380,6 +341,7 @@ local function out_of_memory(p)
   H.drop_work()
   post("exit", idx, 0, 6, false, "RateLimited", "memory limit exceeded", false, nil, nil)
 end
+H.out_of_memory = out_of_memory
 
 -- After a process had to go: collect, and set where the next one has to.
 local function recover()
@@ -595,7 +557,8 @@ local function flush(more)
   return more, n, unpack(sent, 1, n)
 end
 
--- Python: step at most `steps` coroutines, or about `seconds` -> more to do?, n, n outbox items.
+-- Python: step at most `steps` coroutines, or about `seconds` -> what is left, n, n outbox items.
+-- What is left: true for more steps, else when the next timer is due, or false.
 function H.run(steps, seconds)
   local left, stop = steps, nil
   level = memory("count")
@@ -618,18 +581,7 @@ function H.run(steps, seconds)
     end
   end
   R.cur = nil
-  return flush(head <= last or tail > 0)
-end
-
--- Python: a timer is due.
-function H.fire(id)
-  local t = drop_timer(id)
-  if not t then return end
-  R.cur = { proc = t.proc, nb = 1 }
-  local ok = pcall(t.fn)
-  R.cur = nil
-  if not ok then return out_of_memory(t.proc) end -- they do not raise for any other reason
-  settle(t.proc)
+  return flush(head <= last or tail > 0 or H.next_due())
 end
 
 -- Python: end a process from outside.
