@@ -3,8 +3,8 @@
 The theory: a shard has one queue of calls into its state (messages, answers, ends) in the order in
 which they came about, so what one sender sends one receiver arrives in order (M12). The runner
 lets a shard work through that queue and then step coroutines; what scripts want from outside comes
-back as the outbox, whose synchronous operations are answered in the same turn. At most 256 steps
-or 2 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
+back as the outbox, whose synchronous operations are answered in the same turn. At most 1,024 steps
+or about 1 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
 
 PROCESSES = 250  # in one state (decision 2)
-STEPS = 256  # between checkpoints
-SECONDS = 0.002  # and at most about this long
+STEPS = 1024  # between checkpoints
+SECONDS = 0.001  # and at most about this long, and one slice of a script that computes
 TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01

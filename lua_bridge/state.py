@@ -25,7 +25,7 @@ CORE = (
     *("base", "codec", "sched", "timers", "channel", "sandbox", "libs", "patterns"),
     *("process", "program", "chunks"),
 )
-QUANTUM = 50_000  # instructions between two looks of the hook
+QUANTUM = 10_000  # instructions between two looks of the hook: some 0.3 ms
 STRING_LIMIT = 1 << 20
 ARGUMENTS = 20_000  # more values than this do not fit one call into Lua
 

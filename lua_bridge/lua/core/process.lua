@@ -64,24 +64,28 @@ local function as_event(_, entry) return entry[PAYLOAD] end
 
 -- A message has arrived (L2).
 local function route(p, topic, from, payload)
+  local topics = p.topics
+  local ch = topics and topics[topic] or p.inbox
+  local st = ch and ch[S]
+  if st then
+    local queue = st.recvq
+    local rec = queue[1]
+    if rec and not rec.sel then               -- the common case of send_state: somebody waits for it
+      if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
+      rec.v = st.convert(st, { [TOPIC] = topic, [FROM] = from, [PAYLOAD] = payload })
+      rec.ok = true
+      return wake(rec)
+    end
+  end
   local seq = p.seq
   p.seq = seq + 1
   local entry = { [TOPIC] = topic, [FROM] = from, [PAYLOAD] = payload, [SEQ] = seq }
-  local ch = p.topics and p.topics[topic] or p.inbox
-  if not ch then
-    local waiting = p.waiting
-    if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
+  if st then
+    send_state(st, entry)
     return
   end
-  local st = ch[S]
-  local queue = st.recvq
-  local w = queue[1]
-  if w and not w.sel then                     -- the common case of send_state
-    if queue[2] == nil then queue[1] = nil else remove(queue, 1) end
-    w.v, w.ok = st.convert(st, entry), true
-    return wake(w)
-  end
-  send_state(st, entry)
+  local waiting = p.waiting
+  if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
 end
 
 local function route_event(p, event)

@@ -17,9 +17,10 @@ local isyieldable, status = raw.coroutine.isyieldable, raw.coroutine.status
 local sethook, getinfo, traceback, clock = raw.debug.sethook, raw.debug.getinfo, raw.debug.traceback, raw.os.clock
 local unpack, pack, concat, move = raw.table.unpack, raw.table.pack, raw.table.concat, raw.table.move
 local gmatch, sub, find = raw.string.gmatch, raw.string.sub, raw.string.find
-local pcall, memory, rawequal = raw.pcall, raw.collectgarbage, raw.rawequal
+local pcall, memory = raw.pcall, raw.collectgarbage
 
-local WAIT, YIELD, RETURN, DONE, KILL = {}, {}, {}, {}, {}
+local function WAIT() end                   -- no table: what a script's main returns is compared with
+local YIELD, RETURN, DONE, KILL = {}, {}, {}, {} -- it, and could have a hostile __eq
 local FIRST = -1                            -- `used` of a record that has not begun
 H.WAIT, H.YIELD, H.RETURN, H.KILL = WAIT, YIELD, RETURN, KILL
 
@@ -506,7 +507,7 @@ local function step(rec)
       ok, tag, a = resume(rec.co, unpack(args, 1, args.n))
     else ok, tag, a = resume(rec.co) end
   end
-  if rawequal(tag, WAIT) and not p.dead then -- what main returns may have a hostile __eq
+  if tag == WAIT and not p.dead then
     if a then a[#a + 1] = rec end             -- the queue it waits in
     local live = p.live - 1
     p.live = live
@@ -574,9 +575,9 @@ function H.run(steps, seconds)
     step(rec)
     left = left - 1
     if preempted or left & 7 == 0 then
+      local now = clock()                     -- a system call: not before there is a reason
+      stop = stop or now + (preempted and seconds / 2 or seconds)
       preempted = false
-      local now = clock()
-      stop = stop or now + seconds
       if now > stop or on > 20000 then break end
     end
   end
