@@ -274,7 +274,10 @@ def _call(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
         if body.over:
             return
         try:
-            shard.answer(request, exit.unwrap())
+            if exit.error is None and isinstance(exit.value, Carried):
+                shard.push(shard.state.answer_value, (request, *exit.value.flat))
+            else:
+                shard.answer(request, exit.unwrap())
         except ProcessError as error:
             shard.refuse(request, error)
 

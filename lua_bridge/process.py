@@ -33,6 +33,7 @@ from trio_actors import (
     Result,
     TaskBody,
 )
+from trio_actors._core.exit import Foreign
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -44,8 +45,8 @@ Work = Callable[[], Any]
 NO_ARGUMENTS: Flat = ("a", 0)
 
 
-class Carried:
-    """Arguments or a payload on the way from one Lua state to another: flat, never decoded."""
+class Carried(Foreign):
+    """Arguments, a payload or a result on the way from one Lua state to another: flat."""
 
     __slots__ = ("flat",)
 
@@ -205,7 +206,9 @@ class LuaBody(TaskBody):
             try:
                 return outcome.Value(decode(args[1], args[2:]))
             except ProcessError as refusal:
-                return outcome.Error(refusal)
+                if self.drive is None:  # a function's result
+                    return outcome.Error(refusal)
+                return outcome.Value(Carried(args[1:]))  # for scripts it is a value (M21)
         error = error_of(args[1:])
         if error.stack is not None and self.process is not None:
             logger.error(
@@ -291,30 +294,38 @@ def flat_event(event: Event) -> tuple[Any, ...]:
         return (*head, None)
     if result.error is not None:
         return (*head, False, *encode(result.error))
+    if isinstance(result.value, Carried):
+        return (*head, True, *result.value.flat)
     try:
         return (*head, True, *encode(result.value))
     except ProcessError as error:  # the value cannot cross (M27)
         return (*head, False, *encode(error))
 
 
-def unread_of(entries: Any) -> list[Message | Event]:
-    """Messages and events from the decoded list of core/process.lua `drain`."""
-    unread: list[Message | Event] = []
-    for entry in entries:
-        event = entry.get("event")
-        if event is None:
-            unread.append(Message(text_in(entry["topic"]), entry.get("from"), entry.get("payload")))
-            continue
-        result = event.get("result")
-        unread.append(
-            Event(
-                EventKind(event["kind"]),
-                event["from"],
-                event["at"],
-                deadline=event.get("deadline"),
-                result=Result(result.get("value"), result.get("error"))
-                if result is not None
-                else None,
-            )
-        )
-    return unread
+def unread_of(is_event: bool, *parts: Any) -> Message | Event:
+    """A message or an event from what core/process.lua `drained` gave."""
+    if not is_event:
+        topic, sender, *flat = parts
+        return Message(text_in(topic), sender, _value_of(tuple(flat)))
+    kind, sender, at, *rest = parts
+    deadline, ok, *flat = (*rest, None, None)[: max(2, len(rest))]
+    result = None
+    if ok is not None:
+        result = Result(_value_of(tuple(flat))) if ok else Result(None, _error_of(tuple(flat)))
+    return Event(EventKind(kind), sender, at, deadline=deadline, result=result)
+
+
+def _value_of(flat: Flat) -> Any:
+    """In Python, if it can be there; else as it came from Lua, for Lua (M21)."""
+    try:
+        return decode(flat[0], flat[1:])
+    except ProcessError:
+        return Carried(flat)
+
+
+def _error_of(flat: Flat) -> ProcessError:
+    try:
+        error: ProcessError = decode(flat[0], flat[1:])
+    except ProcessError as refused:  # its details cannot cross
+        return refused
+    return error

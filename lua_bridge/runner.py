@@ -21,7 +21,7 @@ import trio
 from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from lua_bridge import operations
-from lua_bridge.codec import decode, encode
+from lua_bridge.codec import encode
 from lua_bridge.drive import LuaDrive
 from lua_bridge.limits import Limits
 from lua_bridge.process import LuaBody, unread_of
@@ -168,11 +168,8 @@ class Shard:
     def drain(self, body: LuaBody) -> list[Message | Event]:
         """Ends the process and gives what it has not read."""
         self.flush()
-        shape, *values = self.state.drain(body.idx)
-        if shape is None:
-            return []
-        unread = decode(shape, tuple(values))
-        return unread_of(unread[0] if unread else [])
+        count = self.state.drain(body.idx)
+        return [unread_of(*self.state.drained(number + 1)) for number in range(count)]
 
     def flush(self) -> None:
         """Makes the calls that wait, without stepping."""

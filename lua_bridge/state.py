@@ -169,6 +169,8 @@ class LuaState:
             self.relieve,
             self.interrupt,
             self.fire_run,
+            self.answer_value,
+            self.drained,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()

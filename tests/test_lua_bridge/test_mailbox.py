@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lua_bridge import LuaTarget, Script
-from trio_actors import ErrorKind, ProcessContext, ProcessError
+from trio_actors import ErrorKind, ProcessContext, ProcessError, ProcessInvalid
 
 SCRIPTS: dict[str, tuple[str, Any]] = {
     "M2 M3 M4 refusals of send": (
@@ -394,3 +394,50 @@ async def test_python_values_that_cannot_cross(world: Any, payload: Any, message
         world.node.send(pid, "x", payload)
     assert (caught.value.kind, caught.value.message) == (ErrorKind.INVALID, message)
     assert world.node.statistics().hosts[0].unread == 0
+
+
+CYCLE = "return function() local t = {n = 1} t.self = t t[t] = 'key' return t end"
+SAME = "t.self == t and t[t] == 'key' and t.n"
+
+
+async def test_a_cyclic_result_reaches_scripts_whole(world: Any) -> None:
+    """E10, M21: by process.call and in the EXIT event, also between two Lua states"""
+    from lua_bridge import Limits
+
+    for limits in (Limits(), Limits(isolated=True)):
+        world.lua("app:cycle", CYCLE, limits=limits)
+        source = f"""
+          return function()
+            local t = process.call("app:cycle", "app:h")
+            local called = {SAME}
+            process.spawn_monitored("app:cycle", "app:h")
+            t = process.events():receive().result.value
+            return {{called, {SAME}}}
+          end"""
+        assert await world.run(source) == [1, 1]
+
+
+async def test_a_cyclic_result_is_refused_in_python(world: Any) -> None:
+    """M27: the end is normal, but its value cannot become a Python object"""
+    target = world.lua("app:cycle", CYCLE)
+    with pytest.raises(ProcessInvalid, match=r"cyclic value cannot cross to Python|keys that are"):
+        await world.node.call(target, host=world.host)
+    end = await world.exit(target)
+    assert end.error is None
+    with pytest.raises(ProcessInvalid):
+        end.value.value()
+
+
+async def test_an_upgrade_keeps_cyclic_messages(world: Any) -> None:
+    """U3, M21: what is unread stays as it is"""
+    world.lua(
+        "app:new",
+        f"return function() local t = process.inbox():receive():payload() return {SAME} end",
+    )
+    source = """
+      return function()
+        local t = {n = 1} t.self = t t[t] = 'key'
+        process.send(process.pid(), "x", t)
+        process.upgrade("app:new")
+      end"""
+    assert await world.run(source) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +36,16 @@ class Cause:
 
 _RETURNED = Cause(CauseKind.RETURNED)
 _RAISED = Cause(CauseKind.RAISED)
+
+
+class Foreign(ABC):
+    """A result in the form of another language, which may not be possible in Python (M21, M27)."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def value(self) -> Any:
+        """The same in Python. Raises: ProcessInvalid for what cannot cross."""
 
 
 class Exit:
@@ -90,10 +101,11 @@ class Exit:
         return Result(None, fresh(self.error))
 
     def unwrap(self) -> Any:
-        """The value; or raises a fresh copy of the error."""
+        """The value; or raises a fresh copy of the error, or of why it cannot cross to Python."""
         if self.error is not None:
             raise fresh(self.error)
-        return self.value
+        value = self.value
+        return value.value() if isinstance(value, Foreign) else value
 
     def __repr__(self) -> str:
         if self.error is not None:

@@ -227,21 +227,32 @@ function H.depth(idx)
   return p and #entries(p) or 0
 end
 
--- Python: take everything unread in arrival order, one flat list {{topic, from, payload} or
--- {false, event}} (U3); the process is ended with that.
+-- Python: the process is ended with this (U3); how many messages and events are unread.
+local drained = {}
 function H.drain(idx)
   local p = H.procs[idx]
-  if not p then return "a", 0 end
-  local all = entries(p)
-  raw.table.sort(all, function(a, b) return a[SEQ] < b[SEQ] end)
+  if not p then return 0 end
+  drained = entries(p)
+  raw.table.sort(drained, function(a, b) return a[SEQ] < b[SEQ] end)
   H.bury(p)
-  local list = {}
-  for i = 1, #all do
-    local e = all[i]
-    if e[EVENT] then list[i] = { event = e[PAYLOAD] }
-    else list[i] = { topic = e[TOPIC], from = e[FROM], payload = e[PAYLOAD] } end
-  end
-  return H.flatten_list(1, list)
+  return #drained
+end
+
+local function result_of(event)
+  local result = event.result
+  if not result then return nil end
+  if result.error ~= nil then return false, H.flatten(result.error) end
+  return true, H.flatten(result.value)
+end
+
+-- Python: the next of them in arrival order -> false, topic, sender, flat payload, or true and what
+-- H.event takes.
+function H.drained(i)
+  local e = drained[i]
+  drained[i] = nil
+  local payload = e[PAYLOAD]
+  if not e[EVENT] then return false, e[TOPIC], e[FROM], H.flatten(payload) end
+  return true, payload.kind, payload.from, payload.at, payload.deadline, result_of(payload)
 end
 
 -- ---------------------------------------------------------------- identity, send

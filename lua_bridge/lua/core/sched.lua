@@ -247,6 +247,14 @@ function H.answer(request, shape, ...)
   wake(rec)
 end
 
+-- Python: it succeeded with one value, in the form that came from a Lua state.
+function H.answer_value(request, ...)
+  local rec = answered(request)
+  if not rec then return end
+  rec.ok, rec.res = true, { n = 1, H.build(...) }
+  wake(rec)
+end
+
 -- Python: the operation failed.
 function H.answer_error(request, kind, message, retryable, shape, ...)
   local rec = answered(request)
