@@ -141,8 +141,8 @@ def terminate_child(state: SupervisorState, request: TerminateChild, plan: list[
     if record.state is not _C.STOPPED:
         record.move(_C.STOPPED)
         record.due = None
-        if state.simple or record.removed or record.spec.restart is RestartType.TEMPORARY:
-            state.drop(record)
+    if state.simple or record.removed or record.spec.restart is RestartType.TEMPORARY:
+        state.drop(record)  # also one that update() has listed and nobody has started
     plan.append(Reply(request.token))
 
 

@@ -5,7 +5,8 @@ before the next, and starting and stopping of children as plain calls that retur
 ``decide`` must show the same behaviour although it is never allowed to wait.
 
 The world is a script: ``world.start(child)`` says whether a start works, and before every start or
-stop ``world.meanwhile(operation number)`` names children that die just then.
+stop ``world.meanwhile(operation number)`` names children that die just then, or says by STOP that
+the supervisor is asked to stop just then: it finishes that start or stop and does nothing else.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Spec = dict[str, Any]  # id, restart, significant, delay (of a restart; 0 = none)
+STOP = ("", "stop")  # in the script: no child dies, the supervisor is asked to stop
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Child:
     incarnation: int = 0
     restarts: int = 0
     removed: bool = False
+    dynamic: bool = False  # of simple_one_for_one
     due: float | None = None
 
     @property
@@ -31,7 +34,7 @@ class Child:
 
     @property
     def goes(self) -> bool:
-        return self.removed or self.spec["restart"] == "temporary"
+        return self.removed or self.dynamic or self.spec["restart"] == "temporary"
 
 
 class Over(Exception):
@@ -53,6 +56,8 @@ class Supervisor:
     times: list[float] = field(default_factory=list)
     operations: int = 0
     ended: str | None = None
+    asked: bool = False  # to stop, while busy
+    ending: bool = False
     group_due: float | None = None
 
     # ---- the world -------------------------------------------------------------------------------
@@ -61,6 +66,7 @@ class Supervisor:
         self.log.append((what, child.id))
         self.operations += 1
         for id, how in self.world.meanwhile(self.operations):
+            self.asked = self.asked or (id, how) == STOP
             for other in self.children:
                 if other.id == id and other.alive and other is not child:
                     other.alive = False
@@ -71,6 +77,7 @@ class Supervisor:
         child.incarnation += 1
         self.operation("start", child)
         child.alive = bool(self.world.start(child.id))
+        self.stop_if_asked()
         return child.alive
 
     def stop(self, child: Child) -> None:
@@ -79,6 +86,11 @@ class Supervisor:
             self.operation("stop", child)
             child.alive = False
         self.forget_exit(child)
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        if self.asked and not self.ending:
+            raise Over("asked to stop")
 
     def forget_exit(self, child: Child) -> None:
         self.mailbox = deque(m for m in self.mailbox if m[:2] != ("exit", child))
@@ -90,10 +102,13 @@ class Supervisor:
 
     def boot(self) -> None:
         self.children = [Child(spec) for spec in self.specs]
-        for child in self.children:
-            if not self.start(child):
-                self.end("failed start of " + child.id)
-                return
+        try:
+            for child in self.children:
+                if not self.start(child):
+                    self.end("failed start of " + child.id)
+                    return
+        except Over as over:
+            self.end(str(over))
         self.run()
 
     def run(self) -> None:
@@ -106,6 +121,7 @@ class Supervisor:
                 self.end(str(over))
 
     def end(self, why: str) -> None:
+        self.ending = True
         for child in reversed(list(self.children)):
             child.waiting = False
             self.stop(child)
@@ -275,6 +291,41 @@ class Supervisor:
         if child.alive or child.waiting or self.has_exit(child):
             return "conflict"
         self.children.remove(child)
+        return "ok"
+
+    def update(self, given: dict[str, Any]) -> str:
+        """SU25: flags now, specs at the next restart, new ones listed, others until they end."""
+        for flag in ("strategy", "auto", "intensity", "period"):
+            setattr(self, flag, given[flag])
+        old = {child.id: child for child in self.children}
+        self.children = []
+        for spec in given["specs"]:
+            child = old.pop(spec["id"], None) or Child(spec)
+            child.spec, child.removed = spec, False
+            self.children.append(child)
+        for child in old.values():
+            if child.alive or self.has_exit(child):
+                child.removed = True
+                self.children.append(child)
+        return "ok"
+
+    # ---- simple_one_for_one ----------------------------------------------------------------------
+
+    def start_dynamic(self, spec: Spec) -> str:
+        """SU23: always a new child; it is gone when it ends without a restart."""
+        child = Child(spec, dynamic=True)
+        self.children.append(child)
+        if self.start(child):
+            return "ok"
+        self.children.remove(child)
+        return "failed"
+
+    def update_template(self, given: dict[str, Any]) -> str:
+        """SU25 for simple_one_for_one: the children there are follow it, too."""
+        for flag in ("auto", "intensity", "period"):
+            setattr(self, flag, given[flag])
+        for child in self.children:
+            child.spec = {**given["template"], "id": child.id}
         return "ok"
 
     # ---- what can be compared --------------------------------------------------------------------

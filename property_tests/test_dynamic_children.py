@@ -1,0 +1,279 @@
+"""simple_one_for_one against the reference model: dynamic children, crashes, requests, updates.
+
+Rules: SU5 (all stop at once), SU13-SU15, SU23, SU25, SU30. After every step the order of all starts
+and stops, the states and the restart counts agree. In some histories a start never gets ready, and
+the supervisor is stopped while it is waited for.
+"""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import trio
+from hypothesis import given, settings
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from property_tests.models import supervisor as model
+from property_tests.test_supervisor_running import HISTORIES
+from supervision import Supervisor, SupervisorRef, child
+from trio_actors import Node, ProcessContext, ProcessError, Shutdown, open_node
+
+
+class Busy(Exception):
+    """In the model: the start that hangs has been reached."""
+
+
+class Script:
+    """Which starts fail, which one hangs, and what has happened."""
+
+    def __init__(self, failures: list[bool], hangs: int | None) -> None:
+        self.failures = failures
+        self.hangs = hangs
+        self.starts = 0
+        self.busy = trio.Event()
+        self.log: list[tuple[str, str]] = []
+        self.pids: dict[str, str] = {}
+
+    def start(self, name: str) -> bool:
+        """Whether this one works."""
+        self.starts += 1
+        if self.starts == self.hangs:
+            self.busy.set()
+            return True
+        return self.starts > len(self.failures) or self.failures[self.starts - 1]
+
+
+class World:
+    """The script as the model asks for it; nothing happens while the supervisor is busy."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    def start(self, name: str) -> bool:
+        """As the script says."""
+        return self.script.start(name)
+
+    def meanwhile(self, operation: int) -> list[tuple[str, str]]:
+        """Nothing."""
+        return []
+
+
+class Dynamic(model.Supervisor):
+    """The model; a start that hangs is in progress for ever."""
+
+    def start(self, child: model.Child) -> bool:
+        """Raises: Busy."""
+        works = super().start(child)
+        if self.world.script.busy.is_set():
+            child.alive = True
+            raise Busy
+        return works
+
+
+async def leaf(ctx: ProcessContext, script: Script, name: str) -> None:
+    """One child: ends as it is told, notes how."""
+    script.log.append(("start", name))
+    works, hangs = script.start(name), script.starts == script.hangs
+    if not works:
+        raise ProcessError("does not start")
+    if not hangs:
+        script.pids[name] = ctx.pid
+        ctx.started()
+    how = "stop"
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            await ctx.events.receive()
+            script.log.append(("stop", name))
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        how = (await ctx.inbox.receive()).topic
+        nursery.cancel_scope.cancel()
+    if how == "abnormal":
+        raise ProcessError("crash")
+    if how == "shutdown":
+        raise Shutdown
+
+
+def real(given: dict[str, Any], script: Script) -> Supervisor:
+    """The supervisor that is described."""
+    template = given["template"]
+    backoff = None
+    if template["delay"]:
+        times = dict.fromkeys(("initial_delay", "max_delay"), template["delay"])
+        backoff = {**times, "backoff_factor": 1, "jitter": 0, "reset_after": 1}
+    one = child(
+        "t",
+        leaf,
+        script,
+        ready=True,
+        restart=template["restart"],
+        significant=template["significant"],
+        backoff=backoff,
+    )
+    return Supervisor(
+        strategy="simple_one_for_one",
+        intensity=given["intensity"],
+        period=given["period"],
+        auto_shutdown=given["auto"],
+        children=[one],
+    )
+
+
+@st.composite
+def supervisors(draw: st.DrawFn) -> dict[str, Any]:
+    """Flags and a template."""
+    auto = draw(st.sampled_from(["never", "any_significant", "all_significant"]))
+    restart = draw(st.sampled_from(["permanent", "transient", "temporary"]))
+    return {
+        "intensity": draw(st.sampled_from([10, 3, 1, 0])),
+        "period": draw(st.sampled_from([2.0, 5.0])),
+        "auto": auto,
+        "template": {
+            "restart": restart,
+            "significant": restart != "permanent" and auto != "never" and draw(st.booleans()),
+            "delay": draw(st.sampled_from([0.0, 0.75, 2.0])),
+        },
+    }
+
+
+steps = st.one_of(
+    st.just(("start",)),
+    st.just(("start",)),
+    st.tuples(
+        st.just("crash"), st.integers(0, 11), st.sampled_from(["normal", "shutdown", "abnormal"])
+    ),
+    st.tuples(st.just("crash"), st.integers(0, 11), st.just("abnormal")),
+    st.tuples(st.just("terminate"), st.integers(0, 11)),
+    st.tuples(st.just("pause"), st.sampled_from([0.3, 0.9, 2.3, 6.1])),
+    st.tuples(st.just("update"), supervisors()),
+    st.just(("stranger",)),
+)
+
+
+class History:
+    """One supervisor on both sides."""
+
+    def __init__(self, given: dict[str, Any], failures: list[bool], hangs: int | None) -> None:
+        self.given = given
+        self.script = Script(failures, hangs)  # of the running system
+        self.template = given["template"]
+        flags = {key: given[key] for key in ("intensity", "period", "auto")}
+        world = World(Script(failures, hangs))
+        self.ideal = Dynamic("one_for_one", specs=[], world=world, **flags)
+        self.names = iter(map(str, range(1_000)))
+
+    async def run(self, history: list[tuple[Any, ...]]) -> None:
+        """The whole history, and an orderly stop."""
+        async with open_node() as node, node.open_host("app:h") as host:
+            pid = await host.spawn(real(self.given, self.script), ready=True)
+            stranger = await host.spawn(trio_stays)
+            try:
+                for step in history:
+                    await self.step(SupervisorRef(node, pid), stranger, *step)
+                    await wait_all_tasks_blocked()
+                    self.compare(node, pid)
+                    if self.ideal.ended is not None:
+                        break
+            except Busy:
+                with trio.move_on_after(1):
+                    await self.script.busy.wait()
+                await wait_all_tasks_blocked()
+                assert self.script.log == self.ideal.log
+            assert stranger in node.processes
+            if self.ideal.ended is None:
+                before = len(self.ideal.log)
+                self.ideal.end("asked to stop")
+                node.cancel(pid)
+                await node.wait(pid)
+                assert self.script.log[:before] == self.ideal.log[:before]
+        assert sorted(self.script.log) == sorted(self.ideal.log)
+
+    def compare(self, node: Node, pid: str) -> None:
+        """What can be seen from outside."""
+        if self.ideal.ended is not None:
+            assert pid not in node.processes
+            assert sorted(self.script.log) == sorted(self.ideal.log)
+            return
+        assert self.script.log == self.ideal.log
+        infos = SupervisorRef(node, pid).which_children()
+        seen = [(info.state, info.restarts) for info in infos]
+        assert seen == [(state, restarts) for _, state, restarts in self.ideal.picture()]
+
+    async def step(self, ref: SupervisorRef, stranger: str, what: str, *rest: Any) -> None:
+        """One step on both sides, the running system first: the model may raise Busy."""
+        ideal = self.ideal
+        match what, *rest:
+            case ("crash", int(number), str(how)):
+                alive = [one for one in ideal.children if one.alive]
+                if alive:
+                    one = alive[number % len(alive)]
+                    ref.node.send(self.script.pids[one.id], how)
+                    await wait_all_tasks_blocked()
+                    one.alive = False
+                    ideal.mailbox.append(("exit", one, one.incarnation, how))
+                    ideal.run()
+            case ("pause", float(seconds)):
+                with trio.move_on_after(seconds):
+                    await self.script.busy.wait()
+                await wait_all_tasks_blocked()
+                ideal.advance(seconds)
+            case ("start",):
+                name = next(self.names)
+                answer = await self.ask(ref.start_child(name))
+                expected = ideal.start_dynamic({**self.template, "id": name})
+                assert answer == expected
+            case ("terminate", int(number)) if ideal.children:
+                one = ideal.children[number % len(ideal.children)]
+                answer = await self.ask(ref.terminate_child(self.script.pids[one.id]))
+                assert answer == ideal.terminate_child(one.id)
+            case ("stranger",):
+                assert await self.ask(ref.terminate_child(stranger)) == "NOT_FOUND"
+                assert await self.ask(ref.restart_child("t")) == "INVALID"
+                assert await self.ask(ref.delete_child("t")) == "INVALID"
+            case ("update", dict(given)):
+                assert await self.ask(ref.update(real(given, self.script))) == "ok"
+                self.template = given["template"]
+                ideal.update_template(given)
+        ideal.run()
+
+    async def ask(self, request: Any) -> str | None:
+        """The answer; None if the supervisor is busy with it for ever."""
+        answers: list[str] = []
+
+        async def asked() -> None:
+            try:
+                await request
+                answers.append("ok")
+            except ProcessError as error:
+                failed = error.message == "does not start"
+                answers.append("failed" if failed else error.kind.name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asked)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        return answers[0] if answers else None
+
+
+async def trio_stays(ctx: ProcessContext) -> None:
+    """A stranger, which nobody harms."""
+    await ctx.events.receive()
+
+
+@settings(max_examples=HISTORIES, deadline=None)
+@given(
+    supervisors(),
+    st.lists(st.sampled_from([True, True, True, False]), max_size=12),
+    st.integers(0, 14).flatmap(lambda size: st.lists(steps, min_size=size, max_size=size)),
+    st.none() | st.integers(1, 10),
+)
+def test_dynamic_children_are_those_of_the_model(
+    given: dict[str, Any],
+    failures: list[bool],
+    history: list[tuple[Any, ...]],
+    hangs: int | None,
+) -> None:
+    """SU23: the same starts, stops, states, counts, answers and ends, after every step."""
+    clock = MockClock(autojump_threshold=0)
+    trio.run(History(given, failures, hangs).run, history, clock=clock)
