@@ -149,15 +149,16 @@ async def main() -> None:
     p99 = late[int(len(late) * 0.99)]
     print(f"storm of 1,000 crashes: a bystander's tick takes {p99 * 1e3:.2f} ms at p99 (goal: 5),")
     print(f"  {late[-1] * 1e3:.2f} ms at worst, {len(late)} ticks")
-    rate = max([await on_a_host(restarts, 5_000) for _ in range(ROUNDS)])
-    one_by_one = max([await floor(20_000) for _ in range(ROUNDS)])
-    batch = max([await batch_floor(20_000) for _ in range(ROUNDS)])
-    print(f"restarts without backoff:            {rate:8,.0f} /s")
+    rate = one_by_one = batch = 0.0
+    for _ in range(4 * ROUNDS):  # side by side, so that all see the same machine
+        rate = max(rate, await on_a_host(restarts, 1_500))
+        one_by_one = max(one_by_one, await floor(3_000))
+        batch = max(batch, await batch_floor(3_000))
+    print(f"restarts without backoff:            {rate:8,.0f} /s (goal: 0.15 of raw start_soon)")
     print(
         f"raw start_soon, one after another:   {one_by_one:8,.0f} /s, ratio {rate / one_by_one:.2f}"
     )
     print(f"raw start_soon, all at once:         {batch:8,.0f} /s, ratio {rate / batch:.2f}")
-    print("  (goal: at least 0.15)")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ mailbox, on which the reasoning about every other case rests.
 from collections import deque
 from typing import assert_never
 
-from attrs import Factory, define
-
 from supervision import administration
 from supervision.state import (
     ALIVE,
@@ -69,11 +67,15 @@ def decide(state: SupervisorState, event: Event, now: float) -> Plan:
     return tuple(turn.plan)
 
 
-@define(eq=False)
 class _Turn:
-    state: SupervisorState
-    now: float
-    plan: list[Action] = Factory(list)
+    """One event being handled; the methods add to the plan."""
+
+    __slots__ = ("now", "plan", "state")
+
+    def __init__(self, state: SupervisorState, now: float) -> None:
+        self.state = state
+        self.now = now
+        self.plan: list[Action] = []
 
     # ---- events ----------------------------------------------------------------------------------
 
@@ -374,11 +376,14 @@ class _Turn:
         return delay
 
     def restart_later(self, record: ChildRecord, delay: float) -> None:
+        state = self.state
         if delay > 0:
             record.due = self.now + delay
             self.plan.append(Wake(record.due, record.key))
+        elif state.backlog or state.job is not None:  # others came first
+            state.backlog.append(Again(record.key))
         else:
-            self.state.backlog.append(Again(record.key))
+            state.job = Job(JobKind.RESTART, start=deque((record.key,)))
 
     def restart_group(self, culprit: ChildRecord, reach: Reach, delay: float) -> None:
         """Stop the members in reverse order; they start again when all are down (SU11)."""
@@ -450,6 +455,5 @@ class _Turn:
     def report(
         self, kind: ReportKind, record: ChildRecord, reason: object = None, delay: float = 0.0
     ) -> None:
-        self.plan.append(
-            Report(kind, record.key, record.spec.id, record.pid, reason, record.restarts, delay)
-        )
+        row = Report(kind, record.key, record.spec.id, record.pid, reason, record.restarts, delay)
+        self.plan.append(row)

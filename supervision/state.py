@@ -29,6 +29,8 @@ from supervision.terms import ExitClass, Strategy
 class ChildState(StrEnum):
     """The states of a child record."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
     STOPPED = "stopped"
     STARTING = "starting"
     RUNNING = "running"
@@ -76,6 +78,8 @@ class ChildRecord:
 class Phase(StrEnum):
     """The life of the supervisor itself."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
     NEW = "new"
     STARTING = "starting"
     RUNNING = "running"
@@ -85,6 +89,8 @@ class Phase(StrEnum):
 
 class JobKind(StrEnum):
     """What a supervisor can be busy with."""
+
+    __hash__ = str.__hash__  # Enum's own is Python code
 
     BOOT = "boot"
     RESTART = "restart"
@@ -167,7 +173,7 @@ class Boot:
     """The supervisor is to start its children."""
 
 
-@frozen
+@define  # once per restart: see Report
 class Started:
     """A child runs, or has signalled that it is ready."""
 
@@ -184,7 +190,7 @@ class StartFailed:
     final: bool = False
 
 
-@frozen
+@define  # once per restart: see Report
 class Ended:
     """A process of a child has ended; ``final`` if its program or host is ending (SU9)."""
 
@@ -202,7 +208,7 @@ class Lost:
     stack: str = ""
 
 
-@frozen
+@define  # once per restart: see Report
 class Again:
     """A wait for a restart may be over."""
 
@@ -258,7 +264,7 @@ Event = Boot | Started | StartFailed | Ended | Lost | Again | Stop | Request
 # ---- what is to be done --------------------------------------------------------------------------
 
 
-@frozen
+@define  # once per restart: see Report
 class Launch:
     """Start the child's process; answer with Started or StartFailed."""
 
@@ -298,6 +304,8 @@ class Refuse:
 
 class ReportKind(StrEnum):
     """The events that people see (SU40)."""
+
+    __hash__ = str.__hash__  # Enum's own is Python code
 
     STARTED = "started"
     START_FAILED = "start failed"

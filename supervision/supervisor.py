@@ -368,10 +368,10 @@ class Runner:
 
     def feed(self, event: s.Event) -> None:
         """Decide and act, until there is nothing to do but wait."""
-        now = self.ctx.node.now
-        self.todo.append(event)
-        while self.todo:
-            for action in decide(self.state, self.todo.popleft(), now()):
+        now, state, todo = self.ctx.node.now(), self.state, self.todo  # one moment for all of it
+        todo.append(event)
+        while todo:
+            for action in decide(state, todo.popleft(), now):
                 self.act(action)
 
     def act(self, action: s.Action) -> None:

@@ -15,6 +15,8 @@ from typing import Final
 class RestartType(StrEnum):
     """When a child that has ended is started again."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
     PERMANENT = "permanent"
     TRANSIENT = "transient"
     TEMPORARY = "temporary"
@@ -23,6 +25,8 @@ class RestartType(StrEnum):
 class ExitClass(StrEnum):
     """What the end of a child counts as (SU10)."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code
+
     NORMAL = "normal"  # it returned a value
     SHUTDOWN = "shutdown"  # a stop that was asked for
     ABNORMAL = "abnormal"  # it failed
@@ -30,6 +34,8 @@ class ExitClass(StrEnum):
 
 class Strategy(StrEnum):
     """Which siblings a restart takes along (SU11)."""
+
+    __hash__ = str.__hash__  # Enum's own is Python code
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"

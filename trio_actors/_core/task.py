@@ -177,8 +177,11 @@ def judge(
     The exit is None if the code was stopped for an upgrade, which is then to be carried out.
     """
     undisturbed = process.forced is None and process.upgrade is None and process.deadline == inf
-    if error is None and undisturbed:
-        return Exit(value), None
+    if undisturbed:
+        if error is None:
+            return Exit(value), None
+        if isinstance(error, ProcessError):  # the usual failure, without what groups need
+            return _failed(process, error, [error]), None
     parts = leaves(error) if error is not None else []
     cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
     failures = [p for p in parts if isinstance(p, Exception) and not isinstance(p, FATAL)]
@@ -235,7 +238,7 @@ def _failed(process: Process, error: BaseException | None, failures: list[Except
         reason = make_error(first.kind, text, retryable=None)
         return Exit(None, reason, Cause(CauseKind.RETURNED), shutdown=True)
     whole: BaseException = first if len(failures) == 1 else ExceptionGroup("failed", failures)
-    reported = as_process_error(whole)
+    reported = whole if isinstance(whole, ProcessError) else as_process_error(whole)
     kept = fresh(reported)  # the raised one would keep the frames of its traceback alive
     kept.stack = reported.stack
     exit = Exit.failed(kept)
