@@ -135,6 +135,7 @@ CELL: Final = 8  # pixels per letter
 HEIGHT: Final = 44
 GAP: Final = 18
 MARGIN: Final = 10
+HEADING: Final = ' font-weight="bold"'
 
 
 def svg(root: Branch) -> str:
@@ -170,6 +171,22 @@ def svg(root: Branch) -> str:
         '<rect width="100%" height="100%" fill="white"/>\n'
         + "\n".join(lines + boxes)
         + "\n</svg>\n"
+    )
+
+
+def table_svg(table: str) -> str:
+    """Lines of text as a picture, the first one as headings."""
+    lines = table.splitlines()
+    width = max(map(len, lines), default=0) * CELL + 2 * MARGIN
+    texts = [
+        f'<text x="{MARGIN}" y="{MARGIN + 20 * number}" xml:space="preserve"'
+        f"{HEADING if number == 1 else ''}>{escape(line)}</text>"
+        for number, line in enumerate(lines, 1)
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}"'
+        f' height="{20 * len(lines) + 2 * MARGIN}" font-family="monospace" font-size="13">\n'
+        '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(texts) + "\n</svg>\n"
     )
 
 

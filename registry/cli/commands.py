@@ -177,6 +177,7 @@ def ps(
     json: Annotated[
         bool, Parameter(negative=(), help="The whole snapshot as JSON, for programs.")
     ] = False,
+    svg: Annotated[bool, Parameter(negative=(), help="As an SVG picture.")] = False,
     exits: Annotated[int, Parameter(help="How many of the last ends are shown, and why.")] = 0,
 ) -> int:
     """List the processes of a running application of this user, as a tree.
@@ -184,7 +185,7 @@ def ps(
     Services come first, then processes that no service started; below each the children that it
     supervises or has started. Functions with a pool are listed after them.
     """
-    return looking.ps(looking.Subject(app, control), as_json=json, exits=exits)
+    return looking.ps(looking.Subject(app, control), as_json=json, svg=svg, exits=exits)
 
 
 @cli.command

@@ -64,13 +64,17 @@ class Subject:
             return 128 + signal.SIGINT
 
 
-def ps(subject: Subject, *, as_json: bool, exits: int) -> int:
+def ps(subject: Subject, *, as_json: bool, svg: bool, exits: int) -> int:
     """Write one snapshot to standard output."""
 
     async def talk(connection: Connection) -> int:
         data = await connection.ask("snapshot", exits=exits)
-        text = json.dumps(data, ensure_ascii=False, indent=2) if as_json else ps_text(data)
-        sys.stdout.write(text + "\n")
+        if as_json:
+            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+        elif svg:
+            sys.stdout.write(pictures.table_svg(ps_text(data)))
+        else:
+            sys.stdout.write(ps_text(data) + "\n")
         return 0
 
     return subject.ask(talk)

@@ -1,6 +1,6 @@
 """`trio-actors tree`: what an application consists of, without starting it.
 
-Rule: SU41 (the definition of an application's tree, the same refusals as `run`). The picture is
+Rules: SU41 (the definition, the same refusals as `run`), Y6 (start order). The picture is
 made in two steps: `outline` is data, then a rich tree or an SVG of it; `mermaid` shows references.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from rich.markup import escape
 from rich.tree import Tree
 
-from supervision import pictures
+from supervision import order, pictures
 from supervision.pictures import Branch
 
 from ..definitions import Application
@@ -47,7 +47,25 @@ def outline(application: Application, name: str) -> Branch:
         if chosen:
             below = tuple(_entry(definition) for definition in chosen)
             branches.append(Branch(heading, str(len(below)), below))
+        if heading == "services":
+            branches += start_order(application)
     return Branch(name, f"{len(application.definitions)} entries", tuple(branches))
+
+
+def start_order(application: Application) -> list[Branch]:
+    """The steps in which services start (Y6); nothing to say if all start together."""
+    services = {
+        d.id: d.model.lifecycle for d in application.definitions.values() if d.kind in SERVICES
+    }
+    graph = {
+        id: tuple(need for need in lifecycle.needs if need in services)
+        for id, lifecycle in services.items()
+    }
+    batch = order.closure(graph, [id for id, lifecycle in services.items() if lifecycle.auto_start])
+    steps = pictures.services_outline({id: graph[id] for id in batch})
+    if len(steps) < 2:
+        return []
+    return [Branch("start order", "the stop is the reverse", tuple(steps))]
 
 
 def _entry(definition: Definition) -> Branch:

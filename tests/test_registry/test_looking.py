@@ -191,6 +191,10 @@ def test_ps_lists_a_running_application(
     assert main(["ps", app, "--json"]) == 0
     rows = json.loads(capfd.readouterr().out)["rows"]
     assert [(r["name"], r["depth"]) for r in rows] == list(zip(NAMES, [0, 1, 2, 2, 1], strict=True))
+    assert main(["ps", app, "--svg"]) == 0
+    out = capfd.readouterr().out
+    assert out.startswith("<svg ")
+    assert ">app:service  {app:hosts|" in out
     assert main(["tree", app, "--live"]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "app  (5 processes)"
