@@ -7,7 +7,7 @@ that need a start or a stop become the next job; all others are answered at once
 from collections import deque
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from supervision.intensity import IntensityWindow
 from supervision.specs import SupervisorSpec
@@ -190,8 +190,12 @@ def update(state: SupervisorState, spec: SupervisorSpec) -> None:
     state.spec = spec
     state.window = IntensityWindow(spec.intensity, spec.period, state.window.times)
     if state.simple:
+        template = spec.children[0]
+        stays = evolve(template, restart=RestartType.TEMPORARY)
         for record in state.children.values():
-            record.spec = spec.children[0]
+            # The arguments of a temporary child are not kept, so it cannot become another one.
+            lasting = record.spec.restart is not RestartType.TEMPORARY
+            record.spec = template if lasting else stays
         return
     old = {record.spec.id: record for record in state.children.values()}
     state.children = {}

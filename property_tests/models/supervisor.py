@@ -321,11 +321,12 @@ class Supervisor:
         return "failed"
 
     def update_template(self, given: dict[str, Any]) -> str:
-        """SU25 for simple_one_for_one: the children there are follow it, too."""
+        """SU25 for simple_one_for_one: children follow it; temporary ones stay temporary (SU23)."""
         for flag in ("auto", "intensity", "period"):
             setattr(self, flag, given[flag])
         for child in self.children:
-            child.spec = {**given["template"], "id": child.id}
+            stays = {"restart": "temporary"} if child.spec["restart"] == "temporary" else {}
+            child.spec = {**given["template"], "id": child.id, **stays}
         return "ok"
 
     # ---- what can be compared --------------------------------------------------------------------

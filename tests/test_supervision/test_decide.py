@@ -325,6 +325,20 @@ def test_update() -> None:
     assert isinstance(end, End)
 
 
+def test_update_of_a_template_leaves_temporary_children_temporary() -> None:
+    """SU23, SU25: their arguments are not kept, so they cannot be started again."""
+    case = Case(spec("t", "temporary"), strategy=SIMPLE).boot()
+    case(StartChild("x", None, ("arg",)))
+    case(Started(1, "{h|1}"))
+    new = SupervisorSpec(strategy=SIMPLE, intensity=5, children=(spec("t"),))
+    assert case(Update("x", new)) == [Reply("x")]
+    assert case(Ended(1, ABNORMAL)) == []
+    assert case.shown() == {}
+    case(StartChild("x", None, ("other",)))
+    case(Started(2, "{h|2}"))
+    assert case(Ended(2, ABNORMAL)) == [Launch(2)]  # permanent, as the template is now
+
+
 def test_update_cannot_change_to_simple_one_for_one() -> None:
     """SU25: an invalid update changes nothing."""
     case = Case(spec("a")).boot()
