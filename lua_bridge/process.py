@@ -281,6 +281,9 @@ class LuaMailbox:
         """How many messages and events are unread."""
         return 0 if self.body.over else self.body.shard.depth(self.body)
 
+    def oldest(self) -> None:
+        """Not known here: the messages are in the Lua state, without times."""
+
     def close(self) -> None:
         """The process has ended."""
         self.body.stop()

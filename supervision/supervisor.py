@@ -93,9 +93,11 @@ class SupervisorMailbox:
         self._task: trio.lowlevel.Task | None = None
         self._taken = 0
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """Take a message."""
+        waits = self._task is None
         self._add(message)
+        return waits
 
     def put_event(self, event: Event) -> None:
         """Take a control event."""
@@ -116,6 +118,10 @@ class SupervisorMailbox:
     def depth(self) -> int:
         """How many items are unread."""
         return len(self.items)
+
+    def oldest(self) -> Message | None:
+        """The message that waits longest."""
+        return next((item for item in self.items if isinstance(item, Message)), None)
 
     def close(self) -> None:
         """Discard what is unread; who still reads is told."""

@@ -207,10 +207,12 @@ class Served(Serving):
         self.process = process
         self.task: trio.lowlevel.Task | None = None  # waits for an item
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """Takes a message and wakes the task."""
         self.push(message)
+        idle = self.task is not None and not self.suspended
         self.wake()
+        return not idle
 
     def put_event(self, event: Event) -> None:
         """Takes a control event and wakes the task."""

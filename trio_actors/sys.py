@@ -25,7 +25,11 @@ from trio_actors._core.task import TaskDrive
 
 @attrs.frozen(slots=True)
 class ProcessView:
-    """One process at one moment; `uptime` in seconds, `mailbox` in unread messages and events."""
+    """One process at one moment.
+
+    Units: `mailbox` in unread messages and events; `uptime` and `oldest_unread` in seconds, the
+    latter 0 if no message is unread (and in Lua, whose mailboxes keep no times).
+    """
 
     pid: str
     id: str
@@ -37,6 +41,7 @@ class ProcessView:
     monitored_by: tuple[str, ...]
     mailbox: int
     uptime: float
+    oldest_unread: float = 0.0
 
 
 def view(node: Node, dest: str) -> ProcessView:
@@ -58,6 +63,7 @@ def _view(process: Process) -> ProcessView:
         tuple(node.topology.watchers_of(process.pid)),
         process.mailbox.depth(),
         node.now() - process.since,
+        process.oldest_unread(),
     )
 
 
@@ -159,10 +165,10 @@ class _Tap:
         self._inner = inner
         self._sink = sink
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> object:
         """Shows it and lets it pass."""
         self._sink(message)
-        self._inner.put(message)
+        return self._inner.put(message)
 
 
 def waits_for(process: Process) -> str:
@@ -180,8 +186,12 @@ def waits_for(process: Process) -> str:
     return place or process.doing()
 
 
+def _age(view: ProcessView) -> str:
+    return f", the oldest for {view.oldest_unread:.1f} s" if view.oldest_unread else ""
+
+
 def dump(node: Node) -> str:
-    """The process tree as text: mailbox depths, uptimes, and what each process waits for."""
+    """The process tree as text: uptimes, mailbox depths and ages, what each process waits for."""
     lines = [f"node {node.name}: {len(node.processes)} processes"]
 
     def show(branch: Branch, depth: int) -> None:
@@ -190,7 +200,7 @@ def dump(node: Node) -> str:
         names = f" [{', '.join(view.names)}]" if view.names else ""
         lines.append(
             f"{'  ' * depth}{view.pid}{names} {view.id}: {view.state}, up {view.uptime:.1f} s,"
-            f" {view.mailbox} unread; waits at {waits_for(process)}"
+            f" {view.mailbox} unread{_age(view)}; waits at {waits_for(process)}"
         )
         for child in branch.children:
             show(child, depth + 1)

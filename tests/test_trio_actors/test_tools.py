@@ -129,6 +129,26 @@ async def test_block_makes_senders_wait_in_line(node: Node, host: Host, server: 
         assert [n for n in got if first <= n < first + 100] == list(range(first, first + 20))
 
 
+async def test_a_waiting_sender_that_was_overtaken_stays_the_first(node: Node, host: Host) -> None:
+    """A plain send may take the room that a waiting sender was woken for; it loses no place."""
+
+    async def body(ctx: ProcessContext) -> list[Any]:
+        await ctx.events.receive()
+        got = [(await ctx.inbox.receive()).payload]
+        ctx.send(ctx.pid, "n", "plain")
+        return got + [(await ctx.inbox.receive()).payload for _ in range(3)]
+
+    async def sender(ctx: ProcessContext, value: str) -> None:
+        await ctx.asend(pid, "n", value)
+
+    pid = await host.spawn(body, mailbox=Bounded(1, overflow="block"))
+    for value in ("full", "first", "second"):
+        await host.spawn(sender, value)
+        await trio.testing.wait_all_tasks_blocked()
+    node.cancel(pid)
+    assert (await node.wait(pid)).value == ["full", "plain", "first", "second"]
+
+
 async def test_a_plain_send_to_a_full_blocking_mailbox_is_refused(node: Node, host: Host) -> None:
     """`send` never waits, so it cannot keep the promise of `block`."""
     pid = await host.spawn(reader, mailbox=Bounded(1, overflow="block"))

@@ -82,7 +82,7 @@ class Limited:
         """True if `asend` waits for room."""
         return self._bounds.overflow == "block"
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> object:
         """Takes the message, or does what the limit's overflow says.
 
         Raises:
@@ -93,7 +93,7 @@ class Limited:
             letters = self._process.node.dead_letters
             if self._bounds.overflow == "drop_new":
                 letters.add(self._process.pid, message, "mailbox is full")
-                return
+                return False
             if self._bounds.overflow != "drop_old":
                 text = f"mailbox is full (limit={self._bounds.limit})"
                 error = make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
@@ -102,7 +102,7 @@ class Limited:
             oldest = mailbox.drop_oldest()
             if oldest is not None:
                 letters.add(self._process.pid, oldest, "mailbox is full")
-        mailbox.put(message)
+        return mailbox.put(message)
 
     async def wait_for_room(self) -> None:
         """Returns when a message fits; waiting senders are served first come, first served.
@@ -110,13 +110,17 @@ class Limited:
         Checkpoint: always. Returns too when the process has ended.
         """
         await trio.lowlevel.checkpoint()
-        while self.full or (self._waiting and not self._process.ended):
+        overtaken = False  # by a plain send, after the room was there: then it is the first again
+        while self.full or (self._waiting and not overtaken and not self._process.ended):
             if self._waiting is None:
                 self._waiting = deque()
                 self._process.on_exit(lambda exit: self._release())
             self._mailbox.on_take = self._room
             task = trio.lowlevel.current_task()
-            self._waiting.append(task)
+            if overtaken:
+                self._waiting.appendleft(task)
+            else:
+                self._waiting.append(task)
 
             def leave(_: Any, task: trio.lowlevel.Task = task) -> trio.lowlevel.Abort:
                 assert self._waiting is not None
@@ -126,6 +130,7 @@ class Limited:
             await trio.lowlevel.wait_task_rescheduled(leave)
             if not self.full:
                 return
+            overtaken = True
 
     def moved(self) -> bool:
         """An upgrade has changed the mailbox; False if the new one (Lua's) has no limit.

@@ -98,6 +98,9 @@ class Ended(MailboxOnly):
         """Nothing."""
         return 0
 
+    def oldest(self) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 

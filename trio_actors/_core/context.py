@@ -156,8 +156,10 @@ class ProcessContext(ProcessTools):
         message.topic = topic
         message.sender = self.pid
         message.payload = payload
-        target.entrance.put(message)
-        self._node.delivered += 1
+        node = self._node
+        if target.entrance.put(message):
+            message.at = node.stamp()
+        node.delivered += 1
 
     @property
     def _mailbox(self) -> PythonMailbox:

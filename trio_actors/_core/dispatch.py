@@ -155,20 +155,22 @@ class Stepped(Serving):
 
     # Mailbox
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
         if self._queue is not None:  # push, written out: every message comes through here
             self._queue.append(message)
-        elif self._one is None:
-            self._one = message
-        else:
+            return True  # scheduled already, or halted
+        if self._one is not None:
             self.push(message)
+            return True
+        self._one = message
         if not self._scheduled:
             self._scheduled = True
             dispatcher = self._dispatcher
             dispatcher.ready.append(self)
             if dispatcher.parked is not None:
                 dispatcher.unpark()
+        return self._busy or self.halted  # else it is next
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""

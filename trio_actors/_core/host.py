@@ -30,6 +30,7 @@ class HostStatistics:
     by_state: Mapping[str, int]
     unread: int
     longest_mailbox: int
+    oldest_unread: float
 
 
 class Host:
@@ -242,13 +243,17 @@ class Host:
         """A snapshot (PH8)."""
         by_state: dict[str, int] = {}
         unread = longest = 0
+        oldest = 0.0
         for process in self.processes():
             doing = process.doing()
             by_state[doing] = by_state.get(doing, 0) + 1
             depth = process.mailbox.depth()
             unread += depth
             longest = max(longest, depth)
-        return HostStatistics(self.id, self.state.value, self.alive, by_state, unread, longest)
+            oldest = max(oldest, process.oldest_unread())
+        return HostStatistics(
+            self.id, self.state.value, self.alive, by_state, unread, longest, oldest
+        )
 
     def __repr__(self) -> str:
         return f"<Host {self.id} {self.state.value}, {self.alive} processes>"

@@ -22,8 +22,11 @@ from trio_actors._core.subscription import BUDGET, Subscription
 class Mailbox(Protocol):
     """Where a process's messages and events go; one per process, whatever runs it."""
 
-    def put(self, message: Message) -> None:
-        """Takes a message; never blocks, never fails for want of room (M13)."""
+    def put(self, message: Message) -> object:
+        """Takes a message; never blocks, never fails for want of room (M13).
+
+        True if nobody was waiting for it: it is unread for a while, and gets a stamp (PH8).
+        """
         ...
 
     def put_event(self, event: Event) -> None:
@@ -36,6 +39,10 @@ class Mailbox(Protocol):
 
     def depth(self) -> int:
         """How many messages and events are unread."""
+        ...
+
+    def oldest(self) -> Message | None:
+        """The message that has been unread for longest; None if there is none, or in Lua."""
         ...
 
     def close(self) -> None:
@@ -89,7 +96,7 @@ class PythonMailbox:
         """Makes the next receive a checkpoint: somebody wants the process to notice something."""
         self.pace.exhaust()
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """L2: the topic's channel, else the inbox, else it waits."""
         topics = self._topics
         if topics is None:
@@ -98,9 +105,8 @@ class PythonMailbox:
                 queue = inbox.queue
                 if queue is not None and inbox.selective is None:
                     queue.append(message)  # something is queued, so nobody waits
-                else:
-                    inbox.push(message)
-                return
+                    return True
+                return inbox.push(message)
         else:
             self._arrived += 1
             message.arrival = self._arrived
@@ -108,11 +114,11 @@ class PythonMailbox:
             if channel is None:  # an empty channel is false
                 channel = self._inbox
             if channel is not None:
-                channel.push(message)
-                return
+                return channel.push(message)
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(message)
+        return True
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
@@ -219,8 +225,8 @@ class PythonMailbox:
         """Unread messages."""
         return sum(len(channel) for channel in self._channels()) + len(self._waiting or ())
 
-    def drop_oldest(self) -> Message | None:
-        """Takes out the message that waits longest."""
+    def oldest(self) -> Message | None:
+        """The message that waits longest."""
         heads = [channel.oldest() for channel in self._channels()]
         heads += [self._waiting[0] if self._waiting else None]
         found: list[Message] = [head for head in heads if head is not None]
@@ -229,7 +235,13 @@ class PythonMailbox:
         oldest = found[0]
         if len(found) > 1:  # then there are topic channels, so messages are numbered
             oldest = min(found, key=lambda message: message.arrival)
-        self.discard(oldest)
+        return oldest
+
+    def drop_oldest(self) -> Message | None:
+        """Takes out the message that waits longest."""
+        oldest = self.oldest()
+        if oldest is not None:
+            self.discard(oldest)
         return oldest
 
     def discard(self, message: Message) -> bool:
@@ -269,7 +281,7 @@ class CopyingMailbox(PythonMailbox):
 
     __slots__ = ()
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """As ever, with a copy of the payload; what cannot be copied is refused."""
         payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
-        super().put(Message(message.topic, message.sender, payload))
+        return super().put(Message(message.topic, message.sender, payload))

@@ -22,8 +22,9 @@ class Message:
     `payload` is None for no value, the value for one, a list for several (M30-M32).
     """
 
-    __slots__ = ("arrival", "payload", "sender", "topic")
+    __slots__ = ("arrival", "at", "payload", "sender", "topic")
 
+    at: float  # when it began to wait in a mailbox, by `Node.stamp`; unset while it did not
     arrival: int  # set by a mailbox that must remember the order across its channels
 
     def __init__(self, topic: str, sender: Pid | None, payload: Any) -> None:

@@ -16,7 +16,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
-from trio_actors._core.clock import Clock
+from trio_actors._core.clock import Clock, stamper
 from trio_actors._core.code import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
@@ -52,7 +52,7 @@ class Gate(Protocol):
 
 @attrs.frozen(slots=True)
 class NodeStatistics:
-    """What a node holds at one moment (PH8)."""
+    """What a node holds at one moment (PH8); `oldest_unread` in seconds."""
 
     name: str
     hosts: tuple[HostStatistics, ...]
@@ -60,6 +60,8 @@ class NodeStatistics:
     delivered: int
     exits: int
     dead_letters: int
+    longest_mailbox: int
+    oldest_unread: float
 
 
 class Node:
@@ -68,7 +70,13 @@ class Node:
     Its methods serve code outside every process and are not checked for permissions (A10).
     """
 
-    def __init__(self, name: str = "local", *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        name: str = "local",
+        *,
+        strict: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.name = name
         self.strict = strict  # A7
         self.guard: Guard = DenyAll()
@@ -87,7 +95,8 @@ class Node:
         self.groups = Groups()
         self.rng = random.Random()
         self.now: Callable[[], float] = trio.current_time
-        self.wall_time: Callable[[], float] = time.time
+        self.stamp: Callable[[], float] = stamper()
+        self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
@@ -265,7 +274,8 @@ class Node:
         message.topic = topic
         message.sender = None
         message.payload = payload
-        target.entrance.put(message)
+        if target.entrance.put(message):
+            message.at = self.stamp()
         self.delivered += 1
 
     async def call(
@@ -380,13 +390,16 @@ class Node:
 
     def statistics(self) -> NodeStatistics:
         """A snapshot (PH8)."""
+        hosts = tuple(host.statistics() for host in self.hosts.values())
         return NodeStatistics(
             self.name,
-            tuple(host.statistics() for host in self.hosts.values()),
+            hosts,
             len(self.processes),
             self.delivered,
             self.exits.total,
             self.dead_letters.count,
+            max((host.longest_mailbox for host in hosts), default=0),
+            max((host.oldest_unread for host in hosts), default=0.0),
         )
 
     def __repr__(self) -> str:

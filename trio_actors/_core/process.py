@@ -142,7 +142,8 @@ class Process:
         if item is START:
             self.drive.start()
         elif isinstance(item, Message):
-            self.entrance.put(item)
+            if self.entrance.put(item):
+                item.at = self.node.stamp()
         elif isinstance(item, Event):
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
                 self.force(link_failed(item.sender))
@@ -151,6 +152,12 @@ class Process:
         elif isinstance(item, Cancel):
             self.mailbox.put_event(item.event)
             self.limit(item.deadline, item.event.sender)
+
+    def oldest_unread(self) -> float:
+        """For how many seconds the oldest unread message has been waiting (PH8)."""
+        message = self.mailbox.oldest()
+        at = getattr(message, "at", None)
+        return 0.0 if at is None else max(0.0, self.node.stamp() - at)
 
     def limit(self, deadline: float, by: Pid) -> None:
         """The earliest deadline wins (K7)."""

@@ -9,7 +9,7 @@ block is cancelled at once, the other processes stop in order (SU9).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Never
 
@@ -22,14 +22,18 @@ from trio_actors._core.seams import offer
 
 
 @asynccontextmanager
-async def open_node(name: str = "local", *, strict: bool = False) -> AsyncIterator[Node]:
+async def open_node(
+    name: str = "local", *, strict: bool = False, clock: Callable[[], float] | None = None
+) -> AsyncIterator[Node]:
     """`async with open_node() as node`: everything that processes of one program share (PH1).
 
     Args:
         name: printed in PIDs unless it is "local" (P1).
         strict: deny what is checked when actor or scope is missing (A7).
+        clock: gives the wall-clock time of events, in unix seconds; default `time.time`. Timers
+            and deadlines go by Trio's clock, which `trio.run(clock=...)` sets.
     """
-    node = Node(name, strict=strict)
+    node = Node(name, strict=strict, clock=clock)
     offer(node)
     try:
         async with trio.open_nursery() as nursery:

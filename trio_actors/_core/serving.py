@@ -154,9 +154,10 @@ class Serving(Queue):
 
     # Mailbox
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
         """Takes a message."""
         self.push(message)
+        return True
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
@@ -175,13 +176,16 @@ class Serving(Queue):
         """Unread messages; events do not count."""
         return len(self) - self.events
 
+    def oldest(self) -> Message | None:
+        """The message that waits longest."""
+        return next((item for item in self.unread() if isinstance(item, Message)), None)
+
     def drop_oldest(self) -> Message | None:
         """Takes out the message that waits longest."""
-        for item in self.unread():
-            if isinstance(item, Message):
-                self.discard(item)
-                return item
-        return None
+        oldest = self.oldest()
+        if oldest is not None:
+            self.discard(oldest)
+        return oldest
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""

@@ -76,10 +76,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     # -- the mailbox's side
 
-    def push(self, item: Any) -> None:
-        """Hands an item to the longest waiting task, or appends it."""
+    def push(self, item: Any) -> bool:
+        """Hands an item to the longest waiting task, or appends it and returns True."""
         if self.selective is not None and self._hand_over(item):
-            return
+            return False
         task = self._first
         if task is not None:
             self._first = self._others.popleft() if self._others else None
@@ -88,10 +88,12 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 reschedule(task, GO)
             else:
                 reschedule(task, Given(item))
-        elif self.queue is None:
+            return False
+        if self.queue is None:
             self.queue = deque((item,))
         else:
             self.queue.append(item)
+        return True
 
     def _hand_over(self, item: Any) -> bool:
         assert self.selective is not None
