@@ -20,7 +20,7 @@ from pathlib import Path
 import trio
 from harness import HEADINGS, Row, Workload, cells, markdown, plain, run_workloads
 
-FAMILIES = ("messages", "asking", "spawning", "links", "memory", "lua")
+FAMILIES = ("messages", "asking", "spawning", "links", "staying", "memory", "lua")
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- table: written by run.py --write -->"
 END = "<!-- end of table -->"
