@@ -2,6 +2,7 @@
 #   make demo       the main job on real input
 #   make test       lint, types, import rules, tests
 #   make test-all   the tests on Python 3.11, 3.12 and 3.13
+#   make types      what pyright sees of the public API (in `make test`: mypy)
 #   make bench      rates of our primitives as ratios to raw Trio
 #   make docs       the documentation as a site in ./site
 PYTHON ?= python3
@@ -11,7 +12,7 @@ STAMP = $(VENV)/.installed
 DEMO_LOG ?= examples/logwatch/data/access.log
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint unit test-all bench docs clean
+.PHONY: demo test lint unit test-all types bench docs clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("trio-actors needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -41,6 +42,10 @@ test-all:
 	  echo "== Python $$v =="; \
 	  $(MAKE) --no-print-directory unit PYTHON=$$python VENV=.venv-$$v; \
 	done
+
+types: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[types]'
+	$(BIN)/pytest -q tests/test_trio_actors/test_typing.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py

@@ -98,7 +98,7 @@ class Server:
 
     # -- what an author overrides
 
-    def init(self, *args: Any) -> Any:
+    def init(self, *args: Any, **kwargs: Any) -> Any:  # so that any override fits, for checkers
         """Sets the state up, before the first message; may be async. Failing fails the process."""
 
     def terminate(self, exit: Exit) -> Any:

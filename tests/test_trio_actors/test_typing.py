@@ -1,8 +1,12 @@
-"""What type checkers see of the public API: mypy on a program whose lines say what to expect."""
+"""What mypy and pyright see of the public API, on a program whose lines say what to expect."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +135,27 @@ def test_mypy_sees_the_types_that_the_documentation_promises(tmp_path: Path) -> 
     lines = dict(enumerate(PROGRAM.splitlines(), 1))
     assert revealed == {n: s.split("# R: ")[1] for n, s in lines.items() if "# R: " in s}
     assert errors == {n: s.split("# E: ")[1] for n, s in lines.items() if "# E: " in s}
+
+
+def test_pyright_sees_the_same_types(tmp_path: Path) -> None:
+    """Issue 3 §2: typing tests for pyright (here with basedpyright, which brings its own node)."""
+    checker = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
+    if checker is None:
+        pytest.skip("basedpyright is not installed; `make types` installs it and runs this test")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "standard"}))
+    command = [checker, "--outputjson", "--pythonpath", sys.executable, "--project", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    revealed: dict[int, str] = {}
+    errors = set()
+    for found in json.loads(done.stdout)["generalDiagnostics"]:
+        line = found["range"]["start"]["line"] + 1
+        if found["severity"] == "error":
+            errors.add(line)
+        elif match := re.match(r'Type of ".*" is "(.*)"$', found["message"], re.DOTALL):
+            revealed[line] = match.group(1)
+    lines = dict(enumerate(PROGRAM.splitlines(), 1))
+    short = {n: re.sub(r"trio_actors[\w.]*\.", "", s) for n, s in lines.items()}
+    assert revealed == {n: s.split("# R: ")[1] for n, s in short.items() if "# R: " in s}
+    refused = {n for n, s in lines.items() if "# E: " in s and "# E: unreachable" not in s}
+    assert errors == refused

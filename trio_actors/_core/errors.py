@@ -58,10 +58,9 @@ class ProcessError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        if kind is None:
-            self.kind = self.default_kind
-        else:
-            self.kind = kind if kind.__class__ is ErrorKind else ErrorKind(kind)
+        self.kind: ErrorKind = self.default_kind
+        if kind is not None:
+            self.kind = kind if isinstance(kind, ErrorKind) else ErrorKind(kind)
         self.retryable = retryable
         self.details: dict[str, Any] | None = dict(details) if details else None
         self.stack = stack
