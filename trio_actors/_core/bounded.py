@@ -60,12 +60,13 @@ class Bounded:
 class Limited:
     """What stands before the mailbox of one process and counts."""
 
-    __slots__ = ("_bounds", "_process", "_waiting")
+    __slots__ = ("_bounds", "_process", "_waiting", "_woken")
 
     def __init__(self, process: Process, bounds: Bounded) -> None:
         self._process = process
         self._bounds = bounds
         self._waiting: deque[trio.lowlevel.Task] | None = None
+        self._woken = False  # one that was waiting has not run yet: nobody passes it
 
     @property
     def _mailbox(self) -> CountedMailbox:
@@ -111,7 +112,7 @@ class Limited:
         """
         await trio.lowlevel.checkpoint()
         overtaken = False  # by a plain send, after the room was there: then it is the first again
-        while self.full or (self._waiting and not overtaken and not self._process.ended):
+        while self.full or (self._in_line and not overtaken):
             if self._waiting is None:
                 self._waiting = deque()
                 self._process.on_exit(lambda exit: self._release())
@@ -128,9 +129,17 @@ class Limited:
                 return trio.lowlevel.Abort.SUCCEEDED
 
             await trio.lowlevel.wait_task_rescheduled(leave)
-            if not self.full:
-                return
+            self._woken = False
             overtaken = True
+
+    def pass_on(self) -> None:
+        """Who waited for room has sent: the next one may, if there is room still."""
+        if self._waiting and not self.full:
+            self._room()
+
+    @property
+    def _in_line(self) -> bool:
+        return bool(self._woken or self._waiting) and not self._process.ended
 
     def moved(self) -> bool:
         """An upgrade has changed the mailbox; False if the new one (Lua's) has no limit.
@@ -142,12 +151,14 @@ class Limited:
             return False
         if self._waiting:
             self._mailbox.on_take = self._room
-            for _ in range(self._bounds.limit - self._mailbox.load()):
-                self._room()
+            self.pass_on()
         return True
 
     def _room(self) -> None:
+        if self._woken:
+            return
         if self._waiting:
+            self._woken = True
             trio.lowlevel.reschedule(self._waiting.popleft())
         else:
             self._mailbox.on_take = None

@@ -253,5 +253,11 @@ async def asend(node: Node, caller: Process | None, dest: str, topic: str, paylo
             raise make_error(ErrorKind.INVALID, "a process cannot wait for room in its own mailbox")
         if caller is not None:
             operations.require(node, caller, "process.send", target.pid, dest)
-        await target.entrance.wait_for_room()
+        entrance = target.entrance
+        await entrance.wait_for_room()
+        try:
+            operations.send(node, caller, dest, topic, payload)
+        finally:
+            entrance.pass_on()
+        return
     operations.send(node, caller, dest, topic, payload)
