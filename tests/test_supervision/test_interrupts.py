@@ -1,6 +1,6 @@
 """Ctrl-C and cancellation at every single step of a small tree's life (SU7, SU9).
 
-The life: a tree of two levels starts, a child crashes and is restarted with its group, one is
+The life: a tree of three levels starts, a child crashes and is restarted with its group, one is
 terminated, all stop. It is run again and again; in the n-th run the interrupt comes at the n-th
 task step, until a run gets through without.
 """
@@ -49,9 +49,10 @@ class Life:
             self.alive.remove(name)
 
     async def main(self) -> None:
-        inner = Supervisor(
+        deepest = Supervisor(
             strategy="one_for_all", children=[self.leaf("b"), self.leaf("c"), self.leaf("d")]
         )
+        inner = Supervisor(children=[child("deepest", deepest)])
         tree = Supervisor(children=[self.leaf("a"), child("inner", inner), self.leaf("e")])
         with self.outer:
             async with open_node() as self.node, self.node.open_host("app:h") as host:
