@@ -5,6 +5,7 @@ from supervision.backoff import Backoff
 from supervision.control import SupervisorRef
 from supervision.fields import MILLISECONDS, SECONDS, Problem, SpecInvalid
 from supervision.order import DependencyCycle
+from supervision.runner import TooManyRestarts
 from supervision.service_machine import ServiceState
 from supervision.service_spec import Security, ServiceSpec, read_service
 from supervision.services import ServiceManager, ServiceStatus, open_services
@@ -19,7 +20,7 @@ from supervision.specs import (
     read_child,
     read_supervisor,
 )
-from supervision.supervisor import Supervisor, SupervisorTarget, TooManyRestarts
+from supervision.supervisor import Supervisor, SupervisorTarget
 from supervision.terms import (
     AutoShutdown,
     ChildType,

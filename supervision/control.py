@@ -15,8 +15,9 @@ from supervision import state as s
 from supervision.administration import ChildCount, ChildInfo
 from supervision.fields import SECONDS
 from supervision.promises import REQUEST
+from supervision.runner import Runner
 from supervision.specs import SupervisorSpec, read_child, read_supervisor
-from supervision.supervisor import Runner, SupervisorBody
+from supervision.supervisor import SupervisorBody
 from trio_actors import ErrorKind, Exit, Message, Node, Process, ProcessError, make_error
 from trio_actors import fresh as fresh_error
 from trio_actors._core.operations import alive, resolve

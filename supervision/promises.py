@@ -11,7 +11,7 @@ from trio_actors import Message, Pid
 from trio_actors._core.guardian import Place, Promise
 
 if TYPE_CHECKING:
-    from supervision.supervisor import Runner
+    from supervision.runner import Runner
 
 REQUEST: Final = "@request"  # topic of what is asked of a supervisor
 

@@ -21,10 +21,10 @@ from attrs import define, field, frozen
 
 from supervision import order
 from supervision.reports import Record, report
+from supervision.runner import signals_readiness
 from supervision.service_machine import Hold, Next, ServiceEvent, ServiceMachine, ServiceState, hold
 from supervision.service_spec import ServiceSpec
 from supervision.state import ReportKind
-from supervision.supervisor import signals_readiness
 from trio_actors import CauseKind, ErrorKind, Exit, Node, Process, make_error
 from trio_actors import as_process_error as error_of
 from trio_actors._core.scopes import reraise

@@ -491,7 +491,7 @@ async def test_fault_of_the_supervisor_itself_leaves_no_children(
 
     world = World()
     async with tree(world.child("a", ready=True), world.child("b", ready=True)) as (host, ref):
-        monkeypatch.setattr("supervision.supervisor.decide", broken)
+        monkeypatch.setattr("supervision.runner.decide", broken)
         host.node.send(world.pids["a"], "boom")
         exit = await host.node.wait(ref.dest)
         assert str(exit.error) == "RuntimeError: bug"
