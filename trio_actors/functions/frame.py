@@ -3,7 +3,8 @@
 Rules: GC11, P6, F11-F18, CX1-CX6, DE12. A frame is addressed like a process, but most invocations
 never use their PID. So the kernel's record (PID, mailbox, place in the tables) is made the first
 time something asks for it, and an invocation that does not ask costs neither. What cannot come
-later is the cancel scope around the code: it is always there if the code can suspend.
+later is the cancel scope around the code: it is there before the code can suspend. Code of another
+language may end before it does (`Callee.begin`), and then it costs no scope either.
 
 The code runs in the caller's task, so every cancellation of the caller is one of the callee (F11).
 """
