@@ -360,6 +360,12 @@ def _unregister(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     return kernel.unregister(process.node, process, text_in(args[0]))
 
 
+def _release(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
+    if body.process is not None:
+        handles.release(body.process, args[0])
+    return NO_ANSWER
+
+
 def _started(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     _context(body).started()
     return True
@@ -420,6 +426,7 @@ OPERATIONS: dict[str, Operation] = {
     "lookup": _lookup,
     "unregister": _unregister,
     "started": _started,
+    "release": _release,
 }
 
 __all__ = ["NO_ANSWER", "Pid", "carry_out", "flat_answer", "flat_error"]

@@ -34,25 +34,25 @@ local function index(reserved)
       local s = H.of(self, contract_class) or H.of(self, instance_class)
       if not s then H.raise("calling '" .. key .. "' on a bad self: use ':'") end
       if is_async then return H.new_future(H.op("contract.start", s.handle, method, ...)) end
-      return H.op("contract.invoke", s.handle, method, ...)
+      return H.after(self, H.op("contract.invoke", s.handle, method, ...))
     end
     st.known[key] = call
     return call
   end
 end
 
-contract_class = H.class("Contract", {}, {
+contract_class = H.owning(H.class("Contract", {}, {
   __index = index(contract_methods),
   __tostring = function() return "Contract" end,
-})
-instance_class = H.class("Instance", {}, {
+}))
+instance_class = H.owning(H.class("Instance", {}, {
   __index = index({}),
   __tostring = function() return "Instance" end,
-})
+}))
 
 local function made(class, handle, err)
   if handle == nil then return nil, err end
-  return H.new(class, { handle = handle, known = {} })
+  return H.own(class, { handle = handle, known = {} })
 end
 
 function M.get(id)

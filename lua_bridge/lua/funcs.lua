@@ -95,9 +95,15 @@ local exec_class = H.class("Executor", exec_methods, {
   __tostring = function() return "Executor" end,
 })
 
-local function derive(st, field, value)
-  local new = { values = st.values, actor = st.actor, scope = st.scope, options = st.options }
+-- The numbers of actor and scope are sent with each call; the objects keep them alive.
+local KEPT = { actor = 1, scope = 2 }
+
+local function derive(st, field, value, object)
+  local new = {
+    values = st.values, actor = st.actor, scope = st.scope, options = st.options, st[1], st[2],
+  }
   new[field] = value
+  if object then new[KEPT[field]] = object end
   return H.new(exec_class, new)
 end
 
@@ -146,7 +152,7 @@ for field, class in raw.next, { actor = "actor_class", scope = "scope_class" } d
     if not ok then return nil, err end
     local state = H[class] and H.of(value, H[class])
     if not state then H.argerror(1, "with_" .. field, field, value) end
-    return derive(st, field, state.handle)
+    return derive(st, field, state.handle, value)
   end
 end
 
@@ -158,7 +164,7 @@ end
 
 function exec_methods.call(e, id, ...)
   local st = H.self(e, exec_class, "call")
-  return H.op("funcs.call", H.overlaid(nil, st), text(id, 1, "call"), ...)
+  return H.after(e, H.op("funcs.call", H.overlaid(nil, st), text(id, 1, "call"), ...))
 end
 
 function exec_methods.async(e, id, ...)

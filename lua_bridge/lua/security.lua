@@ -10,7 +10,7 @@ local function text(v, n, name)
 end
 
 local function class(name, methods)
-  return H.class(name, methods, { __tostring = function() return name end })
+  return H.owning(H.class(name, methods, { __tostring = function() return name end }))
 end
 
 local actor_methods, scope_methods, policy_methods, store_methods = {}, {}, {}, {}
@@ -22,7 +22,7 @@ H.actor_class, H.scope_class = actor_class, scope_class
 
 local function made(cls, handle, second)
   if handle == nil then return nil, second end
-  return H.new(cls, { handle = handle, id = second })
+  return H.own(cls, { handle = handle, id = second })
 end
 
 local function handle(v, cls, n, name, expected)

@@ -216,7 +216,7 @@ async def test_completion_shows_only_after_a_yield() -> None:
             """local f = funcs.async("app:add", 1, 2)
             local seen = false
             for i = 1, 100000 do seen = seen or f:is_complete() end
-            time.sleep("1ms")
+            f:response():receive()
             return {seen, f:is_complete(), f:result()}"""
         ) == [False, True, 3]
 

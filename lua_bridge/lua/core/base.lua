@@ -73,6 +73,49 @@ end
 
 function H.new(class, state) return setmetatable({ [S] = state }, class) end
 
+-- Objects that stand for something on the Python side: a script that makes them for ever must not
+-- keep all of them alive there. The finaliser only notes the number; sched.lua sends the notes with
+-- the outbox. A state with many of them is collected in full now and then, because to the collector
+-- they are small.
+local released, noted = {}, 0               -- index of the process and number, in turn
+local owned, since = 0, 0                   -- alive, and made since the last full collection
+local MANY = 5000
+
+local function finalise(obj)
+  local state = rawget(obj, S)
+  released[noted + 1], released[noted + 2] = state.owner, state.handle
+  noted = noted + 2
+  owned = owned - 1
+end
+
+-- A class of such objects; their state has `handle`.
+function H.owning(class)
+  class.__gc = finalise
+  return class
+end
+
+function H.own(class, state)
+  local cur = H.R.cur
+  state.owner = cur and cur.proc.idx or 0
+  owned, since = owned + 1, since + 1
+  if owned > MANY and since > MANY / 2 then
+    since = 0
+    count("collect")
+  end
+  return H.new(class, state)
+end
+
+-- What was noted, and nothing is noted any more.
+function H.take_released()
+  if noted == 0 then return nil, 0 end
+  local list, n = released, noted
+  released, noted = {}, 0
+  return list, n
+end
+
+-- The values after the first, which is kept alive by being an argument of a call under way.
+function H.after(_, ...) return ... end
+
 -- State of obj if it is an object of class, else nil.
 function H.of(obj, class)
   if type(obj) == "table" and getmt(obj) == class then return obj[S] end

@@ -474,7 +474,9 @@ for field, class in next, { actor = "actor_class", scope = "scope_class" } do
     local state = H[class] and H.of(value, H[class])
     if not state then H.argerror(1, "with_" .. field, field, value) end
     check("process.security", "security")
-    return derive(options, field, state.handle)
+    local builder = derive(options, field, state.handle)
+    H.of(builder, builder_class)[field .. "_kept"] = value  -- keeps the number alive
+    return builder
   end
 end
 

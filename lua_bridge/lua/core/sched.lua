@@ -560,6 +560,10 @@ function H.start_main(p, method, args)
 end
 
 local function flush(more)
+  local list, count = H.take_released()
+  for i = 1, count, 2 do
+    if procs[list[i]] then post("release", list[i], 0, 1, list[i + 1]) end
+  end
   if on == 0 then return more, 0 end
   local sent, n = out, on
   out, on = {}, 0
