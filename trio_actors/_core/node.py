@@ -16,7 +16,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
-from trio_actors._core.clock import Clock, stamper
+from trio_actors._core.clock import Clock, clocks
 from trio_actors._core.code import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
@@ -94,8 +94,7 @@ class Node:
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()
         self.rng = random.Random()
-        self.now: Callable[[], float] = trio.current_time
-        self.stamp: Callable[[], float] = stamper()
+        self.now, self.stamp = clocks()  # Trio's time; what unread messages are stamped with
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
