@@ -67,6 +67,10 @@ The host table:
 ``H.current()``                     record of the running process: .pid .id .data (a table for
                                     what modules keep per process, key = module name); nil while
                                     a chunk is being loaded outside a process
+``H.own(class, state)``             an object for ``state.handle``, a number of handles.py that is
+                                    released when the script has let the object go; the class
+                                    comes from ``H.owning(H.class(...))``. What waits in
+                                    ``H.op`` for longer keeps it by ``H.after(object, H.op(...))``
 ``H.flatten(v)``, ``H.build(...)``  value -> shape, values...; and back
 ``H.copy(v)``                       deep copy by M21-M24
 ==================================  ===============================================================

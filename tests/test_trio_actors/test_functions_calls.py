@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -89,6 +90,22 @@ async def test_a_malformed_id_is_a_start_error(how: str, id: str, text: str) -> 
                 await functions.call(id)
             else:
                 functions.async_(id)
+
+
+async def test_an_id_may_be_any_text() -> None:
+    """F1: members of a StrEnum too; anything else raises."""
+
+    class Ids(StrEnum):
+        ADD = "app:add"
+
+    async with opened() as functions:
+        functions.register(Ids.ADD, lambda a, b: a + b)
+        assert await functions.call(Ids.ADD, 1, 2) == 3
+        assert await functions.call("app:add", 1, 2) == 3
+        assert await functions.async_(Ids.ADD, 1, 2) == 3
+        for wrong in (None, 3, ["app:add"]):
+            with pytest.raises(TypeError):
+                await functions.call(wrong)  # type: ignore[arg-type]
 
 
 async def test_an_unknown_function_is_not_found_and_passes_no_chain() -> None:

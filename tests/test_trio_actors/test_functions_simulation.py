@@ -48,6 +48,32 @@ def test_an_oscillating_load_is_followed_not_amplified() -> None:
     assert result.reversals() <= 6 * DURATION / 40
 
 
+@pytest.mark.parametrize("rate", [10, 100, 200, 400])
+def test_a_steady_load_keeps_its_size(rate: int) -> None:
+    """Issue aim: ten minutes of the same random load move the size within a narrow band."""
+    result = sim.simulate(
+        parse_pool({"type": "adaptive", "max_size": SIZE}),
+        sim.steady_load(rate),
+        sim.fixed_service(0.05),
+        duration=600,
+        rng=random.Random(1),
+    )
+    sizes = [sample.workers for sample in result.samples if sample.time > 120]
+    assert max(sizes) - min(sizes) <= 6
+    assert result.mean_latency() < 0.1
+    # Little's law: so many calls are under way on average.
+    assert rate * 0.05 <= result.mean_workers(600) <= min(2.5 * rate * 0.05 + 2, SIZE)
+
+
+def test_after_a_burst_the_size_only_falls() -> None:
+    """AP11: one by one, from the end of the line until the load asks for more again."""
+    changes = run({"type": "adaptive", "max_size": SIZE}, "burst").changes
+    peak = max(at for at, change in changes if change > 1)
+    falling = [change for at, change in changes if peak < at < peak + 100]
+    assert len(falling) > 15
+    assert set(falling) == {-1}
+
+
 def test_fz18_backlog_fills_the_pool_and_rest_empties_it() -> None:
     """FZ18: never above max_size; after the load ends, one by one down to 1."""
     result = sim.simulate(

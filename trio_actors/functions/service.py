@@ -166,7 +166,7 @@ class Functions:
             baggage: handed down to all frames below (CX2).
         """
         await trio.lowlevel.checkpoint()
-        entry = self._entries.get(id) if type(id) is str else None
+        entry = self._entries.get(id) if isinstance(id, str) else None
         if entry is None:
             check_function_id(id)  # the ids of entries were checked
         if permission and (caller is not None or check is not None):
