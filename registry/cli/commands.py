@@ -22,7 +22,7 @@ from supervision import pictures
 
 from ..definitions import Application, read_application
 from ..problems import LoadError
-from . import USAGE, exploring, functions, live, logs, looking, prompt, queues, runner
+from . import USAGE, exploring, functions, live, logs, looking, observing, prompt, queues, runner
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -100,6 +100,13 @@ def run(
             "by default one in the user's runtime directory."
         ),
     ] = None,
+    operators: Annotated[
+        str | None,
+        Parameter(
+            help="A policy group, `ns:name`. What its policies allow the actor `operator` may be "
+            "done through the control socket: cancel, terminate, suspend, resume, upgrade."
+        ),
+    ] = None,
     log_level: LogLevel = logs.Level.INFO,
     log_format: LogFormat = logs.Format.TEXT,
 ) -> int:
@@ -115,7 +122,14 @@ def run(
     beside = (lambda running: apply_watched(running, app, set)) if watch else None
     return runner.run(
         runner.Runner(
-            application, process or None, arguments, beside, history, path=app, control=control
+            application,
+            process or None,
+            arguments,
+            beside,
+            history,
+            path=app,
+            control=control,
+            operators=operators,
         )
     )
 
@@ -200,6 +214,22 @@ def top(
 ) -> int:
     """Watch the processes of a running application; q or Ctrl-C ends it, not the application."""
     return looking.top(looking.Subject(app, control), by=by, interval=interval, frames=frames)
+
+
+@cli.command
+def observe(
+    app: Running = None,
+    /,
+    *,
+    control: Control = None,
+    addr: Annotated[str, Parameter(help="Where the page is served.")] = "127.0.0.1:8001",
+) -> int:
+    """Serve a page with the live tree of a running application, until Ctrl-C (extra `http`).
+
+    The address that is printed has a key: only who knows it sees anything. Processes can be
+    cancelled, terminated, suspended and upgraded from the page if `run` was given `--operators`.
+    """
+    return observing.observe(looking.Subject(app, control), addr)
 
 
 @cli.command
@@ -362,6 +392,7 @@ RUN_OPTIONS = (
     "--watch",
     "--history",
     "--control",
+    "--operators",
     "--log-level",
     "--log-format",
     "--help",

@@ -20,6 +20,7 @@ from trio_actors import Exit, ProcessError, ProcessNotFound
 from trio_actors.sys import dump_on_signal
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
+from ..control.acting import Operators
 from ..control.desk import Desk
 from ..control.places import default_path
 from ..control.protocol import ControlError
@@ -80,6 +81,8 @@ class Runner:
     path: Path = attrs.field(factory=Path)
     # The control socket's own path; None for the user's runtime directory.
     control: Path | None = None
+    # The policy group of those who may do more than look through it.
+    operators: str | None = None
     app: App | None = None
     pid: str | None = None
     # Exit code that a signal has decided.
@@ -89,7 +92,8 @@ class Runner:
 
     async def run(self) -> int:
         """Run until the process ends or a signal asks for the end; returns the exit code."""
-        desk = Desk(str(self.path.resolve()))
+        operators = None if self.operators is None else Operators(self.operators)
+        desk = Desk(str(self.path.resolve()), operators=operators)
         with catch_signals() as signals, self._listening() as listener:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, signals)

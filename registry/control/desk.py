@@ -1,7 +1,8 @@
-"""Answers the requests of the control socket. Pure: a line in, a line out, nothing is changed.
+"""Answers the requests of the control socket. Pure: a line in, a line out.
 
 Rules: SU41 (`snapshot`), SU42 (`explain`). The operations are a table; none of them changes
-anything, so that looking is always safe. The fields of each are checked before it runs.
+anything, so that looking is always safe. The fields of each are checked before it runs. What
+changes something is another table (acting.py), refused unless the application has operators.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from supervision import explain
 from trio_actors import ProcessError, sys
 
 from ..app import App
+from .acting import ACTS, Operators
 from .protocol import PROTOCOL, ControlError, Request, read_request, write_answer, write_error
 
 log = logging.getLogger("trio_actors.control")
@@ -30,6 +32,8 @@ class Desk:
 
     path: str  # of the application
     app: App | None = None
+    # Who may do more than look; None for nobody.
+    operators: Operators | None = None
 
     def opened(self, app: App) -> None:
         """From now on there is something to look at."""
@@ -39,7 +43,7 @@ class Desk:
         """The answer to one request, as a line. Raises nothing."""
         try:
             request = read_request(line)
-            operation = OPERATIONS.get(request.op)
+            operation = OPERATIONS.get(request.op) or CONTROLS.get(request.op)
             if operation is None:
                 known = ", ".join(OPERATIONS)
                 raise ControlError("invalid", f"expected one of {known}, got {request.op!r}")
@@ -89,7 +93,8 @@ class Operation:
 
 def _hello(desk: Desk, fields: Mapping[str, Any]) -> Any:
     state = "opening" if desk.app is None else "running" if desk.app.started else "starting"
-    return {"protocol": PROTOCOL, "app": desk.path, "pid": os.getpid(), "state": state}
+    answer = {"protocol": PROTOCOL, "app": desk.path, "pid": os.getpid(), "state": state}
+    return answer if desk.operators is None else {**answer, "acts": list(ACTS)}
 
 
 def _snapshot(desk: Desk, fields: Mapping[str, Any]) -> Any:
@@ -126,3 +131,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "process": Operation(_process, required=PID),
     "explain": Operation(_explain, required=PID),
 }
+
+
+def _act(name: str) -> Operation:
+    def run(desk: Desk, fields: Mapping[str, Any]) -> Any:
+        if desk.operators is None:
+            text = "control is off; `trio-actors run --operators GROUP` allows what a group allows"
+            raise ControlError("denied", text)
+        return desk.operators.act(desk.running(), name, fields["pid"])
+
+    return Operation(run, required=PID)
+
+
+CONTROLS: Final[Mapping[str, Operation]] = {name: _act(name) for name in ACTS}

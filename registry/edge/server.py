@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import ssl
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import trio
@@ -24,8 +24,9 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
+from starlette.types import Receive, Scope, Send
 
-from .site import Limits, WebApp
+from .site import Limits
 
 log = logging.getLogger("trio_actors.http")
 # Busy: the connection is being closed at this very moment.
@@ -33,11 +34,22 @@ GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceErr
 LAST = 1.0  # seconds for the last answers after the functions were cancelled
 
 
+class Served(Protocol):
+    """An ASGI application that can be stopped."""
+
+    stopping: trio.Event
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def expire(self) -> None:
+        """It has had its time: requests that still run are to be answered now."""
+
+
 class Connection(TCPServer):
     """One connection, whose writes have a limit and whose faults stay with it."""
 
     def __init__(
-        self, app: WebApp, config: Config, context: WorkerContext, stream: Any, write: float
+        self, app: Served, config: Config, context: WorkerContext, stream: Any, write: float
     ) -> None:
         self._scope = trio.CancelScope()
         self._write = write
@@ -120,7 +132,7 @@ async def listen(host: str | None, port: int, tls: Tls | None) -> list[trio.abc.
 
 
 async def serve(
-    app: WebApp, listeners: list[trio.abc.Listener[Any]], limits: Limits, grace: float
+    app: Served, listeners: list[trio.abc.Listener[Any]], limits: Limits, grace: float
 ) -> None:
     """Serve until `app.stopping`, then stop within `grace` seconds."""
     config, context = config_of(limits), WorkerContext(None)
