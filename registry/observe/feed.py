@@ -14,6 +14,7 @@ import trio
 
 PERIOD: Final = 1.0  # seconds between two snapshots
 SHARE: Final = 0.04  # of the application's time at most
+IDLE: Final = 5.0  # seconds between two looks whether it is still there
 EXITS: Final = 20
 
 
@@ -54,7 +55,11 @@ class Feed:
     async def run(self) -> None:
         """Take snapshots while there are viewers. Raises: ControlError when it has gone."""
         while True:
-            await self._wanted.wait()
+            while not self._wanted.is_set():
+                with trio.move_on_after(IDLE):
+                    await self._wanted.wait()
+                    break
+                await self.ask("hello")  # only to see whether it is still there
             began = trio.current_time()
             data = await self.ask("snapshot", exits=EXITS)
             took = trio.current_time() - began

@@ -216,11 +216,15 @@ async def test_looking_has_a_bounded_share(autojump_clock: trio.testing.MockCloc
     class Slow:
         asked = 0
         busy = 0.0
+        gone = False
 
         async def ask(self, op: str, **fields: Any) -> Any:
-            self.asked += 1
-            self.busy += 0.5
-            await trio.sleep(0.5)
+            if op == "snapshot":
+                self.asked += 1
+                self.busy += 0.5
+                await trio.sleep(0.5)
+            elif self.gone:
+                raise ControlError("ended", "the application has ended")
             return {}
 
     source = Slow()
@@ -239,6 +243,9 @@ async def test_looking_has_a_bounded_share(autojump_clock: trio.testing.MockCloc
         await trio.sleep(1000)
         assert source.asked <= asked + 1
         nursery.cancel_scope.cancel()
+    source.gone = True
+    with pytest.raises(ControlError, match="has ended"):  # also while nobody looks
+        await Feed(source).run()
     assert pause(0) == 1.0
 
 
@@ -296,3 +303,9 @@ async def test_a_screenshot_of_logwatch(tmp_path: Path) -> None:
             )
     assert "logwatch:" in dumped.stdout.decode()
     assert picture.stat().st_size > 10_000
+
+
+def test_the_policies_of_the_docs(problems: Callable[..., list[str]]) -> None:
+    """docs/how-to/observe.md: its policy is one."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "observe.md").read_text()
+    assert problems({"main.yaml": page.split("```yaml\n")[1].split("```")[0]}) == []

@@ -24,7 +24,7 @@ def test_the_example_is_an_application(problems: object) -> None:
     assert problems({"main.yaml": example}) == []  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("command", ["run", "check", "tree", "queue", "lua"])
+@pytest.mark.parametrize("command", ["run", "check", "tree", "queue", "lua", "observe"])
 def test_every_option_is_documented(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     """docs/reference/cli.md names every command and every long option."""
     from registry.cli import main
