@@ -152,9 +152,9 @@ class App:
             raise ValueError(f"expected exactly one entry of kind terminal.host, got {found}")
         return self.node.hosts[ids[0]]
 
-    def snapshot(self, *, exits: int = EXITS) -> Snapshot:
-        """What is there now: services, processes, children, pools, the last ends (SU41, SU42)."""
-        return snapshot(self.node, self.supervisor, exits=exits)
+    def snapshot(self, *, exits: int = EXITS, limit: int | None = None) -> Snapshot:
+        """What is there now (SU41, SU42); see `supervision.snapshot`."""
+        return snapshot(self.node, self.supervisor, exits=exits, limit=limit)
 
     # -- for kinds
 

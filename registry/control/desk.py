@@ -117,6 +117,10 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_EXITS
 
 
+def _is_limit(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -126,7 +130,11 @@ PID: Final[Checks] = {"pid": (_is_text, "a PID")}
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "hello": Operation(_hello),
     "snapshot": Operation(
-        _snapshot, optional={"exits": (_is_count, f"an integer from 0 to {MAX_EXITS}")}
+        _snapshot,
+        optional={
+            "exits": (_is_count, f"an integer from 0 to {MAX_EXITS}"),
+            "limit": (_is_limit, "an integer above 0"),
+        },
     ),
     "process": Operation(_process, required=PID),
     "explain": Operation(_explain, required=PID),

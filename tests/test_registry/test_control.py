@@ -96,6 +96,7 @@ def test_a_line_without_end_is_refused() -> None:
         (b'{"op": "explain"}', "explain: expected the field pid"),
         (b'{"op": "explain", "pid": 7}', "explain: pid: expected a PID, got 7"),
         (b'{"op": "snapshot", "exits": true}', "expected an integer from 0 to 1000, got True"),
+        (b'{"op": "snapshot", "limit": 0}', "limit: expected an integer above 0, got 0"),
         (b'{"op": "snapshot", "rows": 1}', "snapshot: unexpected field rows"),
         (b'{"op": "snapshot"}', "the application is being opened"),
     ],

@@ -178,3 +178,23 @@ async def test_a_supervisor_that_has_not_begun_has_no_children(node: Node, host:
     """A look at the very first moment finds a process like any other."""
     host.spawn_soon(Supervisor(children=[child("a", serve)]))
     assert [depth for depth, *_ in shown(node)] == [0]
+
+
+async def test_a_limit_counts_what_it_does_not_show(host: Host, node: Node) -> None:
+    """At most so many rows below each row and at the top; `below` says how many there are."""
+    children = [child(str(n), serve) for n in range(5)]
+    tree = Supervisor(children=[child("inner", Supervisor(children=children)), child("x", serve)])
+    await host.spawn(tree, ready=True, name="tree")
+    await host.spawn(serve, name="second")
+    await host.spawn(serve, name="third")
+    rows = snapshot(node, limit=2).rows
+    assert [(row.name, row.below) for row in rows] == [
+        ("tree", 2),
+        ("inner", 5),
+        ("0", 0),
+        ("1", 0),
+        ("x", 0),
+        ("second", 0),
+    ]
+    assert snapshot(node, limit=2).processes == 10
+    assert len(snapshot(node).rows) == 10
