@@ -22,8 +22,8 @@ from lua_bridge.script import Script
 from trio_actors import ErrorKind, ProcessError, make_error
 
 CORE = (
-    *("base", "codec", "sched", "timers", "channel", "sandbox", "libs", "patterns"),
-    *("process", "program", "chunks"),
+    *("base", "codec", "sched", "requests", "timers", "channel", "sandbox", "libs", "patterns"),
+    *("process", "spawn", "program", "chunks"),
 )
 QUANTUM = 10_000  # instructions between two looks of the hook: some 0.3 ms
 STRING_LIMIT = 1 << 20

@@ -60,3 +60,28 @@ KILL_ONLY = [
 def test_the_same_without_time_slices(names: list[str]) -> None:
     """Where the C API is not reachable, one step runs to its instruction budget."""
     assert run(names, sliced=False) == []
+
+
+# Ways in which a script could take the whole program down, and the attacks that try them. Z2 has
+# none: the bridge keeps no Lua object. Z9 is test_shared_references_arrive_as_they_were.
+GUARDS = {
+    "Z1": ["forge_yield_many", "forge_yield_too_many"],
+    "Z3": ["memory_brim_send", "memory_inbox_self", "message_flood"],
+    "Z4": ["memory_brim_result", "memory_brim_time", "memory_brim_wait", "memory_brim_error"],
+    "Z5": ["error_host_object", "result_hostile_table"],
+    "Z6": ["message_nan"],
+    "Z7": ["poison_strict_environment", "escape_environment_metatable"],
+    "Z8": ["message_deep", "result_deep"],
+    "Z10": ["gc_metamethod", "gc_added_later"],
+    "Z11": [
+        "memory_rep",
+        "string_find_quantifiers",
+        "string_gmatch_quantifiers",
+        "table_move_huge",
+    ],
+}
+
+
+def test_every_way_to_crash_is_tried() -> None:
+    """The attacks exist, so they are run above"""
+    assert {name for names in GUARDS.values() for name in names} <= set(ATTACKS)

@@ -130,6 +130,28 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "coroutine.spawn(function() stop:send('fresh') end) return stop:receive()",
         "fresh",
     ),
+    "X9 waiting messages are ready, with and without default": (
+        "local inbox, events = process.inbox(), process.events() "
+        "process.send(process.pid(), 't', 1) process.send(process.pid(), 't', 2) "
+        "local a = channel.select{events:case_receive(), inbox:case_receive(), default = true} "
+        "local b = channel.select{events:case_receive(), inbox:case_receive()} "
+        "local c = channel.select{inbox:case_receive(), default = true} "
+        "return {a.value:payload(), b.value:payload(), c.default}",
+        [1, 2, True],
+    ),
+    "X7 a case serves several selects that wait at once": (
+        "local ch, got = channel.new(), channel.new(2) local case = ch:case_receive() "
+        "for i = 1, 2 do coroutine.spawn(function() "
+        "got:send(channel.select{case, case}.value) end) end "
+        "coroutine.yield() ch:send('a') ch:send('b') "
+        "return {ch:case_receive() == case, (got:receive()), (got:receive())}",
+        [True, "a", "b"],
+    ),
+    "G2 a new coroutine runs soon, when this one waits": (
+        "local seen = {} coroutine.spawn(function() seen[#seen + 1] = 'spawned' end) "
+        "seen[#seen + 1] = 'still me' coroutine.yield() return seen",
+        ["still me", "spawned"],
+    ),
     "G1 spawn returns the thread and drops results": (
         "local co = coroutine.spawn(function() return 1 end) return type(co)",
         "thread",

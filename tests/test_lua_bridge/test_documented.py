@@ -27,3 +27,9 @@ def test_the_page_names_every_limit() -> None:
     text = PAGE.read_text("utf-8")
     names = [field.name for field in attrs.fields(Limits) if field.init]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_page_counts_the_attacks() -> None:
+    """The figure is that of the folder"""
+    attacks = list((Path(__file__).parent / "attacks").glob("*.lua"))
+    assert f"- {len(attacks)} attacks in" in PAGE.read_text("utf-8")

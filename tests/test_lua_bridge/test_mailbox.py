@@ -51,6 +51,11 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "return {p[1], p[2] == nil, p[3]}",
         [1, True, 3],
     ),
+    "L1 L9 topics that begin with @ are reserved": (
+        "local a, e = process.listen('@inbox') local b, f = process.send(me, '@events', 1) "
+        "return {e:kind(), e:message(), f:kind(), f:message(), (process.listen('inbox')) ~= nil}",
+        ["Invalid", "cannot listen to @ topics", "Invalid", "cannot send to @ topics", True],
+    ),
     "L2 L4 topics, inbox and what waits": (
         "process.send(me, 'a', 1) process.send(me, 'b', 2) process.send(me, 'a', 3) "
         "local a = process.listen('a') local i = process.inbox() process.send(me, 'c', 4) "
@@ -441,3 +446,10 @@ async def test_an_upgrade_keeps_cyclic_messages(world: Any) -> None:
         process.upgrade("app:new")
       end"""
     assert await world.run(source) == 1
+
+
+async def test_shared_references_arrive_as_they_were(world: Any) -> None:
+    """Z9: the same Python list twice is no other list the second time"""
+    inner = [[1], {"n": "A"}]
+    value = {"first": inner, "second": inner, "both": [inner, inner]}
+    assert await world.run("return function(v) return v end", value) == value

@@ -8,10 +8,11 @@ local H = ...
 local raw = H.raw
 local type, next, remove, rawlen = raw.type, raw.next, raw.table.remove, raw.rawlen
 local mathtype, floor = raw.math.type, raw.math.floor
-local S, new, of, getmt = H.S, H.new, H.of, raw.debug.getmetatable
+local S, new, getmt = H.S, H.new, raw.debug.getmetatable
 local wake, park, blocking, raise = H.wake, H.park, H.blocking, H.raise
 local move, yield, WAIT, R = raw.table.move, raw.coroutine.yield, H.WAIT, H.R
 local CLOSED = "send on closed channel"
+local MAX_CHANNELS = H.config.max_channels
 local KEPT = 64                               -- waiters of a select that a record keeps for the next
 local RECEIVE_ONLY = "cannot send on a mailbox channel; use process.send"
 
@@ -354,7 +355,7 @@ local function create(size)
   p = p and p.proc
   if p then
     p.nchannels = (p.nchannels or 0) + 1
-    if p.nchannels > H.config.max_channels and H.count_channels(p) > H.config.max_channels then
+    if p.nchannels > MAX_CHANNELS and H.count_channels(p) >= MAX_CHANNELS then
       H.kill_step("RateLimited", "channel limit exceeded")
     end
   end
@@ -371,7 +372,7 @@ function H.count_channels(p)
   raw.collectgarbage()
   local n = 0
   for _ in next, p.channels or {} do n = n + 1 end
-  p.nchannels = n
+  p.nchannels = n + 1                         -- with the one that is being made
   return n
 end
 

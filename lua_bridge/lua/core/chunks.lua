@@ -5,7 +5,7 @@
 -- pcall of it can catch that, and main goes on as if it had returned.
 local H = ...
 local raw = H.raw
-local next, error, ipairs = raw.next, raw.error, raw.ipairs
+local next, error = raw.next, raw.error
 local resume, yield = raw.coroutine.resume, raw.coroutine.yield
 local R, S, WAIT, YIELD, RETURN, KILL = H.R, H.S, H.WAIT, H.YIELD, H.RETURN, H.KILL
 

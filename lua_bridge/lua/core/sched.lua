@@ -41,7 +41,6 @@ local batch, head, last = {}, 1, 0
 local ready, tail = {}, 0
 local out, on = {}, 0                       -- outbox: code, process, request, n, n arguments, ...
 local procs = {}                            -- index -> process
-local pending, last_request = {}, 0         -- request -> record that waits for the answer
 local SOFT = H.config.soft_kb               -- KB of the whole state
 local level = 0                             -- KB in use after the last step
 local limit = SOFT                          -- KB at which the next process has to go
@@ -179,91 +178,6 @@ function H.block(setup)
   return unpack(res, 1, res.n)
 end
 
--- ---------------------------------------------------------------- operations
-
-local function ask(code, sync, n, ...)
-  local rec = blocking()
-  local p = rec.proc
-  last_request = last_request + 1
-  pending[last_request] = rec
-  p.nreq = (p.nreq or 0) + 1
-  p.wakers = p.wakers + 1
-  -- an operation that is answered at once is no switching point (G3): the process is held
-  if sync then p.hold = rec end
-  post(code, p.idx, last_request, n, ...)
-  park()
-  return rec
-end
-
-local function op_result(rec)
-  local ok, res = rec.ok, rec.res
-  rec.res = nil
-  if ok then return unpack(res, 1, res.n) end
-  return nil, res
-end
-
--- A system operation with scalar arguments, answered at once.
-function H.sys(code, n, ...) return op_result(ask(code, true, n, ...)) end
--- A system operation with scalar arguments that takes time.
-function H.sys_wait(code, n, ...) return op_result(ask(code, false, n, ...)) end
-
-local function op_flat(name, first, ...)
-  if first == nil then return nil, (...) end
-  return op_result(ask("op:" .. name, H.config.sync[name], select("#", ...) + 1, first, ...))
-end
-
--- A module's operation with any arguments that can cross.
-function H.op(name, ...) return op_flat(name, H.flatten_list(select("#", ...), ...)) end
-
-local function post_flat(name, first, ...)
-  if first == nil then return nil, (...) end
-  local p = R.cur and R.cur.proc
-  post("op:" .. name, p and p.idx or 0, 0, select("#", ...) + 1, first, ...)
-  return true
-end
-
--- The same without waiting for an answer.
-function H.post(name, ...) return post_flat(name, H.flatten_list(select("#", ...), ...)) end
-
-local function answered(request)
-  local rec = pending[request]
-  if not rec then return nil end
-  pending[request] = nil
-  local p = rec.proc
-  if p.dead then return nil end
-  p.nreq = p.nreq - 1
-  p.wakers = p.wakers - 1
-  return rec
-end
-
--- Python: the operation succeeded with the values of a flat list.
-function H.answer(request, shape, ...)
-  local rec = answered(request)
-  if not rec then return end
-  rec.ok = true
-  if shape == "v" then rec.res = { n = 1, (...) }
-  elseif shape == "n" then rec.res = { n = 1 }
-  else rec.res = H.build_list(shape, ...) end
-  wake(rec)
-end
-
--- Python: it succeeded with one value, in the form that came from a Lua state.
-function H.answer_value(request, ...)
-  local rec = answered(request)
-  if not rec then return end
-  rec.ok, rec.res = true, { n = 1, H.build(...) }
-  wake(rec)
-end
-
--- Python: the operation failed.
-function H.answer_error(request, kind, message, retryable, shape, ...)
-  local rec = answered(request)
-  if not rec then return end
-  rec.ok = false
-  rec.res = H.mkerr(kind, message, retryable, shape and H.build(shape, ...))
-  wake(rec)
-end
-
 -- ---------------------------------------------------------------- ends
 
 -- Forget a process: nothing of it runs any more (T6).
@@ -272,11 +186,7 @@ local function bury(p)
   procs[p.idx] = nil
   if p.pid then H.pids[p.pid] = nil end
   H.drop_timers(p)
-  if p.nreq and p.nreq > 0 then
-    for id, rec in next, pending do
-      if rec.proc == p then pending[id] = nil end
-    end
-  end
+  H.drop_requests(p)
   p.hold, p.held, p.main, p.env, p.inbox, p.events, p.topics, p.waiting, p.data = nil
 end
 H.bury = bury
@@ -479,16 +389,6 @@ function H.abandon(rec)
   rec.proc = { dead = true }
   p.live, p.ncos = p.live - 1, p.ncos - 1
   release(p)
-end
-
--- No answer is waited for by this record any more.
-function H.forget_requests(p, rec)
-  for id, waiting in next, pending do
-    if waiting == rec then
-      pending[id] = nil
-      p.nreq, p.wakers = p.nreq - 1, p.wakers - 1
-    end
-  end
 end
 
 -- One step of a coroutine.
