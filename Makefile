@@ -1,6 +1,7 @@
 # Every target makes what it needs: a virtual environment with the versions of constraints.txt.
 #   make demo       the main job on real input
 #   make test       lint, types, import rules, tests
+#   make night      the properties and the harness with many more examples: hours
 #   make test-all   the tests on Python 3.11, 3.12 and 3.13
 #   make types      what pyright sees of the public API (in `make test`: mypy)
 #   make bench      rates of our primitives as ratios to raw Trio
@@ -12,7 +13,7 @@ STAMP = $(VENV)/.installed
 DEMO_LOG ?= examples/logwatch/data/access.log
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint unit test-all types bench docs clean
+.PHONY: demo test lint unit night test-all types bench docs clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("trio-actors needs Python 3.11 or newer; set PYTHON=python3.x")'
@@ -35,6 +36,9 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+night: $(STAMP)
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=night property_tests tests/test_testing tests/test_lua_bridge/test_channel_programs.py $(PYTEST_ARGS)
 
 test-all:
 	@set -e; for v in 3.11 3.12 3.13; do \

@@ -1,7 +1,7 @@
 """Deliberately broken variants of the framework, and which guarantee notices each of them.
 
 A mutant replaces the code of one function by the same source with one piece changed. `python -m
-property_tests.mutants` prints the table of who kills whom.
+property_tests.mutants` writes the table of who kills whom into docs/reference/mutants.md.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import attrs
 
-from property_tests.guarantees.registry import PROPERTIES
+from property_tests.guarantees.registry import load
 
 CORE = "trio_actors._core."
 
@@ -75,12 +76,13 @@ class Mutant:
 
 def killers(mutant: Mutant, *, all_of_them: bool = False) -> list[str]:
     """The guarantees that fail under a mutant; the first one only, unless all are wanted."""
-    order = [mutant.killer, *(name for name in PROPERTIES if name != mutant.killer)]
+    properties = load()
+    order = [mutant.killer, *(name for name in properties if name != mutant.killer)]
     found = []
     for name in order:
         with mutant.applied():
             try:
-                PROPERTIES[name]()
+                properties[name]()
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
@@ -222,7 +224,23 @@ def table() -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    import property_tests.test_guarantees  # noqa: F401  lists the guarantees
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutants.md"
+HEAD = """\
+# Mutants
 
-    print(table())
+Deliberately broken variants of the kernel and of supervision: {count}, each made by changing one
+piece of one function, and the property that notices it first. The properties are those of
+`property_tests/guarantees`. Written by `python -m property_tests.mutants`; a test applies each of
+them and requires that the property named here fails.
+
+"""
+
+
+def documented() -> dict[str, str]:
+    """What the page says: mutant -> property."""
+    rows = [line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    return {row[1].strip(): row[3].strip() for row in rows if len(row) > 3 and "`" in row[2]}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(HEAD.format(count=len(MUTANTS)) + table() + "\n", encoding="utf-8")

@@ -1,17 +1,53 @@
-"""Every guarantee holds for the framework as it is."""
+"""Every guarantee holds for the framework as it is, and each promise has its file."""
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 
-import property_tests.guarantees.ends
-import property_tests.guarantees.messages
-import property_tests.guarantees.pure
-import property_tests.guarantees.ties  # noqa: F401  they list themselves
-from property_tests.guarantees.registry import PROPERTIES, Property
+from property_tests.guarantees.registry import FOLDER, Property, load
+
+PROPERTIES = load()
+PAGE = FOLDER.parents[1] / "docs" / "guarantees.md"
+
+# Promises whose outcome no order of events can change; the tests on the page hold them.
+WITHOUT_ORDER = {
+    1: "a send is done when it returns",
+    6: "one process closes its own channel",
+    43: "types",
+    47: "counted at checkpoints of a real loop",
+    48: "counted in turns of a real loop",
+    49: "memory",
+    51: "the scenarios run in both languages",
+    53: "decided in one piece, before anything is made",
+}
 
 
 @pytest.mark.parametrize("promise", PROPERTIES.values(), ids=list(PROPERTIES))
 def test_guarantee(promise: Property) -> None:
     """The property named in the id."""
     promise()
+
+
+def test_each_promise_has_a_file_of_its_own_or_a_reason() -> None:
+    """docs/guarantees.md and the folder name the same promises."""
+    promised = {int(number) for number in re.findall(r"(?m)^(\d+)\. ", PAGE.read_text())}
+    files = [int(path.stem[1:3]) for path in FOLDER.glob("g[0-9][0-9]_*.py")]
+    assert len(files) == len(set(files))
+    assert set(files) | set(WITHOUT_ORDER) == promised
+    assert not set(files) & set(WITHOUT_ORDER)
+
+
+def test_the_page_names_the_file_of_each_promise() -> None:
+    """And each file says which promise it holds."""
+    promises = re.split(r"(?m)^(\d+)\. ", PAGE.read_text())[1:]
+    for number, text in zip(promises[::2], promises[1::2], strict=True):
+        named = re.findall(r"`(P/\w+\.py)`", text)
+        path = next(FOLDER.glob(f"g{int(number):02}_*.py"), None)
+        assert named == ([] if path is None else [f"P/{path.name}"]), number
+        if path is not None:
+            docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+            title = re.sub(r"\s+", " ", re.findall(r"\*\*(.+?)\*\*", text, re.S)[0])
+            assert docstring.splitlines()[0] == f"Guarantee {number}: {title.rstrip('.:')}."

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lua_bridge import Limits, Script
 from lua_bridge.codec import decode, encode
 from lua_bridge.state import LuaState
+from property_tests.profiles import times
 from trio_actors import ProcessInvalid, make_error
 from trio_actors._core.errors import ErrorKind
 
@@ -101,7 +102,7 @@ def through_lua(value: Any) -> Any:
 
 
 @given(values)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=times(300))
 def test_a_value_comes_back_as_it_went(value: Any) -> None:
     """M20, M22, M27: the round trip is the identity of `arrived`"""
     assert same(through_lua(value), arrived(value))
@@ -113,7 +114,7 @@ def test_a_value_comes_back_as_it_went(value: Any) -> None:
         lambda i: st.lists(i) | st.dictionaries(keys | st.just(object()), i),
     )
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=times(200))
 def test_anything_else_is_refused_or_crosses(value: Any) -> None:
     """M27: no value of Python takes the interpreter down (Z5, Z6, Z8)"""
     try:

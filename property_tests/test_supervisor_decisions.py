@@ -6,7 +6,6 @@ children die and asks the supervisor to stop.
 """
 
 import heapq
-import os
 import random
 from collections import deque
 from typing import Any
@@ -15,14 +14,13 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from property_tests.models import supervisor as model
+from property_tests.profiles import times
 from supervision import state as s
 from supervision.administration import SHOWN
 from supervision.backoff import Backoff
 from supervision.decide import decide
 from supervision.specs import ChildSpec, SupervisorSpec
 from supervision.terms import AutoShutdown, ExitClass, RestartType, Strategy
-
-HISTORIES = int(os.environ.get("SUPERVISION_HISTORIES", "300"))
 
 
 class World:
@@ -196,7 +194,7 @@ ANSWERS = {
 }
 
 
-@settings(max_examples=HISTORIES, deadline=None)
+@settings(max_examples=times(300))
 @given(st.data())
 def test_decide_does_what_the_model_does(data: st.DataObject) -> None:
     """Starts, stops, answers, states and the end agree after every step of a history."""

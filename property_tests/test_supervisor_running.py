@@ -6,7 +6,6 @@ all starts and stops, the states and the restart counts of the whole tree have t
 histories a start never gets ready, and the tree is stopped while it is waited for.
 """
 
-import os
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
+from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
 from supervision.control import running
 from trio_actors import Node, Pid, ProcessContext, ProcessError, Shutdown, open_node
 
-HISTORIES = int(os.environ.get("SUPERVISION_HISTORIES", "300"))
 IDS = "abcd"
 
 Path = tuple[str, ...]
@@ -378,7 +377,7 @@ ANSWERS = {
 
 
 @settings(
-    max_examples=HISTORIES,
+    max_examples=times(300),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -22,6 +22,7 @@ from property_tests.models.channel import (
     refines,
 )
 from property_tests.models.channel_programs import SCRIPT, as_argument, channel_programs, read_log
+from property_tests.profiles import times
 from trio_actors import open_node
 
 TARGET = LuaTarget(Script("app:program", SCRIPT, modules=("time",)))
@@ -37,7 +38,7 @@ def run(program: Program) -> list[Begin | End]:
 
 
 @given(channel_programs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=times(60))
 def test_every_program_refines_the_model(program: Program) -> None:
     """Property: each operation gives what the model says, nothing is lost, nobody sleeps on."""
     assert refines(program, run(program)) is None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import trio
 
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.message import Message
 from trio_actors._core.pid import Pid
 
@@ -60,11 +60,12 @@ class Bounded:
 class Limited:
     """What stands before the mailbox of one process and counts."""
 
-    __slots__ = ("_bounds", "_process", "_waiting", "_woken")
+    __slots__ = ("_bounds", "_expected", "_process", "_waiting", "_woken")
 
     def __init__(self, process: Process, bounds: Bounded) -> None:
         self._process = process
         self._bounds = bounds
+        self._expected = 0  # what a gate holds back has its place already
         self._waiting: deque[trio.lowlevel.Task] | None = None
         self._woken = False  # one that was waiting has not run yet: nobody passes it
 
@@ -76,7 +77,8 @@ class Limited:
     @property
     def full(self) -> bool:
         """True if one more message would be too many."""
-        return not self._process.ended and self._mailbox.load() >= self._bounds.limit
+        load = self._expected + (0 if self._process.ended else self._mailbox.load())
+        return not self._process.ended and load >= self._bounds.limit
 
     @property
     def blocks(self) -> bool:
@@ -89,6 +91,8 @@ class Limited:
         Raises:
             ProcessUnavailable: full, and senders are to know.
         """
+        if self._expected:
+            self._expected -= 1
         mailbox = self._mailbox
         if mailbox.load() >= self._bounds.limit:
             letters = self._process.node.dead_letters
@@ -96,14 +100,28 @@ class Limited:
                 letters.add(self._process.pid, message, "mailbox is full")
                 return False
             if self._bounds.overflow != "drop_old":
-                text = f"mailbox is full (limit={self._bounds.limit})"
-                error = make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
-                error.undelivered = message
-                raise error
+                raise self._refusal(message)
             oldest = mailbox.drop_oldest()
             if oldest is not None:
                 letters.add(self._process.pid, oldest, "mailbox is full")
         return mailbox.put(message)
+
+    def expect(self, message: Message) -> None:
+        """A gate (TS1) will `put` the message later; whether it fits is decided now.
+
+        Raises:
+            ProcessUnavailable: as `put`.
+        """
+        if self._bounds.overflow not in ("drop_new", "drop_old"):
+            if self.full:
+                raise self._refusal(message)
+            self._expected += 1
+
+    def _refusal(self, message: Message) -> ProcessError:
+        text = f"mailbox is full (limit={self._bounds.limit})"
+        error = make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+        error.undelivered = message
+        return error
 
     async def wait_for_room(self) -> None:
         """Returns when a message fits; waiting senders are served first come, first served.

@@ -18,6 +18,9 @@ from typing import Protocol
 
 import trio
 
+from trio_actors._core.bounded import Limited
+from trio_actors._core.errors import ProcessError
+from trio_actors._core.message import Message
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid, place_of
 from trio_actors._core.process import Cancel, Item, Process, Start
@@ -114,6 +117,8 @@ class Pump:
         if isinstance(item, Start):
             number = 0
         else:
+            if isinstance(target.entrance, Limited) and isinstance(item, Message):
+                target.entrance.expect(item)
             number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
             if isinstance(item, Cancel):  # K6: the deadline is in force at once, not the event
                 target.limit(item.deadline, item.event.sender)
@@ -298,7 +303,10 @@ class Pump:
         self.footprint.begin(("run", delivery.pair[1]))
         if self.watcher.delivering(delivery):
             self.delivered += 1
-            delivery.fire()
+            try:
+                delivery.fire()
+            except ProcessError:  # a duplicate that a full mailbox refuses: nobody is told
+                pass
         else:
             self.swallowed += 1
 

@@ -73,7 +73,9 @@ class Sim:
     def _open_host(self, id: str, options: dict[str, Any]) -> StageHost:
         assert self._nursery is not None
         options.setdefault("drain", 0.0)
-        host = self._hosts[id] = StageHost(self.node, id, self._nursery, self._run.left, **options)
+        footprint, failed = self._pump.footprint, self._run.left
+        host = StageHost(self.node, id, self._nursery, footprint, failed, **options)
+        self._hosts[id] = host
         return host
 
     def close_hosts(self) -> None:

@@ -24,6 +24,7 @@ from trio_actors._core.lifecycle import HostState
 from trio_actors._core.node import Node
 from trio_actors._core.scopes import reraise
 from trio_actors.testing.clock import SimClock
+from trio_actors.testing.footprint import Footprint
 
 Failed = Callable[[BaseException], None]
 
@@ -135,8 +136,17 @@ class StageHost(Host):
     goes to `failed`: the run ends with it.
     """
 
-    def __init__(self, node: Node, id: str, nursery: trio.Nursery, failed: Failed, **options: Any):
+    def __init__(
+        self,
+        node: Node,
+        id: str,
+        nursery: trio.Nursery,
+        footprint: Footprint,
+        failed: Failed,
+        **options: Any,
+    ) -> None:
         super().__init__(node, id, **options)
+        self._footprint = footprint
         if id in node.hosts:
             raise make_error(ErrorKind.ALREADY_EXISTS, f"host {id} is running already")
         node.hosts[id] = self
@@ -144,6 +154,17 @@ class StageHost(Host):
         self._tasks = Tasks(nursery)
         self._failed = failed
         self.opened(nursery, nursery)
+
+    def admit(self) -> None:
+        """See `Host.admit`: it depends on the state, and where there is a limit it changes it."""
+        self._footprint.touch(("host", self.id), self.max_processes > 0)
+        super().admit()
+
+    def gone(self) -> None:
+        """See `Host.gone`."""
+        if self.max_processes:
+            self._footprint.touch(("host", self.id), True)
+        super().gone()
 
     def start_system_task(
         self, function: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
@@ -158,6 +179,7 @@ class StageHost(Host):
 
     def request_stop(self, drain: float | None = None) -> None:
         """See `Host.request_stop`."""
+        self._footprint.touch(("host", self.id), True)
         was_open = self.state is HostState.OPEN
         super().request_stop(drain)
         if was_open and (self.alive or self._tasks.any):
