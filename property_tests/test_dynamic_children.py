@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
-from property_tests.test_supervisor_running import HISTORIES
+from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
 from trio_actors import Node, ProcessContext, ProcessError, Shutdown, open_node
 
@@ -261,7 +261,7 @@ async def trio_stays(ctx: ProcessContext) -> None:
     await ctx.events.receive()
 
 
-@settings(max_examples=HISTORIES, deadline=None)
+@settings(max_examples=times(300))
 @given(
     supervisors(),
     st.lists(st.sampled_from([True, True, True, False]), max_size=12),
