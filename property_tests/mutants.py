@@ -119,6 +119,7 @@ PIDS = "pids_are_new_and_readable"
 HONEST = "the_simulation_itself_is_honest"
 WINDOW = "an_intensity_window_counts_the_last_period"
 DECIDES = "a_supervisor_decides_as_its_model"
+POOL = "a_pool_refines_its_model"
 
 TOPOLOGY = CORE + "topology:Topology."
 NODE = CORE + "node:Node."
@@ -126,6 +127,7 @@ NAME = CORE + "names:Names."
 PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
 DECIDE = "supervision.decide:_Turn."
+POOL_CORE = "trio_actors.functions.pool_core:PoolCore."
 
 _ = Mutant
 MUTANTS = [
@@ -158,7 +160,7 @@ MUTANTS = [
     _("deadlines are not enforced", PROCESS + "limit", "self.drive.limit(deadline)", "pass", DEADLINE),
     _("a CANCEL has no deadline", NODE + "request_cancel", "if deadline != inf:", "if False:", DEADLINE),
     _("a CANCEL is not shown", PROCESS + "deliver", "self.mailbox.put_event(item.event)", "pass", DEADLINE),
-    _("a value is lost", CORE + "task:judge", "if error is None and undisturbed:\n        return Exit(value), None", "if error is None and undisturbed:\n        return Exit(None), None", TABLE),
+    _("a value is lost", CORE + "task:judge", "if error is None:\n            return Exit(value), None", "if error is None:\n            return Exit(None), None", TABLE),
     _("errors lose their kind", CORE + "errors:fresh", "kind = error.kind or ErrorKind.INTERNAL", "kind = ErrorKind.INTERNAL", CALL),
     _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),
     _("errors are shared", CORE + "errors:fresh", "return make_error(kind, error.message, retryable=error.retryable, details=error.details)", "return error", CALL),
@@ -208,6 +210,10 @@ MUTANTS = [
     _("significant children are ignored", DECIDE + "leave", "if not record.spec.significant:", "if True:", DECIDES),
     _("one_for_all is one_for_one", DECIDE + "react", "if reach is Reach.ITSELF:", "if True:", DECIDES),
     _("every end is restarted", DECIDE + "react", "if record.removed or not RESTARTS[record.spec.restart, event.exit_class]:", "if record.removed:", DECIDES),
+    # pools
+    _("the newest call starts first", POOL_CORE + "assign", "next(iter(self.line))", "next(reversed(self.line))", POOL),
+    _("full pools let one more wait", POOL_CORE + "submit", "len(self.line) >= limit", "len(self.line) > limit", POOL),
+    _("who gave up stays in the line", POOL_CORE + "withdraw", "self.line.pop(request, request) is None", "request in self.line", POOL),
 ]  # fmt: skip
 
 

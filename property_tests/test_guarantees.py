@@ -22,6 +22,10 @@ WITHOUT_ORDER = {
     49: "memory",
     51: "the scenarios run in both languages",
     53: "decided in one piece, before anything is made",
+    59: "one call through each door",
+    60: "copied when the call is made",
+    61: "decided in one piece, before anything is done",
+    62: "one change between two calls",
 }
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import trio
 
-from trio_actors._core.current import running
+from trio_actors._core.context import ProcessContext
+from trio_actors._core.current import Stepping, running
+from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.names import Names
@@ -171,6 +173,16 @@ class TracedExits(ExitMemory):
         self._ended(pid, id, exit)
 
 
+def pid_of(context: ProcessContext | Stepping | None) -> Pid | None:
+    """Whose context it is; None outside processes, and for a call that no process has made."""
+    if isinstance(context, Stepping):
+        context = context.context
+    try:
+        return None if context is None else context.pid
+    except ProcessError:
+        return None
+
+
 class RanInstrument(trio.abc.Instrument):
     """Notes whose tasks ran in a step: an end may wake its callers without a message."""
 
@@ -187,8 +199,7 @@ class RanInstrument(trio.abc.Instrument):
         if task is self._main:
             self._footprint.touch(("run", "test"), True)
             return
-        context = task.context.get(running)
-        pid = getattr(context, "pid", None)
+        pid = pid_of(task.context.get(running))
         if pid is not None:
             self._footprint.touch(("ran", pid), True)
 

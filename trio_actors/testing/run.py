@@ -27,7 +27,7 @@ from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
 from trio_actors.testing.determinism import SimRandom, seed_trio
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
-from trio_actors.testing.footprint import RanInstrument, trace
+from trio_actors.testing.footprint import RanInstrument, pid_of, trace
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
@@ -235,14 +235,12 @@ class Run:
         node.wall_time = self._wall_time
 
     def _who(self) -> str:
-        context = running.get(None)
-        pid = getattr(context, "pid", None)
-        return self.pump.labels.of(pid)
+        return self.pump.labels.of(pid_of(running.get(None)))
 
     def _wall_time(self) -> float:
         time = EPOCH + self.pump.clock.time
         if self.skew:
-            pid = getattr(running.get(None), "pid", None)
+            pid = pid_of(running.get(None))
             if pid is not None:
                 time += self.skew.get(host_of(pid), 0.0)
         return time
