@@ -195,6 +195,62 @@ token stores
 validation
 closing, expiry
 memory stores"""),
+    ("Loading", "LD", 1, """\
+files, and one namespace over many
+values from the environment
+strict and total: every problem, or a start
+what is a problem
+what a report says
+references, and the order of creation
+free `meta`, and entries without a handler
+`lifecycle`"""),
+    ("The registry at run time", "RG", 1, """\
+filters: root fields
+filters: meta
+filters: prefixes
+filters: all conditions hold
+a change is atomic
+errors keep their kind
+effects are in place when `apply` returns
+entries made at run time
+a cancelled change
+versions are linear
+full snapshots
+`apply_version`
+snapshots do not change
+texts of the objects
+announcements"""),
+    ("Events", "EV", 1, """\
+what a subscriber gets
+patterns
+order
+room of a subscription
+the end of a subscription"""),
+    ("Queues", "QU", 1, """\
+publishing
+a full queue
+the consumer's calls
+acknowledged or not
+retries and dead letters
+errors that are not retryable
+the message inside a handler
+the stop of a consumer
+what the memory driver loses"""),
+    ("Scheduled jobs", "SJ", 1, """\
+intervals and cron
+each run is a call
+overlap
+a failing run"""),
+    ("HTTP", "HT", 1, """\
+the extra, and duplicate paths
+the request
+results
+statuses of errors
+what a 500 tells
+unknown paths and methods
+a function lives within its request
+middleware
+requests do not affect each other"""),
     ("JSON", "J", 1, """\
 encode
 what cannot be encoded

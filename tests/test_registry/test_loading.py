@@ -75,7 +75,7 @@ def test_each_of_two_duplicates_keeps_its_own_mistakes(problems: Report) -> None
 
 
 def test_every_yaml_file_below_the_directory_is_read(write_app: Callable[..., object]) -> None:
-    """I5, I6: names and depth mean nothing, directories that begin with a dot are skipped."""
+    """I5, I6, LD1: names and depth mean nothing; one namespace in two files, `entries` empty."""
     path = write_app(
         {
             "one.yaml": "namespace: a\nname: x\nkind: registry.entry\n",

@@ -279,3 +279,51 @@ def test_wrong_entries_are_load_errors(
     text = f"{MAIN}  - {{name: wrong, {entry}}}\n"
     found = problems({"a.yaml": text, "code_of_queues.py": CODE})
     assert any(f"entry app:wrong: {line}" in one for one in found)
+
+
+FAILING = """\
+namespace: app
+entries:
+  - {name: crash, kind: function.lua, method: m, source: "return {m = function() error('no') end}"}
+  - {name: slow, kind: function.py, source: "trio:sleep_forever"}
+  - name: nothing
+    kind: security.policy
+    policy: {actions: [x], resources: [y], effect: allow}
+  - {name: job, kind: schedule.job, interval: 10s, lifecycle: {auto_start: true}, func: crash}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind"),
+    [
+        ({}, "Internal"),
+        ({"app:job:func": "slow", "app:job:options": {"timeout": "1s"}}, "Timeout"),
+        ({"app:job:lifecycle.security": {"actor": {"id": "j"}, "policies": ["nothing"]}},
+         "PermissionDenied"),
+    ],
+)  # fmt: skip
+async def test_a_failing_run_is_logged_and_the_schedule_goes_on(
+    write_app: WriteApp,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+    overrides: dict[str, Any],
+    kind: str,
+) -> None:
+    """SJ2, SJ4: a call with the job's options and security; one record per run, with its kind."""
+    async with open_app(write_app({"main.yaml": FAILING}), overrides=overrides) as app:
+        app.node.wall_time = trio.current_time
+        await trio.sleep(35)
+    found = [r for r in caplog.records if r.name == "trio_actors.schedules"]
+    assert [(r.levelname, vars(r)["job"], vars(r)["kind"]) for r in found] == [
+        ("ERROR", "app:job", kind)
+    ] * 3
+
+
+async def test_the_memory_driver_is_empty_at_the_next_start(path: Path) -> None:
+    """QU9: what was not handled is gone with the program."""
+    overrides = {**OPEN, "app:consumer:lifecycle.auto_start": False}
+    for _ in range(2):
+        async with open_app(path, overrides=overrides) as app:
+            assert queues_of(app.node).info("app:mail").message_count == 0
+            await queues_of(app.node).publish("app:mail", "x")
+            assert queues_of(app.node).info("app:mail").message_count == 1

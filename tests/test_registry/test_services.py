@@ -126,7 +126,7 @@ async def test_a_service_can_be_started_on_request(
 def test_wrong_lifecycles_are_load_errors(
     lifecycle: str, line: str, problems: Callable[..., list[str]]
 ) -> None:
-    """Y25, Y28, Y30, SE8, LD4."""
+    """Y25, Y28, Y30, SE8, LD4, LD8."""
     found = problems({"main.yaml": f"""\
         namespace: app
         entries:
