@@ -84,7 +84,7 @@ class Session:
         except ProcessError as error:  # an entry that could not be brought to life
             sys.stderr.write(f"trio-actors: {error}\n")
             code = 1
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103  the main thread raises it
             self.error = error
             code = 1
         self.said.put(code)
