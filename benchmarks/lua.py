@@ -6,7 +6,6 @@ Run as a script it measures memory: `python benchmarks/lua.py memory COUNT` prin
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import trio
 import trio.testing
 from harness import Better, Program, Stopwatch, Workload
-from memory import resident
+from memory import fresh, resident
 from messages import ping_channel
 from spawning import spawn_bare
 
@@ -181,9 +180,7 @@ async def live(n: int) -> int:
 
 def megabytes(n: int) -> float:
     """The same in MB, in a fresh interpreter."""
-    command = [sys.executable, __file__, "memory", str(n)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(done.stdout) / 2**20
+    return fresh(__file__, "memory", n) / 2**20
 
 
 def milliseconds_of_a_runaway(n: int) -> float:

@@ -86,12 +86,15 @@ PROGRAMS: dict[str, Callable[[int], Awaitable[int]]] = {
 }
 
 
+def fresh(script: str, program: str, n: int) -> int:
+    """The bytes that `script PROGRAM N` prints, run by a fresh interpreter."""
+    command = [sys.executable, script, program, str(n)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def kilobytes(program: str, n: int) -> float:
-    """KB per process of one program, measured in a fresh interpreter."""
-    done = subprocess.run(
-        [sys.executable, __file__, program, str(n)], check=True, capture_output=True, text=True
-    )
-    return int(done.stdout) / n / 1024
+    """KB per process of one program."""
+    return fresh(__file__, program, n) / n / 1024
 
 
 WORKLOADS = [
