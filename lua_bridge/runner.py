@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lupa.lua54 as lupa
 import trio
@@ -27,6 +27,7 @@ from lua_bridge.limits import Limits
 from lua_bridge.process import LuaBody, unread_of
 from lua_bridge.state import LuaState
 from trio_actors import ErrorKind, Event, Host, Message, ProcessError, make_error
+from trio_actors._core.current import running
 
 if TYPE_CHECKING:
     from lua_bridge.process import LuaTarget
@@ -40,13 +41,15 @@ TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01
 ROUNDING = 2000  # nanoseconds that a time in seconds may be off
+AnswerT = TypeVar("AnswerT")
 
 
 class NodeServices:
     """Time and randomness of a node for Lua modules (TS3)."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, bodies: dict[int, LuaBody]) -> None:
         self._node = host.node
+        self._bodies = bodies
         self._clock = trio.lowlevel.current_clock()
         self.rng = host.node.rng
 
@@ -55,8 +58,23 @@ class NodeServices:
             return self._clock.current_time()  # on any thread
         return self._node.now()
 
-    def wall_time(self) -> float:
-        return self._node.wall_time()
+    def wall_time(self, process: int = 0) -> float:
+        return self._asked(process, self._node.wall_time)
+
+    def random_bits(self, process: int = 0) -> int:
+        return self._asked(process, lambda: self.rng.getrandbits(64))
+
+    def _asked(self, process: int, function: Callable[[], AnswerT]) -> AnswerT:
+        """What the node says to this process: under a gate that depends on who asks (TS3)."""
+        body = self._bodies.get(process)
+        context = body.process.context if body is not None and body.process is not None else None
+        if self._node.gate is None or context is None:
+            return function()
+        token = running.set(context)
+        try:
+            return function()
+        finally:
+            running.reset(token)
 
 
 class Shard:
@@ -65,8 +83,8 @@ class Shard:
     def __init__(self, runner: Runner, limits: Limits) -> None:
         self.runner = runner
         self.limits = limits
-        self.state = LuaState(NodeServices(runner.host), limits)
         self.bodies: dict[int, LuaBody] = {}
+        self.state = LuaState(NodeServices(runner.host, self.bodies), limits)
         self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.watched: set[str] = set()  # PIDs elsewhere whose end the state wants to hear of
         self.busy = False  # a worker thread is in the state

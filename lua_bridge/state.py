@@ -138,7 +138,7 @@ class LuaState:
             "quantum": QUANTUM,
             "sliced": sliced,
             "mono": lambda: int(services.now() * 1e9),
-            "wall": lambda: round(services.wall_time() * 1e6) * 1000,
+            "wall": lambda process: round(services.wall_time(process) * 1e6) * 1000,
         }
         for key, value in options.items():
             set_(key, value)

@@ -25,7 +25,10 @@ class Services:
     def now(self) -> float:
         return time.monotonic()
 
-    def wall_time(self) -> float:
+    def random_bits(self, process: int = 0) -> int:
+        return self.rng.getrandbits(64)
+
+    def wall_time(self, process: int = 0) -> float:
         return time.time()
 
 

@@ -33,7 +33,7 @@ local function generator()
   local g
   if current then g = current.data.math else g = shared end
   if not g then
-    g = seed({}, py.seed())
+    g = seed({}, py.seed(current and current.idx or 0))
     if current then current.data.math = g else shared = g end
   end
   return g

@@ -87,12 +87,16 @@ Functions: TypeAlias = Mapping[str, Callable[..., Any]]
 
 
 class Services(Protocol):
-    """What a module's functions may ask of the node (TS3), from any thread."""
+    """What a module's functions may ask of the node (TS3), from any thread.
+
+    `process` is the number in its state of who asks, 0 for nobody: a simulation tells them apart.
+    """
 
     rng: Random
 
     def now(self) -> float: ...
-    def wall_time(self) -> float: ...
+    def wall_time(self, process: int = 0) -> float: ...
+    def random_bits(self, process: int = 0) -> int: ...  # 64 of them
 
 
 def no_functions(services: Services) -> Functions:

@@ -4,10 +4,10 @@ from lua_bridge.modules import Functions, LuaModule, Services
 
 
 def _functions(services: Services) -> Functions:
-    def signed() -> int:
-        return services.rng.getrandbits(64) - 2**63
+    def signed(process: int) -> int:
+        return services.random_bits(process) - 2**63
 
-    return {"seed": lambda: (signed(), signed())}
+    return {"seed": lambda process: (signed(process), signed(process))}
 
 
 MODULE = LuaModule("math", functions=_functions, always=True)

@@ -116,7 +116,10 @@ def world_services() -> Any:
         def now(self) -> float:
             return 0.0
 
-        def wall_time(self) -> float:
+        def random_bits(self, process: int = 0) -> int:
+            return self.rng.getrandbits(64)
+
+        def wall_time(self, process: int = 0) -> float:
             return 0.0
 
     return Services()
