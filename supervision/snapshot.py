@@ -35,7 +35,8 @@ PROCESS: Final = "process"  # no supervisor and no service keeps it alive
 class Row:
     """One process, or a service or child that has none at the moment.
 
-    Units: ``uptime`` in seconds, ``mailbox`` in unread messages and events.
+    Units: ``mailbox`` in unread messages and events; ``unread`` (for how long the oldest message
+    has not been read; 0 in Lua, whose mailboxes keep no times) and ``uptime`` in seconds.
     """
 
     key: str  # unique in its snapshot, the same as long as it is the same service, child or process
@@ -48,6 +49,7 @@ class Row:
     state: str
     restarts: int
     mailbox: int
+    unread: float
     uptime: float
     host: str
     names: tuple[str, ...]
@@ -241,6 +243,7 @@ class _Rows:
             state=state,
             restarts=max(0, status.runs - 1),
             mailbox=process.mailbox.depth() if process else 0,
+            unread=process.oldest_unread() if process else 0.0,
             uptime=self.now - process.since if process else 0.0,
             host=process.host.id if process else "",
             names=tuple(self.node.names.names_of(process.pid)) if process else (),
@@ -269,6 +272,7 @@ class _Rows:
             state=doing(process),
             restarts=restarts,
             mailbox=process.mailbox.depth(),
+            unread=process.oldest_unread(),
             uptime=self.now - process.since,
             host=process.host.id,
             names=names,
@@ -290,6 +294,7 @@ class _Rows:
             state=info.state,
             restarts=info.restarts,
             mailbox=0,
+            unread=0.0,
             uptime=0.0,
             host="",
             names=(),

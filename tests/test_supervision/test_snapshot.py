@@ -35,7 +35,7 @@ BACKOFF = {"initial_delay": 5, "max_delay": 5, "jitter": 0}
 
 
 async def test_a_tree_is_rows_in_order(host: Host, node: Node) -> None:
-    """SU41: three levels, each below its supervisor, with restarts, uptimes and mailboxes."""
+    """SU41: three levels, each below its supervisor, with restarts, uptimes, mailboxes, ages."""
     inner = Supervisor(children=[child("b", serve, ready=True)])
     tree = Supervisor(children=[child("a", serve, ready=True), child("inner", inner)])
     root = await host.spawn(Supervisor(children=[child("tree", tree)]), ready=True, name="root")
@@ -43,8 +43,9 @@ async def test_a_tree_is_rows_in_order(host: Host, node: Node) -> None:
     b = rows["b"].pid
     assert b is not None
     node.send(b, "go")
-    await trio.sleep(3)
+    await trio.sleep(1)
     node.send(rows["a"].pid or "", "unread")
+    await trio.sleep(2)
     assert shown(node) == [
         (0, "supervisor", "root", "running", 0),
         (1, "supervisor", "tree", "running", 0),
@@ -55,6 +56,7 @@ async def test_a_tree_is_rows_in_order(host: Host, node: Node) -> None:
     seen = snapshot(node)
     assert [row.uptime for row in seen.rows] == [3.0] * 5
     assert [row.mailbox for row in seen.rows] == [0, 0, 1, 0, 0]
+    assert [row.unread for row in seen.rows] == [0.0, 0.0, 2.0, 0.0, 0.0]
     assert seen.rows[0].pid == root
     assert seen.rows[0].names == ("root",)
     keys = {row.key: row for row in seen.rows}
