@@ -352,8 +352,9 @@ class Runner:
         """Timers of this shard are due then, and none before."""
         shard.due = due
         self._rings += 1
-        heappush(self._dues, (due, self._rings, shard))
-        if self._dues[0][2] is shard:
+        entry = (due, self._rings, shard)
+        heappush(self._dues, entry)
+        if self._dues[0] is entry:
             self._set_alarm(due)
 
     def _set_alarm(self, due: int) -> None:

@@ -32,7 +32,9 @@ async def test_tickers_tick_on_time(autojump_clock: trio.testing.MockClock) -> N
 
 def test_figures() -> None:
     """Quantiles by rank, one JSON object"""
-    result = figures(3, 2.0, [float(i) for i in range(100)], (50.0, 51.24))
+    result = figures(3, 2.0, [float(i) for i in range(100)], (50.0, 51.24), 0.004)
     assert (result.late_p50, result.late_p99, result.late_max) == (50.0, 99.0, 99.0)
     assert json.loads(result.as_json())["memory_last"] == 51.2
+    assert result.cpu_per_tick == 40.0
+    assert "99 %" in result.as_text()
     assert figures(0, 1.0, [], (1.0, 1.0)).late_p99 == 0.0

@@ -10,7 +10,7 @@ import attrs
 
 @attrs.frozen(slots=True)
 class Figures:
-    """Lateness in milliseconds, memory in MB; memory is that of the whole program."""
+    """Lateness in milliseconds, memory in MB; memory and CPU time are of the whole program."""
 
     processes: int
     seconds: float
@@ -20,6 +20,7 @@ class Figures:
     late_max: float
     memory_first: float
     memory_last: float
+    cpu_per_tick: float  # microseconds
 
     def as_json(self) -> str:
         """One JSON object."""
@@ -31,7 +32,8 @@ class Figures:
             f"{self.processes} processes ticked {self.ticks} times in {self.seconds:g} s\n"
             f"late by {self.late_p50} ms (median), {self.late_p99} ms (99 %), "
             f"{self.late_max} ms (most)\n"
-            f"memory {self.memory_first} MB after the start, {self.memory_last} MB at the end"
+            f"memory {self.memory_first} MB after the start, {self.memory_last} MB at the end\n"
+            f"CPU time {self.cpu_per_tick} µs per tick"
         )
 
 
@@ -43,7 +45,11 @@ def quantile(ordered: Sequence[float], part: float) -> float:
 
 
 def figures(
-    processes: int, seconds: float, late: Sequence[float], memory: tuple[float, float]
+    processes: int,
+    seconds: float,
+    late: Sequence[float],
+    memory: tuple[float, float],
+    cpu: float = 0.0,
 ) -> Figures:
     """Sums up a run."""
     ordered = sorted(late)
@@ -56,4 +62,5 @@ def figures(
         round(ordered[-1], 1) if ordered else 0.0,
         round(memory[0], 1),
         round(memory[1], 1),
+        round(cpu * 1e6 / max(1, len(ordered)), 1),
     )

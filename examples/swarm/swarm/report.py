@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import resource
 import sys
+import time
 from array import array
 from pathlib import Path
 from typing import Any, Never
@@ -16,7 +18,7 @@ from trio_actors import ErrorKind, ProcessContext, make_error
 
 from .figures import figures
 
-SETTLE = 3.0  # seconds after the start until every process has ticked and memory is looked at
+SETTLE = 15.0  # seconds after the start until the late ticks of the start are read
 BATCH = 100  # processes started between two looks at the inbox
 
 
@@ -59,10 +61,13 @@ async def main(ctx: ProcessContext, *words: Any) -> None:
         await ctx.spawn("swarm:ticker", ctx.pid, host="swarm:processes")
         if started % BATCH == 0:
             await collect(ctx, late, 0)
-    settle = min(SETTLE, chosen.seconds / 2)
+    gc.collect()
+    gc.freeze()  # what there is now stays: a look through all of it would stop everybody for 0.1 s
+    settle = min(SETTLE, chosen.seconds / 4)
     await collect(ctx, late, settle)
     del late[:]  # ticks from while the others were being started
-    first = megabytes()
+    first, cpu = megabytes(), time.process_time()
     await collect(ctx, late, chosen.seconds - settle)
-    result = figures(chosen.processes, chosen.seconds, late, (first, megabytes()))
+    cpu = time.process_time() - cpu
+    result = figures(chosen.processes, chosen.seconds, late, (first, megabytes()), cpu)
     terminal(ctx).write((result.as_json() if chosen.json else result.as_text()) + "\n")
