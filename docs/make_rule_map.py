@@ -266,6 +266,23 @@ kinds of other distributions
 what a plugin gives
 clashes and failures
 `trio-actors docs`"""),
+    ("Simulation", "TS", 1, """\
+one exit for messages, signals, starts and names
+timers are messages of the clock
+one clock, one source of chance, for Lua too
+PIDs are the same in every run"""),
+    ("", "TS", 10, """\
+strategies: in order, all that differ, a portfolio; levels
+a test that cannot fail fails
+pytest with and without plugins, Hypothesis, options
+virtual time; real blocking work
+replay in other processes, and the guard of determinism
+reports
+faults, and `buggify`
+state machines
+linearizability
+strategies of Hypothesis
+Lua, supervisors and applications take part"""),
     ("Scenarios", "FZ", 1, """\
 a sum, in both languages
 a changed argument

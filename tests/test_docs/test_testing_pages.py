@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from races import RACES
 
-from trio_actors.testing import ScheduleFailure
+from trio_actors.testing import ScheduleFailure, Sim, explore
 from trio_actors.testing.explore import settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -60,3 +61,27 @@ def test_the_picture_is_the_harness_s_own(tmp_path: Path, monkeypatch: pytest.Mo
     if os.environ.get("TRIO_ACTORS_UPDATE_DOCS"):
         path.write_text(drawn, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == drawn
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_the_table_of_planted_races_is_true(race: Any) -> None:
+    """docs/reference/testing.md: when each is found, and what is left of the schedule."""
+
+    @explore(seed=0, report=("text",))
+    async def test(sim: Sim) -> None:
+        await race(sim, False)
+
+    @explore(schedules=300, seed=0, report=("text",))
+    async def twin(sim: Sim) -> None:
+        await race(sim, True)
+
+    with pytest.raises(ScheduleFailure) as caught:
+        test()
+    twin()
+    found = caught.value.report
+    explored = settings.explored["test_the_table_of_planted_races_is_true.twin"]
+    row = (
+        f"| {race.__name__} | {found.found_at} ({found.strategy}) | {found.tries} runs"
+        f" | `{found.schedule}` | {explored} |"
+    )
+    assert row in (DOCS / "reference" / "testing.md").read_text(encoding="utf-8").splitlines()

@@ -76,7 +76,7 @@ def machine(wrong: bool) -> type[StateMachine]:
 
 
 def test_a_right_system_passes() -> None:
-    """Sync and async rules, initializers, invariants, bundles and preconditions work together."""
+    """TS17: sync and async rules, initializers, invariants, bundles, preconditions together."""
     run_state_machine_as_test(machine(wrong=False), settings=FAST)
 
 

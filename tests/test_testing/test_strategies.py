@@ -28,7 +28,7 @@ SIMPLEST = [
 
 @pytest.mark.parametrize(("strategy", "simplest"), SIMPLEST)
 def test_shrinks_to_the_simplest(strategy: st.SearchStrategy[Any], simplest: Any) -> None:
-    """What Hypothesis shows when everything fails."""
+    """TS19: What Hypothesis shows when everything fails."""
     assert find(strategy, lambda _: True, settings=settings(database=None)) == simplest
 
 

@@ -274,7 +274,7 @@ async def test_send_after_and_interval(
 async def test_a_cancelled_timer_is_never_delivered_late(
     node: Node, host: Host, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Not even when it has fired and the message lies unread."""
+    """TS2: Not even when it has fired and the message lies unread."""
 
     async def body(ctx: ProcessContext) -> int:
         inbox = ctx.inbox
