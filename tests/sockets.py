@@ -63,10 +63,12 @@ class Socket:
 
 
 @asynccontextmanager
-async def connected(address: tuple[str, int], target: str, **headers: str) -> AsyncIterator[Socket]:
-    """A websocket, closed without a word at the end."""
+async def connected(
+    address: tuple[str, int], target: str, *, seconds: float = 10, **headers: str
+) -> AsyncIterator[Socket]:
+    """A websocket, for at most so many seconds, closed without a word at the end."""
     async with await trio.open_tcp_stream(*address) as stream:
         socket = Socket(stream)
-        with trio.fail_after(10):
+        with trio.fail_after(seconds):
             await socket.open(f"{address[0]}:{address[1]}", target, headers)
             yield socket

@@ -1,15 +1,13 @@
 """examples/wall: the page, the JSON interface, the websocket, and the page in a real browser."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import trio
+from browser import BROWSER, browsing
 from sockets import connected
 
 from registry import open_app
@@ -17,8 +15,6 @@ from registry.cli import main
 from registry.kinds.http import edge_of
 
 WALL = Path(__file__).resolve().parents[2] / "examples" / "wall"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 @asynccontextmanager
@@ -61,18 +57,14 @@ async def test_the_page() -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no headless Chromium is installed here")
-async def test_the_page_in_a_browser() -> None:
+async def test_the_page_in_a_browser(tmp_path: Path) -> None:
     """The page runs: it shows what was posted, and its websocket is live."""
-    assert BROWSER is not None
     async with wall() as (address, client):
         await client.post("/notes", json={"text": "seen by a browser"})
-        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                   "--virtual-time-budget=5000", f"http://{address[0]}:{address[1]}/"]  # fmt: skip
-        with trio.fail_after(60):
-            done = await trio.run_process(command, capture_stdout=True, stderr=subprocess.DEVNULL)
-    page = done.stdout.decode()
-    assert "<li>seen by a browser</li>" in page
-    assert '<p id="state">live</p>' in page
+        async with browsing(f"http://{address[0]}:{address[1]}/", tmp_path) as page:
+            await page.shows("seen by a browser", "live")
+            await client.post("/notes", json={"text": "while it looks"})
+            await page.shows("while it looks")
 
 
 def test_the_tree_shows_the_edge(capfd: pytest.CaptureFixture[str]) -> None:

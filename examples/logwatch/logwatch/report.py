@@ -122,14 +122,17 @@ class Run:
 async def main(ctx: ProcessContext, *words: str) -> int:
     """Runs until the report is printed; its exit code is 0, or 1 if the accounts are wrong."""
     run = Run.prepare(words)
-    here = terminal(ctx)
-    ctx.register(REPORT)
-    with open_display(here, run.states[READER], plain=run.options.json) as display:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(events_to_inbox, ctx)
-            await _supervise(ctx, run, display)
-            nursery.cancel_scope.cancel()
-    run.states[READER].close()
+    source = run.states[READER]
+    try:
+        here = terminal(ctx)
+        ctx.register(REPORT)
+        with open_display(here, source, plain=run.options.json) as display:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(events_to_inbox, ctx)
+                await _supervise(ctx, run, display)
+                nursery.cancel_scope.cancel()
+    finally:
+        source.close()
     _print(here, run)
     chaos_ok = run.counts.injected == run.counts.injected_rejected + run.counts.injected_scored
     return 0 if run.partial or chaos_ok else 1

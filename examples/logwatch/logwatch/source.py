@@ -32,6 +32,7 @@ class Source:
         self._ready: deque[bytes] = deque()
         self._first = 1  # number of the first line in `_ready`
         self._ended = False
+        self._closing = False
 
     @classmethod
     def open(cls, path: str) -> Source:
@@ -48,17 +49,21 @@ class Source:
     def fill(self) -> None:
         """Reads one more piece; blocks, so it runs in a thread."""
         with self._lock:
-            if self._ended:
-                return
-            read = getattr(self._stream, "read1", self._stream.read)
-            piece = read(PIECE)
-            self.consumed += len(piece)
-            *lines, self._rest = (self._rest + piece).split(b"\n")
-            self._ready.extend(lines)
-            if not piece:
-                if self._rest:
-                    self._ready.append(self._rest)
-                self._ended = True  # last: whoever sees it sees all lines
+            if not self._ended and not self._closing:
+                self._read()
+        if self._closing:
+            self.close()
+
+    def _read(self) -> None:
+        read = getattr(self._stream, "read1", self._stream.read)
+        piece = read(PIECE)
+        self.consumed += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        self._ready.extend(lines)
+        if not piece:
+            if self._rest:
+                self._ready.append(self._rest)
+            self._ended = True  # last: whoever sees it sees all lines
 
     def take(self, first: int, count: int) -> tuple[list[Line], bool]:
         """Up to `count` lines from number `first` on, and whether the last one is among them.
@@ -74,9 +79,11 @@ class Source:
         return lines, ended and available == len(self._ready)
 
     def close(self) -> None:
-        """Closes a file; leaves standard input alone."""
-        if self._stream is not sys.stdin.buffer:
+        """Closes a file, when no thread reads any more; leaves standard input alone."""
+        self._closing = True
+        if self._stream is not sys.stdin.buffer and self._lock.acquire(blocking=False):
             self._stream.close()
+            self._lock.release()
 
 
 def _text(raw: bytes) -> Line:
