@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
@@ -13,6 +14,10 @@ from stage import LANGUAGES, Stage, open_stage
 
 import trio_actors
 from trio_actors import Host, Node
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
