@@ -15,7 +15,6 @@ from stage import LANGUAGES, Stage, open_stage
 import trio_actors
 from trio_actors import Host, Node
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C
 
