@@ -110,7 +110,7 @@ async def test_wall_clock_of_a_node_can_be_given() -> None:
             seen = []
 
             async def watcher(ctx: ProcessContext) -> None:
-                ctx.monitor(await ctx.spawn(returns))
+                await ctx.spawn(returns, monitor=True)
                 seen.append(await ctx.events.receive())
 
             await a.wait(await host.spawn(watcher))
