@@ -181,9 +181,10 @@ async def test_operators_act_as_their_policies_say(write_app: WriteApp) -> None:
             async for message in ctx.inbox:
                 seen.append(message.payload)
 
-        await app.node.hosts["app:host"].spawn(sees)
+        watcher = await app.node.hosts["app:host"].spawn(sees)
         odd = str(app.supervisor.status("app:service").pid)
         plain = await app.spawn("app:plain", "app:host")
+        await trio.testing.wait_all_tasks_blocked()  # all have begun
         off = Desk("/a", app)
         desk = Desk("/a", app, Operators("app:ops"))
         assert "acts" not in desk_answer(off, "hello")
@@ -207,6 +208,8 @@ async def test_operators_act_as_their_policies_say(write_app: WriteApp) -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert odd not in app.node.processes
         assert plain in app.node.processes
+        for pid in (watcher, plain):  # neither would end when it is asked to
+            app.node.terminate(pid)
 
 
 async def test_looking_has_a_bounded_share(autojump_clock: trio.testing.MockClock) -> None:
