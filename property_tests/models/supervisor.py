@@ -27,6 +27,7 @@ class Child:
     removed: bool = False
     dynamic: bool = False  # of simple_one_for_one
     due: float | None = None
+    turn: int = 0  # of those that are due together the one that began to wait first is the first
 
     @property
     def id(self) -> str:
@@ -59,6 +60,7 @@ class Supervisor:
     asked: bool = False  # to stop, while busy
     ending: bool = False
     group_due: float | None = None
+    turns: int = 0
 
     # ---- the world -------------------------------------------------------------------------------
 
@@ -135,7 +137,12 @@ class Supervisor:
         ]
         if self.group_due is not None:
             dues.append((self.group_due, None))
-        return min(dues, key=lambda pair: pair[0], default=None)
+        return min(dues, key=lambda due: (due[0], due[1].turn if due[1] else 0), default=None)
+
+    def wait(self, child: Child, delay: float) -> None:
+        """It will be started again in so many seconds."""
+        self.turns += 1
+        child.due, child.turn = self.now + delay, self.turns
 
     def fire(self, child: Child | None) -> None:
         """That time has come."""
@@ -195,7 +202,7 @@ class Supervisor:
         delay = child.spec["delay"]
         if self.strategy == "one_for_one":
             if delay:
-                child.due = self.now + delay
+                self.wait(child, delay)
             else:
                 self.mailbox.append(("again", child))
             return
@@ -246,7 +253,7 @@ class Supervisor:
         if not self.start(child):
             self.count(child)
             if child.spec["delay"]:
-                child.due = self.now + child.spec["delay"]
+                self.wait(child, child.spec["delay"])
             else:
                 self.mailbox.append(("again", child))
 

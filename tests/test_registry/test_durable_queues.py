@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -226,11 +226,11 @@ async def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None
     """UNAVAILABLE for who waits; later steps work again. A file of another kind is INVALID."""
     path = tmp_path / "q.sqlite"
     async with opened(path) as (_, queue):
-        with sqlite3.connect(path) as other:
+        with closing(sqlite3.connect(path)) as other, other:
             other.execute("ALTER TABLE message RENAME TO gone")
         with pytest.raises(ProcessUnavailable, match="cannot be written"):
             await queue.publish(1, {})
-        with sqlite3.connect(path) as other:
+        with closing(sqlite3.connect(path)) as other, other:
             other.execute("ALTER TABLE gone RENAME TO message")
         await queue.publish(1, {})
         assert queue.info().ready == 1
