@@ -9,7 +9,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
@@ -261,6 +261,26 @@ async def trio_stays(ctx: ProcessContext) -> None:
     await ctx.events.receive()
 
 
+ONE: dict[str, Any] = {
+    "intensity": 10,
+    "period": 2.0,
+    "auto": "never",
+    "template": {"restart": "permanent", "significant": False, "delay": 0.75},
+}
+
+
+@example(  # due together: who crashed first is the first to start again, and hangs
+    given=ONE,
+    failures=[],
+    history=[
+        ("start",),
+        ("start",),
+        ("crash", 1, "normal"),
+        ("crash", 0, "abnormal"),
+        ("pause", 0.9),
+    ],
+    hangs=3,
+)
 @settings(max_examples=times(300))
 @given(
     supervisors(),
