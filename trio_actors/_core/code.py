@@ -70,6 +70,7 @@ class Ended(MailboxOnly):
     """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()
+    route = None
 
     def start(self) -> None:
         """Nothing."""
@@ -161,7 +162,8 @@ class TaskBody:
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """The ordinary mailbox of Python code."""
-        return CopyingMailbox() if process.host.copy_messages else PythonMailbox()
+        kind = CopyingMailbox if process.host.copy_messages else PythonMailbox
+        return kind(process.node.hand)
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

@@ -1,8 +1,9 @@
 """Servers with plain handlers: stepped by one task of their host, the dispatcher (design.md §5).
 
 The theory: a runnable server stands in the dispatcher's queue exactly once (`scheduled`). A turn
-handles at most TURN messages of one server; a turn of the dispatcher at most BATCH messages or
-1 ms, then a checkpoint. A forced end takes effect between two messages (TM2).
+handles what one server has unread when it begins, at most TURN messages, so that nobody who sends
+to himself outruns his receivers; a turn of the dispatcher at most BATCH messages or 1 ms, then a
+checkpoint. A forced end takes effect between two messages (TM2).
 
 An idle server may answer an ask in the caller's turn when nothing can tell the difference: it has
 begun, its queue is empty, it is not suspended, not being ended, and not running (`answer_now`).
@@ -22,7 +23,7 @@ from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import Event, Message
+from trio_actors._core.message import Event, Message, Sent, unpacked
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
 from trio_actors._core.task import judge, replace_code, stops_the_host
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from trio_actors.server import Server
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
-TURN = range(128)  # messages of one server in a row
+TURN = 128  # messages of one server in a row
+ONCE = (None,)
 
 
 class Dispatcher:
@@ -44,7 +46,7 @@ class Dispatcher:
     def __init__(self, host: Host) -> None:
         self.ready: deque[Stepped] = deque()
         self.parked: trio.lowlevel.Task | None = None
-        self.pace = Pace(BATCH)
+        self.pace = Pace(BATCH, host.node.hand)
         self._stepping = Stepping()
         self._host = host
         host.start_system_task(self._run, name=f"dispatcher of {host.id}")
@@ -117,6 +119,7 @@ class Stepped(Serving):
         "_dispatcher",
         "_scheduled",
         "_timer",
+        "route",
     )
     direct = True
 
@@ -128,6 +131,7 @@ class Stepped(Serving):
         begin: Callable[[Server, tuple[Any, ...]], Any],
     ) -> None:
         super().__init__(server, table)
+        self.route = None  # the queue, while the server stands in the dispatcher's
         self._args = args
         self._begin_with = begin
         self._begun = False
@@ -157,26 +161,37 @@ class Stepped(Serving):
 
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
-        if self._queue is not None:  # push, written out: every message comes through here
-            self._queue.append(message)
-            return True  # scheduled already, or halted
-        if self._one is not None:
+        if self._one is not None or self._queue is not None:
             self.push(message)
+            if not self.halted:
+                self.route = self._queue
+                self.process.node.hand.look()
             return True
         self._one = message
-        if not self._scheduled:
-            self._scheduled = True
-            dispatcher = self._dispatcher
-            dispatcher.ready.append(self)
-            if dispatcher.parked is not None:
-                dispatcher.unpark()
-        return self._busy or self.halted  # else it is next
+        if self._scheduled:
+            return True  # it is busy with another one
+        self._scheduled = True
+        dispatcher = self._dispatcher
+        dispatcher.ready.append(self)
+        if dispatcher.parked is not None:
+            dispatcher.unpark()
+        return self.halted  # else it is next
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
         self.events += 1
         self.push(event)
         self.wake()
+
+    def discard(self, item: Message | Event) -> bool:
+        """Takes out this very item; False if it is not there."""
+        self.route = None  # the queue may be gone
+        return super().discard(item)
+
+    def suspend(self) -> None:
+        """Handles nothing until `resume`: from now on messages wait."""
+        self.route = None
+        super().suspend()
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -215,8 +230,7 @@ class Stepped(Serving):
     # stepping
 
     def turn(self) -> None:
-        """Handles messages until there are no more, TURN of them, or a checkpoint is due."""
-        self._busy = True
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         pace = self._dispatcher.pace
         left = pace.left
         try:
@@ -226,21 +240,36 @@ class Stepped(Serving):
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
-            for _ in TURN:
+            queue = self._queue
+            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
                 if self.halted:
                     break
+                item: Any
                 queue = self._queue  # Queue.pop, written out: this is the inner loop of everything
                 if queue is not None:
                     item = queue.popleft()
                     if not queue:
-                        self._queue = None
+                        self._queue = self.route = None
                 elif self._one is not None:
                     item = self._one
                     self._one = None
                 else:
                     break
                 value = None
-                if item.__class__ is Message and self.on_take is None:
+                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
+                    handler = by_topic.get(item[0]) if by_topic else None
+                    if handler is not None:
+                        message = Sent()
+                        message.topic, message.sender, message.payload, message.at = item
+                        value = handler(server, message)
+                    else:
+                        payload = item[2]
+                        handler = by_type.get(payload.__class__)
+                        if handler is not None:
+                            value = handler(server, payload)
+                        else:
+                            self._handle(unpacked(item))
+                elif item.__class__ is Sent and self.on_take is None:
                     handler = by_topic.get(item.topic) if by_topic else None
                     if handler is not None:
                         value = handler(server, item)
@@ -265,11 +294,11 @@ class Stepped(Serving):
             return  # noqa: ASYNC104
         finally:
             pace.left = left
-            self._busy = False
         if self.halted and self._over():
             pace.take()
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
+            self.route = self._queue
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
@@ -317,6 +346,7 @@ class Stepped(Serving):
         """
         request, self.request = self.request, None
         self.awaiting = self.halted = True
+        self.route = None
         assert self.process.context is not None
         self.process.context.start_task(self._finish, item, request, awaitable)
 
@@ -395,6 +425,7 @@ class Stepped(Serving):
             self._end_now(value, error)
         else:
             self._scheduled = True  # no more turns
+            self.route = None
             process.host.start_system_task(self._end_later, value, error)
 
     async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:

@@ -24,9 +24,9 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import VETTED, Event, EventKind, Message, blank, payload_of
+from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
-from trio_actors._core.pace import Pace
+from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.pid import CONTROL_HOST, NOBODY, Pid, format_pid
 from trio_actors._core.process import Cancel, Item, Process
 from trio_actors._core.subscription import BUDGET
@@ -97,6 +97,7 @@ class Node:
         self.now, self.stamp = clocks()  # Trio's time; what unread messages are stamped with
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
+        self.hand = Hand(self.stamp)
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
         self._count = 0
@@ -269,11 +270,17 @@ class Node:
         if target is None or topic not in VETTED:
             operations.send(self, None, dest, topic, payload)
             return
-        message = blank(Message)
+        entrance = target.entrance
+        route = entrance.route
+        if route is not None:
+            route.append((topic, None, payload, self.hand.at))
+            self.delivered += 1
+            return
+        message = Sent()
         message.topic = topic
         message.sender = None
         message.payload = payload
-        if target.entrance.put(message):
+        if entrance.put(message):
             message.at = self.stamp()
         self.delivered += 1
 

@@ -8,11 +8,30 @@ if quick ones are followed by slow ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 SECONDS = 0.001  # between two checkpoints
 EVERY = 8  # messages for one look
 _QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
+
+
+class Hand:
+    """The hand of a node's clock: the time when somebody last looked at the clock.
+
+    Reading a clock takes as long as sending half a message. So a message that its receiver will see
+    in this turn of Trio's loop or in the next one is stamped with what the hand shows.
+    """
+
+    __slots__ = ("at", "stamp")
+
+    def __init__(self, stamp: Callable[[], float]) -> None:
+        self.stamp = stamp  # `Node.stamp`
+        self.at = stamp()
+
+    def look(self) -> None:
+        """Moves on to now."""
+        self.at = self.stamp()
 
 
 class Pace:
@@ -21,9 +40,10 @@ class Pace:
     `pace.left -= 1`, then `pace.left >= 0 or pace.look()` says whether a message may be taken.
     """
 
-    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "left")
+    __slots__ = ("_hand", "_looked", "_more", "_most", "_step", "_until", "left")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, hand: Hand | None = None) -> None:
+        self._hand = hand  # moves with each look
         self.left = 0  # messages before the next look
         self._most = most
         self._more = 0  # messages after that look, at most
@@ -39,20 +59,27 @@ class Pace:
     def look(self) -> bool:
         """The step is used up: True if a message more may be taken, and begins the next step."""
         self.left = -1
-        if self._more <= 0:
+        more = self._more
+        if more <= 0:
             return False
         now = perf_counter()
+        hand = self._hand
+        if hand is not None:
+            hand.at = now if hand.stamp is perf_counter else hand.stamp()
         step = 1
         if self._until == 0.0:
             self._until = now + SECONDS
         elif now >= self._until:
             return False
         elif now - self._looked <= _QUICK:
-            step = min(2 * self._step, EVERY)
+            step = self._step
+            step = step + step if step < EVERY else EVERY
         self._looked = now
         self._step = step
-        self.left = min(step, self._more) - 1
-        self._more -= self.left + 1
+        if step > more:
+            step = more
+        self._more = more - step
+        self.left = step - 1
         return True
 
     def renew(self) -> None:
