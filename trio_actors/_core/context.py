@@ -157,7 +157,6 @@ class ProcessContext(ProcessTools):
         route = entrance.route
         if route is not None:
             route.append((topic, self.pid, payload, node.hand.at))
-            node.delivered += 1
             return
         message = Sent()
         message.topic = topic

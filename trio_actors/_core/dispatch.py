@@ -23,6 +23,7 @@ from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
+from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import Event, Message, Sent, unpacked
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
@@ -106,7 +107,7 @@ class Dispatcher:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Stepped(Serving):
+class Stepped(Serving, Routed):
     """Body, mailbox and drive of one plain server."""
 
     __slots__ = (
@@ -119,6 +120,8 @@ class Stepped(Serving):
         "_dispatcher",
         "_scheduled",
         "_timer",
+        "counted",
+        "hand",
         "route",
     )
     direct = True
@@ -146,6 +149,7 @@ class Stepped(Serving):
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
         self.process = process
+        self.hand = process.node.hand
         dispatcher = process.host.extensions.get("dispatcher")
         self._dispatcher: Dispatcher = dispatcher or Dispatcher.of(process.host)
         return self
@@ -163,9 +167,9 @@ class Stepped(Serving):
         """Takes a message and sees that it will be handled."""
         if self._one is not None or self._queue is not None:
             self.push(message)
-            if not self.halted:
-                self.route = self._queue
-                self.process.node.hand.look()
+            if not (self.halted or self._busy):
+                self.open_route()
+                self.hand.look()
             return True
         self._one = message
         if self._scheduled:
@@ -183,15 +187,31 @@ class Stepped(Serving):
         self.push(event)
         self.wake()
 
+    def open_route(self) -> None:
+        """The server stands in the dispatcher's queue: until its turn, append."""
+        if self._queue is not None:
+            self.route = self._queue
+            self.counted = len(self.route)
+
     def discard(self, item: Message | Event) -> bool:
         """Takes out this very item; False if it is not there."""
-        self.route = None  # the queue may be gone
+        self.close_route()
         return super().discard(item)
+
+    def take_all(self) -> list[Message | Event]:
+        """Empties it."""
+        self.close_route()
+        return super().take_all()
 
     def suspend(self) -> None:
         """Handles nothing until `resume`: from now on messages wait."""
-        self.route = None
+        self.close_route()
         super().suspend()
+
+    def close(self) -> None:
+        """The process has ended: what is unread is discarded."""
+        self.close_route()
+        super().close()
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -231,6 +251,9 @@ class Stepped(Serving):
 
     def turn(self) -> None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        if self.route is not None:
+            self.close_route()
+        self._busy = True
         pace = self._dispatcher.pace
         left = pace.left
         try:
@@ -249,7 +272,7 @@ class Stepped(Serving):
                 if queue is not None:
                     item = queue.popleft()
                     if not queue:
-                        self._queue = self.route = None
+                        self._queue = None
                 elif self._one is not None:
                     item = self._one
                     self._one = None
@@ -294,11 +317,12 @@ class Stepped(Serving):
             return  # noqa: ASYNC104
         finally:
             pace.left = left
+            self._busy = False
         if self.halted and self._over():
             pace.take()
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
-            self.route = self._queue
+            self.open_route()
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
@@ -346,7 +370,6 @@ class Stepped(Serving):
         """
         request, self.request = self.request, None
         self.awaiting = self.halted = True
-        self.route = None
         assert self.process.context is not None
         self.process.context.start_task(self._finish, item, request, awaitable)
 
@@ -425,7 +448,7 @@ class Stepped(Serving):
             self._end_now(value, error)
         else:
             self._scheduled = True  # no more turns
-            self.route = None
+            self.close_route()
             process.host.start_system_task(self._end_later, value, error)
 
     async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:

@@ -78,7 +78,30 @@ class CountedMailbox(Mailbox, Protocol):
         ...
 
 
-class PythonMailbox:
+class Routed:
+    """A mailbox that has a route at times. While it is open nobody takes anything out.
+
+    What senders append by themselves is counted when the route closes.
+    """
+
+    __slots__ = ()
+
+    hand: Hand
+    route: deque[Any] | None
+    counted: int  # how many were in the queue when the route was opened
+
+    def close_route(self) -> None:
+        """From now on messages come through `put`."""
+        if self.route is not None:
+            self.hand.appended += len(self.route) - self.counted
+            self.route = None  # type: ignore[misc]  # a slot of those that are routed
+
+    def appended(self) -> int:
+        """How many came by the route and are not counted yet."""
+        return len(self.route) - self.counted if self.route is not None else 0
+
+
+class PythonMailbox(Routed):
     """The mailbox of a process that runs as Python code."""
 
     __slots__ = (
@@ -89,6 +112,7 @@ class PythonMailbox:
         "_topics",
         "_waiting",
         "_waiting_events",
+        "counted",
         "hand",
         "pace",
         "route",
@@ -97,6 +121,7 @@ class PythonMailbox:
     def __init__(self, hand: Hand) -> None:
         self.hand = hand
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
+        self.counted = 0
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
         self._topics: dict[str, Subscription] | None = None
@@ -139,10 +164,15 @@ class PythonMailbox:
 
     def open_route(self) -> None:
         """The reader is to run in this turn of Trio's loop or the next: until then, append."""
+        self.close_route()
         inbox = self._inbox
-        if inbox is not None and inbox.selective is None and self._topics is None:
+        if inbox is None or inbox.selective is not None or self._topics is not None:
+            return
+        if inbox.queue is not None:
             self.route = inbox.queue
+            self.counted = len(self.route)
             self.hand.look()
+            self.pace.exhaust()  # another task of the process has to wait until it is closed
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
@@ -176,7 +206,7 @@ class PythonMailbox:
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
-            self.route = None
+            self.close_route()
             if self._inbox is not None:
                 self._inbox.unpack()
             for message in self._unread():
@@ -200,7 +230,8 @@ class PythonMailbox:
         if channel.closed:
             return
         if channel is self._inbox:
-            self._inbox = self.route = None
+            self.close_route()
+            self._inbox = None
         elif channel is self._events:
             self._events = None
         elif self._topics is not None and self._topics.get(channel.topic) is channel:
@@ -293,7 +324,8 @@ class PythonMailbox:
 
     def close(self) -> None:
         """L14: channels close, unread messages are discarded."""
-        self._waiting = self._waiting_events = self.route = None
+        self.close_route()
+        self._waiting = self._waiting_events = None
         if self._inbox is None and self._topics is None and self._events is None:
             return
         channels = list(self._all())

@@ -24,6 +24,7 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
 from trio_actors._core.lifecycle import Step
+from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pace import Hand, Pace
@@ -90,7 +91,7 @@ class Node:
         self.exits = ExitMemory()
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
-        self.delivered = 0
+        self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()
         self.rng = random.Random()
@@ -274,7 +275,6 @@ class Node:
         route = entrance.route
         if route is not None:
             route.append((topic, None, payload, self.hand.at))
-            self.delivered += 1
             return
         message = Sent()
         message.topic = topic
@@ -394,6 +394,12 @@ class Node:
             raise make_error(ErrorKind.NOT_FOUND, "process not found")
         return record.exit
 
+    def count_delivered(self) -> int:
+        """How many messages have been put into mailboxes (PH8)."""
+        mailboxes = (process.mailbox for process in self.processes.values())
+        open = sum(box.appended() for box in mailboxes if isinstance(box, Routed))
+        return self.delivered + self.hand.appended + open
+
     def statistics(self) -> NodeStatistics:
         """A snapshot (PH8)."""
         hosts = tuple(host.statistics() for host in self.hosts.values())
@@ -401,7 +407,7 @@ class Node:
             self.name,
             hosts,
             len(self.processes),
-            self.delivered,
+            self.count_delivered(),
             self.exits.total,
             self.dead_letters.count,
             max((host.longest_mailbox for host in hosts), default=0),

@@ -1,9 +1,9 @@
 """How much may be done between two checkpoints: a number of messages, and a time (design.md §4).
 
 A look at the clock costs as much as taking a message, so one look serves for several messages: for
-one after a checkpoint, for twice as many as before while they are quick, at most for EVERY. Once
-messages are slow each of them is looked at, so the time is overstepped by one message, or by EVERY
-if quick ones are followed by slow ones.
+one at first, for twice as many as before while they are quick, at most for EVERY. Once messages are
+slow each of them is looked at, so the time is overstepped by one message, or by EVERY if quick ones
+are followed by slow ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 SECONDS = 0.001  # between two checkpoints
-EVERY = 8  # messages for one look
+EVERY = 16  # messages for one look
 _QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
 
 
@@ -23,9 +23,10 @@ class Hand:
     in this turn of Trio's loop or in the next one is stamped with what the hand shows.
     """
 
-    __slots__ = ("at", "stamp")
+    __slots__ = ("appended", "at", "stamp")
 
     def __init__(self, stamp: Callable[[], float]) -> None:
+        self.appended = 0  # messages that came by routes, without those of open routes
         self.stamp = stamp  # `Node.stamp`
         self.at = stamp()
 
@@ -87,6 +88,17 @@ class Pace:
         self.left = 0
         self._more = self._most - 1
         self._until = 0.0
+
+    def go_on(self) -> None:
+        """As `renew`, when more messages are there: they are taken to be as quick as the last."""
+        step = self._step
+        if step == 1:
+            self.renew()
+            return
+        self._looked = now = perf_counter()
+        self._until = now + SECONDS
+        self.left = step - 1
+        self._more = self._most - step
 
     def exhaust(self) -> None:
         """A checkpoint is due, whatever is left."""

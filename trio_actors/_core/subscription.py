@@ -43,6 +43,10 @@ class Owner(Protocol):
         """The reader is at a checkpoint of a channel."""
         ...
 
+    def close_route(self) -> None:
+        """Something is to be done with the queue."""
+        ...
+
     def forget(self, channel: Subscription) -> None:
         """Closes the channel; later messages find another way (L10, L12)."""
         ...
@@ -150,14 +154,15 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     def _delete(self, index: int) -> None:
         assert self.queue is not None
+        self._mailbox.close_route()
         del self.queue[index]
         if not self.queue:
             self._set(None)
 
     def _set(self, queue: deque[Any] | None) -> None:
         """Another queue, or none: nobody may append to the old one any more."""
+        self._mailbox.close_route()
         self.queue = queue or None
-        self._mailbox.route = None
 
     def shut(self) -> None:
         """Closes; waiting tasks end with EndOfChannel, queued items can still be read."""
@@ -204,7 +209,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             if pace.left >= 0 or pace.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
-                    self.queue = mailbox.route = None
+                    self.queue = None
                 if item.__class__ is tuple:  # then it is an inbox without a limit
                     message = Sent()
                     message.topic, message.sender, message.payload, message.at = item
@@ -216,15 +221,16 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             try:
                 await trio.lowlevel.checkpoint()
             finally:
-                mailbox.route = None
-            pace.renew()
+                mailbox.close_route()
+            pace.go_on()
             if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
         item = await wait_task_rescheduled(self._enter())
-        mailbox.route = None
+        if mailbox.route is not None:
+            mailbox.close_route()
         pace.renew()
         if item is None:
             item, self._handed = self._handed, None
@@ -238,9 +244,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     def _take(self) -> Any:
         queue = self.queue
         assert queue is not None
+        self._mailbox.close_route()
         item = unpacked(queue.popleft())
         if not queue:
-            self._set(None)
+            self.queue = None
         if self.on_take is not None:
             self.on_take()
         return item.payload if self.raw else item
@@ -285,7 +292,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         if self.selective is None:
             self.selective = []
         self.selective.append(entry)
-        self._mailbox.route = None
+        self._mailbox.close_route()
 
         def leave(_: Any) -> Abort:
             assert self.selective is not None
