@@ -120,7 +120,10 @@ class QueueDriver(Protocol):
         """What it holds now."""
 
     async def publish(self, body: Any, headers: Mapping[str, Any]) -> None:
-        """Add a message; waits while the queue is full, and until it is kept."""
+        """Add a message; waits while the queue is full, and until it is kept.
+
+        Nobody changes `headers` afterwards; a driver that keeps objects copies the body.
+        """
 
     def put(self, letter: Letter) -> None:
         """At the tail, even if the queue is full (QU5)."""
@@ -140,6 +143,8 @@ class QueueDriver(Protocol):
 
 class Delivery:
     """A message in the hands of a consumer (QU7)."""
+
+    __slots__ = ("_letter", "_queue", "over", "settled")
 
     def __init__(self, queue: QueueDriver, letter: Letter) -> None:
         self._queue = queue
