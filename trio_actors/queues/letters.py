@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 
 __all__ = ["Again", "Dead", "Delivery", "Done", "Dropped", "Kept", "Letter", "QueueDriver"]
 
@@ -37,6 +37,11 @@ class Letter:
     attempts: int = 0
     # Which delivery it is in the hands of, for drivers that have to know.
     receipt: str = ""
+
+
+def no_queue(id: str) -> ProcessError:
+    """There is no queue of this id, or none any more."""
+    return make_error(ErrorKind.NOT_FOUND, f"queue not found: {id}")
 
 
 # -- what becomes of a letter that was not acknowledged

@@ -20,6 +20,7 @@ from trio_actors.queues.letters import (
     Letter,
     QueueInfo,
     Terms,
+    no_queue,
     verdict,
 )
 
@@ -51,25 +52,43 @@ class MemoryQueue:
         self._in_flight: set[Letter] = set()
         self._takers = trio.lowlevel.ParkingLot()
         self._publishers = trio.lowlevel.ParkingLot()
+        self._closed = False
 
     def info(self) -> QueueInfo:
         """What it holds now."""
         ready, in_flight = len(self._ready), len(self._in_flight)
         return QueueInfo(ready + in_flight, ready, in_flight)
 
+    def resize(self, max_length: int) -> None:
+        """Another limit from now on; publishers for whom there is room go on."""
+        self.max_length = max_length
+        self._publishers.unpark(count=max(0, max_length - len(self._ready)))
+
+    def close(self) -> None:
+        """It is not there any more: NOT_FOUND for everybody who waits."""
+        self._closed = True
+        self._publishers.unpark_all()
+        self._takers.unpark_all()
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise no_queue(self.id)
+
     async def publish(self, body: Any, headers: Mapping[str, Any]) -> None:
         """Add a message; waits while the queue is full.
 
         Checkpoint: whenever it waits, and at least every 32 messages or 1 ms.
+        Raises: ProcessNotFound, when it was removed meanwhile.
         """
         letter = Letter(self.queues.node.uuid(), copy.deepcopy(body), headers)
         turns = self.queues.node.turns
         if not turns.take():
             await trio.lowlevel.checkpoint()
             turns.renew()
-        while len(self._ready) >= self.max_length:
+        while len(self._ready) >= self.max_length and not self._closed:
             await self._publishers.park()
             turns.renew()
+        self._expect_open()
         self.put(letter)
 
     def put(self, letter: Letter) -> None:
@@ -90,15 +109,17 @@ class MemoryQueue:
         """The next message; waits for one.
 
         Checkpoint: whenever it waits, and at least every 32 messages or 1 ms.
+        Raises: ProcessNotFound, when it was removed meanwhile.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         turns = self.queues.node.turns
         if not turns.take():
             await trio.lowlevel.checkpoint()
             turns.renew()
-        while not self._ready:
+        while not self._ready and not self._closed:
             await self._takers.park()
             turns.renew()
+        self._expect_open()
         letter = self._ready.popleft()
         letter.attempts += 1
         self._in_flight.add(letter)

@@ -16,7 +16,7 @@ import trio
 from trio_actors._core.current import current
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors.permission import require
-from trio_actors.queues.letters import Delivery, QueueDriver, QueueInfo
+from trio_actors.queues.letters import Delivery, QueueDriver, QueueInfo, no_queue
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -70,7 +70,7 @@ class Queues:
         """A queue. Raises: ProcessNotFound."""
         queue = self.by_id.get(id)
         if queue is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"queue not found: {id}")
+            raise no_queue(id)
         return queue
 
 
