@@ -1,8 +1,7 @@
-"""Queues and schedules: QU1-QU9, SJ1-SJ4, FZ31, FZ34."""
+"""Queues in memory, and entries of queues and jobs: QU1-QU9, SJ3, FZ31, FZ34."""
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import App, open_app
-from registry.kinds.schedules import Job, due_times
 from trio_actors import ProcessInvalid, ProcessNotFound
 from trio_actors.queues import Queues, queues_of
 
@@ -239,17 +237,6 @@ async def test_a_job_that_is_still_running_is_skipped(
         assert "skipped" in caplog.text
 
 
-def test_cron_follows_its_time_zone() -> None:
-    """SJ1: five fields, in the zone of the job, over the change of daylight saving time."""
-    start = datetime(2026, 3, 28, 12, 0, tzinfo=UTC).timestamp()
-    times = due_times(Job("a:f", cron="30 8 * * 1-5", timezone="Europe/Berlin"), start)
-    found = [datetime.fromtimestamp(next(times), UTC).isoformat() for _ in range(2)]
-    assert found == ["2026-03-30T06:30:00+00:00", "2026-03-31T06:30:00+00:00"]
-    winter = due_times(Job("a:f", cron="0 0 1 * *"), datetime(2026, 1, 5, tzinfo=UTC).timestamp())
-    year = [datetime.fromtimestamp(next(winter), UTC).month for _ in range(12)]
-    assert year == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
-
-
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
@@ -258,6 +245,8 @@ def test_cron_follows_its_time_zone() -> None:
         ("kind: schedule.job, func: tick, interval: 1s, cron: '* * * * *'",
          "expected exactly one of cron and interval, got both"),
         ("kind: schedule.job, func: tick, cron: '* * * *'", "cron: expected five fields"),
+        ("kind: schedule.job, func: tick, cron: '0 * * * * *'", "cron: expected five fields"),
+        ("kind: schedule.job, func: tick, cron: '0 0 30 2 *'", "cron: expected five fields"),
         ("kind: schedule.job, func: tick, interval: 1s, timezone: Nowhere/Land",
          "timezone: expected the name of a time zone"),
         ("kind: schedule.job, func: tick, interval: 1s, overlap: skp",
@@ -281,44 +270,6 @@ def test_wrong_entries_are_load_errors(
     text = f"{MAIN}  - {{name: wrong, {entry}}}\n"
     found = problems({"a.yaml": text, "code_of_queues.py": CODE})
     assert any(f"entry app:wrong: {line}" in one for one in found)
-
-
-FAILING = """\
-namespace: app
-entries:
-  - {name: crash, kind: function.lua, method: m, source: "return {m = function() error('no') end}"}
-  - {name: slow, kind: function.py, source: "trio:sleep_forever"}
-  - name: nothing
-    kind: security.policy
-    policy: {actions: [x], resources: [y], effect: allow}
-  - {name: job, kind: schedule.job, interval: 10s, lifecycle: {auto_start: true}, func: crash}
-"""
-
-
-@pytest.mark.parametrize(
-    ("overrides", "kind"),
-    [
-        ({}, "Internal"),
-        ({"app:job:func": "slow", "app:job:options": {"timeout": "1s"}}, "Timeout"),
-        ({"app:job:lifecycle.security": {"actor": {"id": "j"}, "policies": ["nothing"]}},
-         "PermissionDenied"),
-    ],
-)  # fmt: skip
-async def test_a_failing_run_is_logged_and_the_schedule_goes_on(
-    write_app: WriteApp,
-    autojump_clock: trio.testing.MockClock,
-    caplog: pytest.LogCaptureFixture,
-    overrides: dict[str, Any],
-    kind: str,
-) -> None:
-    """SJ2, SJ4: a call with the job's options and security; one record per run, with its kind."""
-    async with open_app(write_app({"main.yaml": FAILING}), overrides=overrides) as app:
-        app.node.wall_time = trio.current_time
-        await trio.sleep(35)
-    found = [r for r in caplog.records if r.name == "trio_actors.schedules"]
-    assert [(r.levelname, vars(r)["job"], vars(r)["kind"]) for r in found] == [
-        ("ERROR", "app:job", kind)
-    ] * 3
 
 
 async def test_the_memory_driver_is_empty_at_the_next_start(path: Path) -> None:
