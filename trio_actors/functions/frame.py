@@ -119,7 +119,9 @@ class FrameContext(ProcessContext):
         # Deliberately not super().__init__: there is no process yet.
         self._process = None
         self._node = node
-        self._guarded = inherited.guarded or node.strict
+        self._guarded = node.strict or (
+            inherited.actor is not None and inherited.scope is not None
+        )  # `inherited.guarded`, written out
         self._direct = NOBODY  # whoever sends has a PID, and a frame gets one when it is needed
         self._body: Body | None = None
         self._children: Children | None = None

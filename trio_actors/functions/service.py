@@ -173,6 +173,25 @@ class Functions:
             require(self.node, caller, "funcs.call", id, check)
         return await self._dispatch(caller, entry, id, args, options, inherited, baggage)
 
+    def call_now(
+        self,
+        caller: ProcessContext,
+        id: str,
+        args: tuple[Any, ...],
+        options: Mapping[str, Any] | None = None,
+        *,
+        baggage: Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """`call_from` without its checkpoint: for a loop that makes its own (consumers).
+
+        Raises: F1-F3, before there is anything to await.
+        """
+        entry = self._entries.get(id)
+        if entry is None:
+            check_function_id(id)
+        require(self.node, caller, "funcs.call", id)
+        return self._dispatch(caller, entry, id, args, options, None, baggage)
+
     def dispatch(
         self,
         caller: ProcessContext | None,
@@ -281,13 +300,13 @@ class Functions:
         chosen = self._interceptors.select(entry.id, options)
         return link(chosen, self._innermost) if chosen else None
 
-    async def _innermost(self, call: Call) -> Any:
+    def _innermost(self, call: Call) -> Coroutine[Any, Any, Any]:
         entry = call.entry
         if entry is None:
             entry = self._entries.get(call.id)
             if entry is None:
                 raise self._missing(call.id)
-        return await self._invoke(entry, call.parent, call.inherited, call.args, call.baggage)
+        return self._invoke(entry, call.parent, call.inherited, call.args, call.baggage)
 
     async def _invoke(
         self,

@@ -173,6 +173,14 @@ class Scope:
         """All policies, by id."""
         return tuple(self._policies[key] for key in sorted(self._policies))
 
+    def settled(self, action: str, resource: str) -> Verdict | None:
+        """As `decide`, if no condition has to be looked at; else None."""
+        found = self._found.get((action, resource))
+        if found is None:
+            found = self._relevant(action, resource)
+        answer, conditional = found
+        return None if conditional and answer is not Verdict.DENY else answer
+
     def decide(self, check: Check) -> Verdict:
         """Deny if any policy denies, else allow if any allows, else undefined. Rule: SE4."""
         found = self._found.get((check.action, check.resource))
