@@ -98,10 +98,6 @@ async def leaf(ctx: ProcessContext, script: Script, name: str) -> None:
 def real(given: dict[str, Any], script: Script) -> Supervisor:
     """The supervisor that is described."""
     template = given["template"]
-    backoff = None
-    if template["delay"]:
-        times = dict.fromkeys(("initial_delay", "max_delay"), template["delay"])
-        backoff = {**times, "backoff_factor": 1, "jitter": 0, "reset_after": 1}
     one = child(
         "t",
         leaf,
@@ -109,7 +105,7 @@ def real(given: dict[str, Any], script: Script) -> Supervisor:
         ready=True,
         restart=template["restart"],
         significant=template["significant"],
-        backoff=backoff,
+        backoff=model.backoff_of(template["delay"]),
     )
     return Supervisor(
         strategy="simple_one_for_one",

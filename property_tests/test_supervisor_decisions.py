@@ -17,7 +17,6 @@ from property_tests.models import supervisor as model
 from property_tests.profiles import times
 from supervision import state as s
 from supervision.administration import SHOWN
-from supervision.backoff import Backoff
 from supervision.decide import decide
 from supervision.specs import ChildSpec, SupervisorSpec
 from supervision.terms import AutoShutdown, ExitClass, RestartType, Strategy
@@ -120,6 +119,10 @@ class Driver:
             for record in self.state.children.values()
         ]
 
+    def failures(self) -> list[int]:
+        """The numbers that the next delays are made of (SU15)."""
+        return [record.failures for record in self.state.children.values()]
+
 
 IDS = ("a", "b", "c", "d")
 ids = st.sampled_from(IDS)
@@ -158,31 +161,24 @@ def checked_supervisor(given: dict[str, Any]) -> SupervisorSpec:
 
 
 def steps(auto: str) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.one_of(
-        st.tuples(st.just("crash"), st.integers(0, 11), exits),
-        st.tuples(st.just("crash"), st.integers(0, 11), exits),
-        st.tuples(st.just("pause"), st.sampled_from([0.5, 1.0, 2.0, 6.0])),
-        st.tuples(st.sampled_from(["terminate_child", "restart_child", "delete_child"]), ids),
-        st.tuples(st.just("start_child"), ids.flatmap(lambda id: child_specs(id, auto))),
-        st.tuples(st.just("update"), supervisors()),
-        st.tuples(st.just("update"), supervisors()),
-        st.tuples(st.just("stop")),
-    )
+    crashes = st.tuples(st.just("crash"), st.integers(0, 11), exits)
+    pauses = st.tuples(st.just("pause"), st.sampled_from([0.5, 1.0, 2.0, 6.0]))
+    names = st.sampled_from(["terminate_child", "restart_child", "delete_child"])
+    requests = st.tuples(names, ids)
+    starts = st.tuples(st.just("start_child"), ids.flatmap(lambda id: child_specs(id, auto)))
+    updates = st.tuples(st.just("update"), supervisors())
+    stops = st.tuples(st.just("stop"))
+    often = [crashes] * 5 + [pauses] * 3 + [requests] * 3
+    return st.sampled_from([*often, starts, updates, stops]).flatmap(lambda step: step)
 
 
 def checked(spec: model.Spec) -> ChildSpec:
-    delay = spec["delay"]
-    backoff = None
-    if delay:
-        backoff = Backoff(
-            initial_delay=delay, max_delay=delay, backoff_factor=1, jitter=0, reset_after=1
-        )
     return ChildSpec(
         id=spec["id"],
         target="t:t",
         restart=RestartType(spec["restart"]),
         significant=spec["significant"],
-        backoff=backoff,
+        backoff=model.backoff_of(spec["delay"]),
     )
 
 
@@ -203,7 +199,7 @@ def test_decide_does_what_the_model_does(data: st.DataObject) -> None:
     failures = data.draw(st.dictionaries(ids, outcomes), label="failing starts")
     deaths = data.draw(
         st.dictionaries(
-            st.integers(1, 30), st.lists(st.tuples(ids, exits), max_size=2), max_size=4
+            st.integers(1, 20), st.lists(st.tuples(ids, exits), max_size=3), max_size=8
         ),
         label="deaths while busy",
     )
@@ -263,3 +259,4 @@ def compare(real: Driver, ideal: model.Supervisor) -> None:
     assert (real.ended is not None) == (ideal.ended is not None)
     if ideal.ended is None:
         assert real.picture() == ideal.picture()
+        assert real.failures() == [child.failures for child in ideal.children]

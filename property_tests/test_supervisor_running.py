@@ -74,6 +74,7 @@ class Tree(model.Supervisor):
     def start(self, child: model.Child) -> bool:
         child.waiting, child.due = False, None
         child.incarnation += 1
+        child.since = self.now
         path = (*self.path, child.id)
         if "supervisor" in child.spec:
             inner = Tree.of(child.spec["supervisor"], path, self.script, self.now)
@@ -89,6 +90,8 @@ class Tree(model.Supervisor):
         return child.alive
 
     def stop(self, child: model.Child) -> None:
+        if child.alive or self.has_exit(child):
+            child.runs_no_more(self.now)
         if child.alive and child.id in self.inner:
             self.inner.pop(child.id).end("stopped")
         elif child.alive:
@@ -175,14 +178,10 @@ async def leaf(ctx: ProcessContext, script: Script, path: Path) -> None:
 
 def real_child(spec: dict[str, Any], path: Path, script: Script) -> Any:
     path = (*path, spec["id"])
-    backoff = None
-    if spec["delay"]:
-        times = dict.fromkeys(("initial_delay", "max_delay"), spec["delay"])
-        backoff = {**times, "backoff_factor": 1, "jitter": 0, "reset_after": 1}
     fields = {
         "restart": spec["restart"],
         "significant": spec["significant"],
-        "backoff": backoff,
+        "backoff": model.backoff_of(spec["delay"]),
     }
     if "supervisor" in spec:
         return child(spec["id"], real(spec["supervisor"], path, script), **fields)

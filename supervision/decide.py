@@ -161,6 +161,8 @@ class _Turn:
             if record is None or record.state not in ALIVE:
                 continue  # it went by itself meanwhile (SU6)
             if record.state is not _C.STOPPING:
+                if record.state is _C.RUNNING:
+                    record.run_ends(self.now)
                 record.move(_C.STOPPING)
                 self.plan.append(Halt(key))
             job.waiting.add(key)
@@ -259,7 +261,7 @@ class _Turn:
 
     def try_again(self, record: ChildRecord, job: Job, error: object) -> None:
         """A restart failed: it counts, and is tried again (SU12)."""
-        delay = self.count_restart(record, error, ran=0.0)
+        delay = self.count_restart(record, error)
         if delay is None:
             return
         state = self.state
@@ -294,10 +296,12 @@ class _Turn:
             abnormal = event.exit_class is ExitClass.ABNORMAL
             kind = ReportKind.FAILED if abnormal else ReportKind.EXITED
             self.report(kind, record, event.error)
+            record.run_ends(self.now)
             if state.job is not None and event.key in state.job.stop:
                 self.gone(record, event)  # SU6, and simultaneous failures of one group
             else:
                 record.move(_C.EXITED)
+                record.exit = event
                 state.backlog.append(event)
 
     def gone(self, record: ChildRecord, event: Ended | None) -> None:
@@ -318,7 +322,7 @@ class _Turn:
         """A child has ended by itself: the decision table."""
         state = self.state
         record = state.children.get(event.key)
-        if record is None or record.state is not _C.EXITED:
+        if record is None or record.state is not _C.EXITED or record.exit is not event:
             return  # a group restart or a request has dealt with it
         if event.final:  # SU9: never restarted; whoever ends the program stops the others
             record.move(_C.STOPPED)
@@ -327,7 +331,7 @@ class _Turn:
             self.leave(record)
             return
         record.move(_C.RESTARTING)
-        delay = self.count_restart(record, event.error, ran=self.now - record.since)
+        delay = self.count_restart(record, event.error)
         if delay is None:
             return
         reach = REACH[state.spec.strategy]
@@ -357,11 +361,11 @@ class _Turn:
 
     # ---- restarts --------------------------------------------------------------------------------
 
-    def count_restart(self, record: ChildRecord, error: object, *, ran: float) -> float | None:
+    def count_restart(self, record: ChildRecord, error: object) -> float | None:
         """Count one restart; its delay, or None if it was one too many (SU13, SU15)."""
         state, backoff = self.state, record.spec.backoff
         if backoff is not None:
-            record.failures = 1 if ran >= backoff.reset_after else record.failures + 1
+            record.failures += 1
         record.restarts += 1
         state.restarts += 1
         if not state.window.add(self.now):

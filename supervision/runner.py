@@ -17,7 +17,7 @@ from attrs import define, field
 from supervision import state as s
 from supervision.decide import decide
 from supervision.mailbox import SupervisorMailbox
-from supervision.promises import REQUEST
+from supervision.promises import REQUEST, KeepsPromises
 from supervision.reports import Record, reason_text, report, wanted
 from supervision.specs import SupervisorSpec
 from supervision.state import SupervisorState
@@ -39,7 +39,7 @@ from trio_actors import (
     as_process_error,
     make_error,
 )
-from trio_actors._core.exit import terminated
+from trio_actors._core.exit import link_failed, terminated
 from trio_actors._core.pid import CLOCK
 from trio_actors._core.spawn import launch
 
@@ -74,6 +74,8 @@ class Runner:
     processes: dict[int, Process] = field(factory=dict)
     keys: dict[Pid, int] = field(factory=dict)
     late: set[int] = field(factory=set)  # their start took too long
+    limits: dict[int, float] = field(factory=dict)  # until when those that are asked to stop may
+    left: dict[int, int] = field(factory=dict)  # processes below those that are overdue
     todo: deque[s.Event] = field(factory=deque)
     exits: dict[int, Exit] = field(factory=dict)  # of the event being handled
 
@@ -116,6 +118,9 @@ class Runner:
             elif item.kind is EventKind.CANCEL:
                 self.asked = True
                 self.feed(s.Stop())
+                self.hurry()
+            elif item.kind is EventKind.LINK_DOWN and item.sender == self.process.parent:
+                self.process.force(link_failed(item.sender))  # who started it is no stranger
         elif item.topic == REQUEST:
             self.feed(item.payload)
         elif item.topic == WAKE:
@@ -134,6 +139,8 @@ class Runner:
         if key is None:
             return
         del self.processes[key]
+        self.limits.pop(key, None)
+        self.left.pop(key, None)
         WATCHDOG.met(event.sender)
         memory = self.ctx.node.exits.get(event.sender)
         assert event.result is not None
@@ -146,7 +153,7 @@ class Runner:
         else:
             error = exit.error or _early(self.state, key)
             final = exit.cause.kind is CauseKind.OUTSIDE
-            self.feed(s.Ended(key, _class_of(exit), error, final))
+            self.feed(s.Ended(key, _class_of(exit, self.ctx.node.control), error, final))
         self.exits.pop(key, None)
 
     def on_ready(self, key: int, process: Process) -> None:
@@ -160,12 +167,22 @@ class Runner:
         if process.readiness is not None:
             self.late.add(key)
             process.force(terminated(self.process.pid))
-            self.expect_end(key, process, self.ctx.node.now())
+            unwinds = process.host.drain if signals_readiness(process) else 0.0  # SU7
+            self.expect_end(key, process, self.ctx.node.now() + unwinds)
 
     def on_lost(self, key: int, process: Process) -> None:
-        """The child cannot be stopped (SU8)."""
+        """The child cannot be stopped (SU8); a supervisor may still be giving up its own."""
+        if process.ended:
+            return  # just now: its EXIT is on the way
+        left = sum(below(process))
+        if left and left < self.left.get(key, inf):
+            self.left[key] = left
+            self.expect_end(key, process, self.ctx.node.now())
+            return
         del self.processes[key]
         del self.keys[process.pid]
+        self.limits.pop(key, None)
+        self.left.pop(key, None)
         WATCHDOG.met(process.pid)
         self.late.discard(key)
         self.feed(s.Lost(key, where(process)))
@@ -235,24 +252,40 @@ class Runner:
         self.at(node.now() + spec.start_timeout, LATE, (key, process))
 
     def halt(self, key: int) -> None:
-        """Ask the child to stop within its limit (SU5), or end it at once."""
+        """Ask the child to stop within its limit (SU5), or end it at once.
+
+        It may have been asked before: then only an earlier limit is told to it.
+        """
         process, spec = self.processes.get(key), self.state.children[key].spec
         if process is None or process.ended:
             return  # its EXIT is on the way
         node, limit = self.ctx.node, spec.stop_limit
         now = node.now()
         until = min(inf if limit is None else now + limit, self.bound, self.process.deadline)
+        if key in self.limits and until >= self.limits[key]:
+            return
+        self.limits[key] = until
         if until <= now:
             process.force(terminated(self.process.pid))
+            process.limit(now, self.process.pid)  # children of its own have no time either
         else:
             node.request_cancel(process, self.process.pid, until)
         if until < inf:
             self.expect_end(key, process, max(until, now))
 
+    def hurry(self) -> None:
+        """The time to stop may be shorter than it was: tell those that are stopping (K7, SU7)."""
+        for key in list(self.limits):
+            self.halt(key)
+
     def expect_end(self, key: int, process: Process, until: float) -> None:
-        """The child has to be gone soon after ``until``, or it is a zombie (SU8)."""
-        self.at(until + GRACE, LOST, (key, process))
-        seconds = until + GRACE - self.ctx.node.now()
+        """The child has to be gone soon after ``until``, or it is a zombie (SU8).
+
+        Who waits for a zombie is none: a supervisor is given more time than its children.
+        """
+        due = until + GRACE * (1 + len(below(process)))
+        self.at(due, LOST, (key, process))
+        seconds = due - self.ctx.node.now()
         what = f"{process.pid} ({process.id}) does not stop"
         WATCHDOG.expect(process.pid, seconds, what)
 
@@ -291,8 +324,22 @@ def signals_readiness(process: Process) -> bool:
     return bool(getattr(process.target, "signals_readiness", False))
 
 
-def _class_of(exit: Exit) -> ExitClass:
-    if exit.shutdown:
+def below(process: Process) -> list[int]:
+    """How many processes there are on each level below a supervisor; none for any other process."""
+    counts: list[int] = []
+    level = [process]
+    while True:
+        bodies = [getattr(one.drive, "body", None) for one in level]
+        runners = [one.runner for one in bodies if isinstance(one, KeepsPromises)]
+        level = [child for one in runners if one for child in one.processes.values()]
+        if not level:
+            return counts
+        counts.append(len(level))
+
+
+def _class_of(exit: Exit, control: Pid) -> ExitClass:
+    out_of_time = exit.cause.kind is CauseKind.DEADLINE and exit.cause.by == control
+    if exit.shutdown or out_of_time:  # the host's stop took all the time there was
         return ExitClass.SHUTDOWN
     return ExitClass.ABNORMAL if exit.abnormal else ExitClass.NORMAL
 

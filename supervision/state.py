@@ -67,12 +67,19 @@ class ChildRecord:
     since: float = 0.0  # when it was started
     due: float | None = None  # when its own restart may begin
     removed: bool = False  # left out by update(): not restarted any more
+    exit: "Ended | None" = None  # while EXITED: the end that is to be handled
 
     def move(self, state: ChildState) -> None:
         """Raises: RuntimeError for a move that the table does not know."""
         if state not in CHILD_MOVES[self.state]:
             raise RuntimeError(f"child {self.spec.id!r}: {self.state} -> {state}")
         self.state = state
+
+    def run_ends(self, now: float) -> None:
+        """However it ends: after a long run the next failure is the first one again (SU15)."""
+        backoff = self.spec.backoff
+        if backoff is not None and now - self.since >= backoff.reset_after:
+            self.failures = 0
 
 
 class Phase(StrEnum):
@@ -159,6 +166,11 @@ class SupervisorState:
             del self.by_id[record.spec.id]
         if record.pid is not None:
             self.by_pid.pop(record.pid, None)
+
+    def let_go(self) -> None:
+        """Of a group that waits for its restart somebody has been taken out."""
+        if self.group_due is not None and not any(self.in_state(ChildState.RESTARTING)):
+            self.group_due = None  # it was the last one
 
     def in_state(self, *states: ChildState) -> Iterator[ChildRecord]:
         """Records in start order."""

@@ -13,8 +13,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-Spec = dict[str, Any]  # id, restart, significant, delay (of a restart; 0 = none)
+from supervision.backoff import Backoff
+
+Spec = dict[str, Any]  # id, restart, significant, delay (of the first restart; 0 = none)
+FACTOR, CAP = 2.0, 3.0  # delays grow by the one, up to so many times the first
+RESET = 1.5  # a run of so many seconds makes the next delay the first one again (SU15)
 STOP = ("", "stop")  # in the script: no child dies, the supervisor is asked to stop
+
+
+def backoff_of(delay: float) -> Backoff | None:
+    """What a supervisor is to be given for such a delay."""
+    return Backoff(delay, delay * CAP, FACTOR, 0.0, RESET) if delay else None
 
 
 @dataclass
@@ -24,6 +33,8 @@ class Child:
     waiting: bool = False  # for a restart
     incarnation: int = 0
     restarts: int = 0
+    failures: int = 0  # restarts with a delay since the last long run
+    since: float = 0.0
     removed: bool = False
     dynamic: bool = False  # of simple_one_for_one
     due: float | None = None
@@ -36,6 +47,17 @@ class Child:
     @property
     def goes(self) -> bool:
         return self.removed or self.dynamic or self.spec["restart"] == "temporary"
+
+    @property
+    def delay(self) -> float:
+        """Of the restart that has just been counted (SU15)."""
+        first = float(self.spec["delay"])
+        return min(first * FACTOR ** (self.failures - 1), first * CAP)
+
+    def runs_no_more(self, now: float) -> None:
+        """Whatever ended the run: after a long one the next failure is the first."""
+        if self.spec["delay"] and now - self.since >= RESET:
+            self.failures = 0
 
 
 class Over(Exception):
@@ -79,11 +101,14 @@ class Supervisor:
         child.incarnation += 1
         self.operation("start", child)
         child.alive = bool(self.world.start(child.id))
+        child.since = self.now if child.alive else child.since
         self.stop_if_asked()
         return child.alive
 
     def stop(self, child: Child) -> None:
         """Stop it, or notice that it is down already: then its exit message is used up."""
+        if child.alive or self.has_exit(child):
+            child.runs_no_more(self.now)
         if child.alive:
             self.operation("stop", child)
             child.alive = False
@@ -169,6 +194,7 @@ class Supervisor:
     def on_exit(self, child: Child, incarnation: int, how: str) -> None:
         if child not in self.children or child.incarnation != incarnation:
             return
+        child.runs_no_more(self.now)
         restart = child.spec["restart"]
         wanted = restart == "permanent" or (restart == "transient" and how == "abnormal")
         if child.removed or not wanted:
@@ -192,6 +218,7 @@ class Supervisor:
 
     def count(self, child: Child) -> None:
         child.restarts += 1
+        child.failures += bool(child.spec["delay"])
         child.waiting = True
         self.times = [t for t in [*self.times, self.now] if t >= self.now - self.period]
         if len(self.times) > self.intensity:
@@ -199,7 +226,7 @@ class Supervisor:
 
     def restart(self, child: Child) -> None:
         """Stop those that share its fate; start at once, or later after the delay."""
-        delay = child.spec["delay"]
+        delay = child.delay
         if self.strategy == "one_for_one":
             if delay:
                 self.wait(child, delay)
@@ -236,7 +263,7 @@ class Supervisor:
                     self.children.remove(other)
                 else:
                     other.waiting = True
-            due = max(self.now + child.spec["delay"], self.group_due or 0.0)
+            due = max(self.now + child.delay, self.group_due or 0.0)
             if due > self.now:
                 self.group_due = due
             else:
@@ -252,8 +279,8 @@ class Supervisor:
             return
         if not self.start(child):
             self.count(child)
-            if child.spec["delay"]:
-                self.wait(child, child.spec["delay"])
+            if child.delay:
+                self.wait(child, child.delay)
             else:
                 self.mailbox.append(("again", child))
 
@@ -281,7 +308,13 @@ class Supervisor:
         child.waiting, child.due = False, None
         if child.goes:
             self.children.remove(child)
+        self.nobody_waits()
         return "ok"
+
+    def nobody_waits(self) -> None:
+        """Then the group does not wait either."""
+        if not any(child.waiting for child in self.children):
+            self.group_due = None
 
     def restart_child(self, id: str) -> str:
         child = self.by_id(id)
@@ -314,6 +347,7 @@ class Supervisor:
             if child.alive or self.has_exit(child):
                 child.removed = True
                 self.children.append(child)
+        self.nobody_waits()
         return "ok"
 
     # ---- simple_one_for_one ----------------------------------------------------------------------
