@@ -18,6 +18,7 @@ mailbox, on which the reasoning about every other case rests.
 """
 
 from collections import deque
+from math import inf
 from typing import assert_never
 
 from supervision import administration
@@ -181,7 +182,7 @@ class _Turn:
             state.backlog.append(Again(None))
         else:
             state.group_due = None
-            job.start = deque(record.key for record in state.in_state(_C.RESTARTING))
+            job.start = state.group()
 
     def finish(self, job: Job) -> None:
         state = self.state
@@ -265,7 +266,7 @@ class _Turn:
         if delay is None:
             return
         state = self.state
-        if REACH[state.spec.strategy] is Reach.ITSELF:
+        if not job.together:  # the strategy may have changed since it began
             state.job = None
             self.restart_later(record, delay)
             return
@@ -385,6 +386,7 @@ class _Turn:
             record.due = self.now + delay
             self.plan.append(Wake(record.due, record.key))
         elif state.backlog or state.job is not None:  # others came first
+            record.due = self.now
             state.backlog.append(Again(record.key))
         else:
             state.job = Job(JobKind.RESTART, start=deque((record.key,)))
@@ -395,13 +397,15 @@ class _Turn:
         members = list(state.children.values())
         if reach is Reach.LATER:
             members = members[members.index(culprit) :]
-        job = Job(JobKind.RESTART, group=True, due=self.now + delay)
+        job = Job(JobKind.RESTART, group=True, together=True, due=self.now + delay)
         for record in members:
             if record.state in ALIVE:
                 job.stop.appendleft(record.key)
             elif record.removed or record.spec.restart is RestartType.TEMPORARY:
                 state.drop(record)
-            elif record.state is not _C.RESTARTING:
+            elif record.state is _C.RESTARTING:
+                record.due = None  # from now on it waits with the others
+            else:
                 if record.state is _C.EXITED:
                     record.move(_C.STOPPED)
                 record.move(_C.RESTARTING)
@@ -411,16 +415,17 @@ class _Turn:
         """Begin the restart of one child, or of all members of the group that wait."""
         state = self.state
         if event.key is None:
-            waiting = list(state.in_state(_C.RESTARTING))
-            due = state.group_due
+            due, keys = state.group_due, state.group()
         else:
             record = state.children.get(event.key)
-            waiting = [record] if record and record.state is _C.RESTARTING else []
-            due = record.due if record else None
-        if not waiting or (due is not None and due > self.now):
+            alone = record is not None and record.state is _C.RESTARTING
+            due = record.due if record and alone else inf  # None: it waits with the others now
+            keys = deque((event.key,)) if due is not None else deque()
+        if not keys or (due is not None and due > self.now):
             return  # overtaken: terminated, restarted with a group, or put off
-        state.group_due = None
-        state.job = Job(JobKind.RESTART, start=deque(record.key for record in waiting))
+        if event.key is None:
+            state.group_due = None
+        state.job = Job(JobKind.RESTART, start=keys, together=event.key is None)
 
     # ---- the end ---------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class ChildRecord:
     restarts: int = 0
     failures: int = 0  # n of SU15
     since: float = 0.0  # when it was started
-    due: float | None = None  # when its own restart may begin
+    due: float | None = None  # when its own restart may begin; None: it waits with its group
     removed: bool = False  # left out by update(): not restarted any more
     exit: "Ended | None" = None  # while EXITED: the end that is to be handled
 
@@ -118,7 +118,8 @@ class Job:
     stop: deque[int] = Factory(deque)
     start: deque[int] = Factory(deque)
     due: float = 0.0  # the starts wait for this time
-    group: bool = False  # a restart of several
+    group: bool = False  # a restart of several whose members are being stopped
+    together: bool = False  # a restart of several, from the first stop to the last start
     waiting: set[int] = Factory(set)
     started: list[int] = Factory(list)
     token: Any = None  # whom to answer
@@ -169,8 +170,13 @@ class SupervisorState:
 
     def let_go(self) -> None:
         """Of a group that waits for its restart somebody has been taken out."""
-        if self.group_due is not None and not any(self.in_state(ChildState.RESTARTING)):
+        if self.group_due is not None and not self.group():
             self.group_due = None  # it was the last one
+
+    def group(self) -> deque[int]:
+        """The children that are to be restarted together, not those that wait by themselves."""
+        waiting = self.in_state(ChildState.RESTARTING)
+        return deque(record.key for record in waiting if record.due is None)
 
     def in_state(self, *states: ChildState) -> Iterator[ChildRecord]:
         """Records in start order."""
