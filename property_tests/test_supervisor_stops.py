@@ -131,7 +131,7 @@ class Stop:
                 zombies = {str(one) for one in host.zombies}
                 assert not node.processes
         assert zombies == self.shielding
-        assert over <= GRACE * len(zombies), over
+        assert over <= GRACE * len(zombies) + 1e-6, over
         assert self.stopped == sorted(self.stopped, reverse=True)
 
     async def wishes(self, node: Node, pid: str) -> float:
