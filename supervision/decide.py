@@ -213,10 +213,9 @@ class _Turn:
             return  # a stop and the readiness crossed
         record.move(_C.RUNNING)
         record.since = self.now
-        if record.pid is not None:
-            state.by_pid.pop(record.pid, None)
-        record.pid = event.pid
+        last, record.pid = record.pid, event.pid
         if state.simple:
+            state.by_pid.pop(last or "", None)
             state.by_pid[event.pid] = record.key
             if record.spec.restart is RestartType.TEMPORARY:
                 record.args = ()  # SU23
@@ -303,7 +302,10 @@ class _Turn:
             else:
                 record.move(_C.EXITED)
                 record.exit = event
-                state.backlog.append(event)
+                if state.job is None and not state.backlog:
+                    self.react(event)
+                else:
+                    state.backlog.append(event)
 
     def gone(self, record: ChildRecord, event: Ended | None) -> None:
         """A child that was to be stopped is down."""
@@ -464,5 +466,7 @@ class _Turn:
     def report(
         self, kind: ReportKind, record: ChildRecord, reason: object = None, delay: float = 0.0
     ) -> None:
+        if kind in self.state.unheard:
+            return
         row = Report(kind, record.key, record.spec.id, record.pid, reason, record.restarts, delay)
         self.plan.append(row)

@@ -18,7 +18,7 @@ from supervision import state as s
 from supervision.decide import decide
 from supervision.mailbox import SupervisorMailbox
 from supervision.promises import REQUEST, KeepsPromises
-from supervision.reports import Record, reason_text, report, wanted
+from supervision.reports import Record, reason_text, report, unheard
 from supervision.specs import SupervisorSpec
 from supervision.state import SupervisorState
 from supervision.terms import ExitClass
@@ -30,6 +30,7 @@ from trio_actors import (
     EventKind,
     Exit,
     Message,
+    Node,
     Pid,
     Process,
     ProcessContext,
@@ -68,6 +69,7 @@ class Runner:
     mailbox: SupervisorMailbox
     state: SupervisorState
     nested: Callable[[SupervisorSpec], Target]  # what runs a definition inside another one
+    node: Node = field(init=False)
     bound: float = inf  # no stop may last longer (SU7)
     end: s.End | None = None
     asked: bool = False  # to stop, by CANCEL
@@ -78,6 +80,9 @@ class Runner:
     left: dict[int, int] = field(factory=dict)  # processes below those that are overdue
     todo: deque[s.Event] = field(factory=deque)
     exits: dict[int, Exit] = field(factory=dict)  # of the event being handled
+
+    def __attrs_post_init__(self) -> None:
+        self.node = self.process.node
 
     async def until_end(self) -> None:
         """Work until the supervisor has nothing left to do."""
@@ -94,7 +99,7 @@ class Runner:
         for process in self.processes.values():
             WATCHDOG.met(process.pid)
             if not process.ended:
-                self.ctx.node.abandon(process, "could not be stopped")
+                self.node.abandon(process, "could not be stopped")
 
     def leave(self) -> None:
         """End the process as it was decided (SU4, SU13, SU30)."""
@@ -142,9 +147,10 @@ class Runner:
         self.limits.pop(key, None)
         self.left.pop(key, None)
         WATCHDOG.met(event.sender)
-        memory = self.ctx.node.exits.get(event.sender)
         assert event.result is not None
-        exit = memory.exit if memory else Exit(event.result.value, event.result.error)
+        exit = self.node.exits.exit_of(event.sender)
+        if exit is None:  # so many have ended meanwhile
+            exit = Exit(event.result.value, event.result.error)
         self.exits[key] = exit
         if key in self.late:
             self.late.discard(key)
@@ -153,7 +159,7 @@ class Runner:
         else:
             error = exit.error or _early(self.state, key)
             final = exit.cause.kind is CauseKind.OUTSIDE
-            self.feed(s.Ended(key, _class_of(exit, self.ctx.node.control), error, final))
+            self.feed(s.Ended(key, _class_of(exit, self.node.control), error, final))
         self.exits.pop(key, None)
 
     def on_ready(self, key: int, process: Process) -> None:
@@ -168,7 +174,7 @@ class Runner:
             self.late.add(key)
             process.force(terminated(self.process.pid))
             unwinds = process.host.drain if signals_readiness(process) else 0.0  # SU7
-            self.expect_end(key, process, self.ctx.node.now() + unwinds)
+            self.expect_end(key, process, self.node.now() + unwinds)
 
     def on_lost(self, key: int, process: Process) -> None:
         """The child cannot be stopped (SU8); a supervisor may still be giving up its own."""
@@ -177,7 +183,7 @@ class Runner:
         left = sum(below(process))
         if left and left < self.left.get(key, inf):
             self.left[key] = left
-            self.expect_end(key, process, self.ctx.node.now())
+            self.expect_end(key, process, self.node.now())
             return
         del self.processes[key]
         del self.keys[process.pid]
@@ -186,13 +192,14 @@ class Runner:
         WATCHDOG.met(process.pid)
         self.late.discard(key)
         self.feed(s.Lost(key, where(process)))
-        self.ctx.node.abandon(process, "could not be stopped")
+        self.node.abandon(process, "could not be stopped")
 
     # ---- what is to be done ----------------------------------------------------------------------
 
     def feed(self, event: s.Event) -> None:
         """Decide and act, until there is nothing to do but wait."""
-        now, state, todo = self.ctx.node.now(), self.state, self.todo  # one moment for all of it
+        now, state, todo = self.node.now(), self.state, self.todo  # one moment for all of it
+        state.unheard = unheard()
         todo.append(event)
         while todo:
             for action in decide(state, todo.popleft(), now):
@@ -223,7 +230,7 @@ class Runner:
     def launch(self, key: int) -> None:
         """Start a child's process; what becomes of it arrives as an event."""
         record = self.state.children[key]
-        spec, node = record.spec, self.ctx.node
+        spec, node = record.spec, self.node
         target = spec.target
         if isinstance(target, SupervisorSpec):
             target = self.nested(target)
@@ -259,7 +266,7 @@ class Runner:
         process, spec = self.processes.get(key), self.state.children[key].spec
         if process is None or process.ended:
             return  # its EXIT is on the way
-        node, limit = self.ctx.node, spec.stop_limit
+        node, limit = self.node, spec.stop_limit
         now = node.now()
         until = min(inf if limit is None else now + limit, self.bound, self.process.deadline)
         if key in self.limits and until >= self.limits[key]:
@@ -285,19 +292,17 @@ class Runner:
         """
         due = until + GRACE * (1 + len(below(process)))
         self.at(due, LOST, (key, process))
-        seconds = due - self.ctx.node.now()
+        seconds = due - self.node.now()
         what = f"{process.pid} ({process.id}) does not stop"
         WATCHDOG.expect(process.pid, seconds, what)
 
     def at(self, due: float, topic: str, payload: Any) -> None:
         """A message to the supervisor itself at a time of Trio's clock (TS2)."""
-        node, message = self.ctx.node, Message(topic, CLOCK, payload)
+        node, message = self.node, Message(topic, CLOCK, payload)
         node.clock.at(due, lambda: node.post(CLOCK, self.process, message))
 
     def report(self, action: s.Report) -> None:
         """SU40."""
-        if not wanted(action.kind):
-            return
         exit = self.exits.get(action.key)
         reason = action.reason if action.kind is not s.ReportKind.STOPPED else None
         record = Record(

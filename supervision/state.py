@@ -143,6 +143,7 @@ class SupervisorState:
     gave_up: bool = False  # because of too many restarts
     keys: int = 0
     restarts: int = 0
+    unheard: frozenset["ReportKind"] = frozenset()  # nobody is interested in such reports
 
     def __attrs_post_init__(self) -> None:
         self.window = IntensityWindow(self.spec.intensity, self.spec.period)

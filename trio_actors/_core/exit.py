@@ -96,9 +96,8 @@ class Exit:
 
     def result(self) -> Result:
         """What one watcher is told: its own copy of the error (V3, PY12)."""
-        if self.error is None:
-            return Result(self.value)
-        return Result(None, fresh(self.error))
+        error = self.error
+        return Result(self.value) if error is None else Result.failed(error)
 
     def unwrap(self) -> Any:
         """The value; or raises a fresh copy of the error, or of why it cannot cross to Python."""

@@ -48,6 +48,11 @@ class ExitMemory:
         packed = self._by_pid.get(Pid(pid))
         return None if packed is None else ExitRecord(*packed)
 
+    def exit_of(self, pid: Pid) -> Exit | None:
+        """How a process ended, if remembered."""
+        packed = self._by_pid.get(pid)
+        return None if packed is None else packed[2]
+
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
         newest = [self._order[-1 - i] for i in range(min(count, len(self._order)))]
