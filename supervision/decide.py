@@ -165,7 +165,7 @@ class _Turn:
                 if record.state is _C.RUNNING:
                     record.run_ends(self.now)
                 record.move(_C.STOPPING)
-                self.plan.append(Halt(key))
+                self.plan.append(Halt(key, job.because))
             job.waiting.add(key)
             if not all_at_once:
                 return
@@ -244,7 +244,7 @@ class _Turn:
             case JobKind.BOOT:
                 record.move(_C.STOPPED)
                 reason = f"child {record.spec.id!r} failed to start"
-                self.shut_down(End(reason, event.error, record.spec.id))
+                self.shut_down(End(reason, event.error, record.spec.id, event.pid))
             case JobKind.ADD | JobKind.REVIVE:
                 record.move(_C.STOPPED)
                 state.job = None
@@ -253,15 +253,15 @@ class _Turn:
                 self.plan.append(Refuse(job.token, event.error))
             case JobKind.RESTART:
                 record.move(_C.RESTARTING)
-                self.try_again(record, job, event.error)
+                self.try_again(record, job, event)
             case JobKind.TERMINATE:
                 raise RuntimeError(f"{event} during {job.kind}")
             case _:
                 assert_never(job.kind)
 
-    def try_again(self, record: ChildRecord, job: Job, error: object) -> None:
+    def try_again(self, record: ChildRecord, job: Job, event: StartFailed) -> None:
         """A restart failed: it counts, and is tried again (SU12)."""
-        delay = self.count_restart(record, error)
+        delay = self.count_restart(record, event.error, event.pid)
         if delay is None:
             return
         state = self.state
@@ -273,6 +273,7 @@ class _Turn:
         job.stop = deque(reversed(job.started))
         job.started = job.started or [record.key]  # not empty: the mark of a failed attempt
         job.due = self.now + delay
+        job.because = event.pid
         job.group = True
 
     # ---- children that end -----------------------------------------------------------------------
@@ -289,7 +290,7 @@ class _Turn:
             else:
                 self.gone(record, None)
         elif record.state is _C.STARTING:
-            self.start_failed(StartFailed(event.key, event.error, event.final))
+            self.start_failed(StartFailed(event.key, event.error, event.final, event.pid))
         elif record.state is _C.STOPPING:
             self.gone(record, event)
         elif record.state is _C.RUNNING:
@@ -334,7 +335,7 @@ class _Turn:
             self.leave(record)
             return
         record.move(_C.RESTARTING)
-        delay = self.count_restart(record, event.error)
+        delay = self.count_restart(record, event.error, record.pid)
         if delay is None:
             return
         reach = REACH[state.spec.strategy]
@@ -360,11 +361,12 @@ class _Turn:
                     return
             case AutoShutdown.ANY_SIGNIFICANT:
                 pass
-        self.shut_down(End(f"significant child {record.spec.id!r} has ended"))
+        reason = f"significant child {record.spec.id!r} has ended"
+        self.shut_down(End(reason, pid=record.pid))
 
     # ---- restarts --------------------------------------------------------------------------------
 
-    def count_restart(self, record: ChildRecord, error: object) -> float | None:
+    def count_restart(self, record: ChildRecord, error: object, pid: str | None) -> float | None:
         """Count one restart; its delay, or None if it was one too many (SU13, SU15)."""
         state, backoff = self.state, record.spec.backoff
         if backoff is not None:
@@ -376,7 +378,7 @@ class _Turn:
             count, period = state.spec.intensity, state.spec.period
             state.gave_up = True
             why = f"more than {count} restarts within {period:g} s, the last of {record.spec.id!r}"
-            self.shut_down(End(f"reached maximum restart intensity: {why}"))
+            self.shut_down(End(f"reached maximum restart intensity: {why}", pid=pid))
             return None
         delay = 0.0 if backoff is None else backoff.delay(record.failures, state.rng)
         self.report(ReportKind.RESTARTING, record, error, delay)
@@ -400,6 +402,7 @@ class _Turn:
         if reach is Reach.LATER:
             members = members[members.index(culprit) :]
         job = Job(JobKind.RESTART, group=True, together=True, due=self.now + delay)
+        job.because = culprit.pid
         for record in members:
             if record.state in ALIVE:
                 job.stop.appendleft(record.key)

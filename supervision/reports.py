@@ -64,10 +64,10 @@ _BELOW: Final = {  # by the lowest level that is seen: the events that are not
 
 def unheard() -> frozenset[ReportKind]:
     """The events that nobody would see: no records are made of them."""
-    for level, kinds in _BELOW.items():
+    for level in _BELOW:
         if logger.isEnabledFor(level):
             break
-    return kinds
+    return _BELOW[level]
 
 
 def report(record: Record, *, logged: bool = False) -> None:

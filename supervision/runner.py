@@ -24,6 +24,7 @@ from supervision.state import SupervisorState
 from supervision.terms import ExitClass
 from supervision.watchdog import WATCHDOG
 from trio_actors import (
+    Cause,
     CauseKind,
     ErrorKind,
     Event,
@@ -105,6 +106,8 @@ class Runner:
         """End the process as it was decided (SU4, SU13, SU30)."""
         end = self.end
         assert end is not None
+        if end.pid is not None and not self.asked:
+            self.process.reason = Cause(self.why(end), Pid(end.pid))
         if end.error is not None:
             raise _start_error(end)
         if self.asked:
@@ -112,6 +115,12 @@ class Runner:
         if self.state.gave_up:
             raise TooManyRestarts(end.reason)
         raise Shutdown(end.reason)
+
+    def why(self, end: s.End) -> CauseKind:
+        """The kind of an end that was decided here (SU42)."""
+        if end.error is not None:
+            return CauseKind.CHILD
+        return CauseKind.INTENSITY if self.state.gave_up else CauseKind.SIGNIFICANT
 
     # ---- what happens ----------------------------------------------------------------------------
 
@@ -155,11 +164,12 @@ class Runner:
         if key in self.late:
             self.late.discard(key)
             timeout = make_error(ErrorKind.TIMEOUT, "start timeout", retryable=None)
-            self.feed(s.Ended(key, ExitClass.ABNORMAL, timeout))
+            self.feed(s.Ended(key, ExitClass.ABNORMAL, timeout, pid=event.sender))
         else:
             error = exit.error or _early(self.state, key)
             final = exit.cause.kind is CauseKind.OUTSIDE
-            self.feed(s.Ended(key, _class_of(exit, self.node.control), error, final))
+            exit_class = _class_of(exit, self.node.control)
+            self.feed(s.Ended(key, exit_class, error, final, event.sender))
         self.exits.pop(key, None)
 
     def on_ready(self, key: int, process: Process) -> None:
@@ -213,7 +223,7 @@ class Runner:
             case s.Launch():
                 self.launch(action.key)
             case s.Halt():
-                self.halt(action.key)
+                self.halt(action.key, action.because)
             case s.Wake():
                 self.at(action.at, WAKE, action.key)
             case s.Reply():
@@ -258,7 +268,7 @@ class Runner:
         process.readiness = lambda _value: node.post(process.pid, self.process, ready)
         self.at(node.now() + spec.start_timeout, LATE, (key, process))
 
-    def halt(self, key: int) -> None:
+    def halt(self, key: int, because: str | None = None) -> None:
         """Ask the child to stop within its limit (SU5), or end it at once.
 
         It may have been asked before: then only an earlier limit is told to it.
@@ -272,6 +282,11 @@ class Runner:
         if key in self.limits and until >= self.limits[key]:
             return
         self.limits[key] = until
+        if process.reason is None:  # SU42
+            if because is None and self.state.phase is s.Phase.STOPPING:
+                because = self.process.pid
+            cause = because and Pid(because)
+            process.reason = Cause(CauseKind.ASKED, self.process.pid, cause or None)
         if until <= now:
             process.force(terminated(self.process.pid))
             process.limit(now, self.process.pid)  # children of its own have no time either

@@ -123,6 +123,7 @@ class Job:
     waiting: set[int] = Factory(set)
     started: list[int] = Factory(list)
     token: Any = None  # whom to answer
+    because: str | None = None  # the PID of whose end led to it
 
 
 @define(eq=False)
@@ -207,6 +208,7 @@ class StartFailed:
     key: int
     error: Any
     final: bool = False
+    pid: str | None = None
 
 
 @define  # once per restart: see Report
@@ -217,6 +219,7 @@ class Ended:
     exit_class: ExitClass
     error: Any = None
     final: bool = False
+    pid: str | None = None
 
 
 @frozen
@@ -292,9 +295,13 @@ class Launch:
 
 @frozen
 class Halt:
-    """Stop the child's process within its limit; answer with Ended or Lost."""
+    """Stop the child's process within its limit; answer with Ended or Lost.
+
+    ``because`` is the PID of the sibling whose end led to it (SU42).
+    """
 
     key: int
+    because: str | None = field(default=None, eq=False)
 
 
 @frozen
@@ -364,6 +371,7 @@ class End:
     reason: str
     error: Any = None
     child: str | None = None  # the child whose start failed
+    pid: str | None = field(default=None, eq=False)  # whose end led to it (SU42)
 
 
 Action = Launch | Halt | Wake | Reply | Refuse | Report | Ready | End

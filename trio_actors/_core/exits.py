@@ -6,7 +6,7 @@ from collections import deque
 
 import attrs
 
-from trio_actors._core.exit import CauseKind, Exit
+from trio_actors._core.exit import OF_CHILDREN, CauseKind, Exit
 from trio_actors._core.pid import Pid
 
 REMEMBERED = 10_000
@@ -70,5 +70,6 @@ class ExitMemory:
                 break
             found.append(record)
             cause = record.exit.cause
-            next_pid = cause.by if cause.kind is CauseKind.LINK else None
+            leads_on = cause.kind is CauseKind.LINK or cause.kind in OF_CHILDREN
+            next_pid = cause.because or (cause.by if leads_on else None)
         return found
