@@ -18,7 +18,7 @@ from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock, clocks
 from trio_actors._core.code import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
+from trio_actors._core.exit import Cause, CauseKind, Exit, explained, link_failed
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
@@ -177,6 +177,8 @@ class Node:
         pid = process.pid
         if process.host.copy_messages and exit.value is not None:
             exit = exit.copied()
+        if process.reason is not None:
+            explained(exit, process.reason)
         process.step(Step.END)
         del self.processes[pid]  # 1
         process.host.gone()
