@@ -30,28 +30,31 @@ class Footprint:
     Only if it is `taken`; otherwise nothing is collected.
     """
 
-    __slots__ = ("_now", "taken")
+    __slots__ = ("now", "taken")
 
     def __init__(self, *, taken: bool) -> None:
         self.taken = taken
-        self._now: dict[Any, bool] = {}
+        self.now: dict[Any, bool] = {}  # of the step under way
 
     def begin(self, resource: Resource) -> None:
         """A step begins; it writes `resource`."""
         if self.taken:
-            self._now = {resource: True}
+            self.now = {resource: True}
 
     def touch(self, resource: Hashable, write: bool) -> None:
         """The step reads or writes something."""
-        if self.taken and (write or resource not in self._now):
-            self._now[resource] = write
+        if self.taken and (write or resource not in self.now):
+            self.now[resource] = write
 
     def end(self) -> dict[Any, bool] | None:
         """What the step touched."""
         if not self.taken:
             return None
-        now, self._now = self._now, {}
+        now, self.now = self.now, {}
         return now or {("nothing", ""): False}
+
+
+NOT_TAKEN = Footprint(taken=False)
 
 
 def conflict(a: dict[Any, bool], b: dict[Any, bool]) -> bool:
@@ -63,7 +66,7 @@ def conflict(a: dict[Any, bool], b: dict[Any, bool]) -> bool:
 
 
 class TracedDict(dict[Any, Any]):
-    """A table of the kernel that notes which keys are read and written."""
+    """A table of the kernel that notes which keys are read and written; its footprint is taken."""
 
     __slots__ = ("_footprint", "_kind")
 
@@ -73,10 +76,10 @@ class TracedDict(dict[Any, Any]):
         self._kind = kind
 
     def _read(self, key: Any) -> None:
-        self._footprint.touch((self._kind, key), False)
+        self._footprint.now.setdefault((self._kind, key), False)
 
     def _write(self, key: Any) -> None:
-        self._footprint.touch((self._kind, key), True)
+        self._footprint.now[self._kind, key] = True
 
     def get(self, key: Any, default: Any = None) -> Any:
         """A read."""
@@ -186,22 +189,21 @@ def pid_of(context: ProcessContext | Stepping | None) -> Pid | None:
 class RanInstrument(trio.abc.Instrument):
     """Notes whose tasks ran in a step: an end may wake its callers without a message."""
 
-    def __init__(self, footprint: Footprint) -> None:
-        self._footprint = footprint
-        self._main: trio.lowlevel.Task | None = None
-
-    def watch_main(self, task: trio.lowlevel.Task) -> None:
-        """The task of the test itself."""
-        self._main = task
+    def __init__(self, main: trio.lowlevel.Task) -> None:
+        self._main = main  # the task of the test itself
+        self.footprint = NOT_TAKEN  # of the run under way
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """Trio is about to run a task."""
+        footprint = self.footprint
+        if not footprint.taken:
+            return
         if task is self._main:
-            self._footprint.touch(("run", "test"), True)
+            footprint.touch(("run", "test"), True)
             return
         pid = pid_of(task.context.get(running))
         if pid is not None:
-            self._footprint.touch(("ran", pid), True)
+            footprint.now["ran", pid] = True
 
 
 def trace(node: Node, footprint: Footprint, ended: Any) -> None:

@@ -25,9 +25,9 @@ from trio_actors._core.pid import Pid
 from trio_actors._core.seams import adopting
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
-from trio_actors.testing.determinism import SimRandom, seed_trio
+from trio_actors.testing.determinism import SimRandom
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
-from trio_actors.testing.footprint import RanInstrument, pid_of, trace
+from trio_actors.testing.footprint import pid_of, trace
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
@@ -88,7 +88,6 @@ class Run:
     ) -> None:
         self._body = body
         self._options = options
-        self._tables = tables
         self.pump = Pump(SimClock(), policy, self, options.max_steps, footprints=tables)
         self.checks = Checks(self.pump, options.invariants, self.failed)
         self.plan = FaultPlan(options.faults, faults or {}, fault_seed)
@@ -104,7 +103,6 @@ class Run:
         self._given_up = 0
         self._escaped: BaseException | None = None
         self._explored = 0  # steps before the end began
-        self._instrument = RanInstrument(self.pump.footprint)
 
     # -- the run
 
@@ -116,7 +114,6 @@ class Run:
     async def run(self, stage: Stage) -> Outcome:
         """Runs it in the running Trio loop, whose clock begins at 0 again."""
         clock = stage.clock
-        seed_trio()
         random.seed(self._options.seed)
         clock.time = 0.0
         self.pump.clock = clock
@@ -126,11 +123,9 @@ class Run:
         instruments: list[trio.abc.Instrument] = []
         if self._options.level == "step":
             instruments.append(StepInstrument(self.pump))
-        if self._tables:
-            self._instrument.watch_main(trio.lowlevel.current_task())
-            instruments.append(self._instrument)
         for instrument in instruments:
             trio.lowlevel.add_instrument(instrument)
+        stage.observe(self.pump.footprint)
         try:
             await self._open_and_run(stage)
         finally:
@@ -146,8 +141,8 @@ class Run:
     async def _open_and_run(self, stage: Stage) -> None:
         with self._everything:
             nursery = await stage.nursery()
-            node = StageNode(nursery)
-            self.adopt(node)
+            node = StageNode(nursery, stage.rng)
+            self._adopt(node, stage.rng)
             self.sim.opened(node, nursery)
             await self._run_body()
             self._end_exploring()
@@ -224,6 +219,10 @@ class Run:
 
     def adopt(self, node: Node) -> None:
         """Takes over delivery, time and chance of a node (TS1-TS4)."""
+        node.rng = rng = SimRandom()
+        self._adopt(node, rng)
+
+    def _adopt(self, node: Node, rng: SimRandom) -> None:
         pump = self.pump
 
         def ended(pid: Pid, id: str, exit: Exit) -> None:
@@ -231,7 +230,7 @@ class Run:
 
         trace(node, pump.footprint, ended)
         node.install(pump.gate(node))
-        node.rng = SimRandom(self._options.seed, self._who)
+        rng.begin(self._options.seed, self._who)
         node.wall_time = self._wall_time
 
     def _who(self) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import ClassVar, NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -137,6 +138,7 @@ def parse_annotation(text: str) -> Annotation:
     )
 
 
+@lru_cache(maxsize=4096)
 def safe_label(text: str) -> str:
     """A process's name as it may stand in a token: reserved characters are written as %xx."""
     return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
