@@ -61,8 +61,11 @@ def conflict(a: dict[Any, bool], b: dict[Any, bool]) -> bool:
     """Whether the order of two steps can matter."""
     if ("time", "") in a or ("time", "") in b:
         return True
-    both = a.keys() & b.keys()
-    return bool(both) and any(a[key] or b[key] for key in both)
+    for resource, written in a.items():
+        other = b.get(resource)
+        if other or (written and other is not None):
+            return True
+    return False
 
 
 class TracedDict(dict[Any, Any]):
@@ -201,7 +204,8 @@ class RanInstrument(trio.abc.Instrument):
         if task is self._main:
             footprint.touch(("run", "test"), True)
             return
-        pid = pid_of(task.context.get(running))
+        context = task.context.get(running)
+        pid = context.pid if type(context) is ProcessContext else pid_of(context)
         if pid is not None:
             footprint.now["ran", pid] = True
 

@@ -22,6 +22,7 @@ from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
+from trio_actors._core.process import Process
 from trio_actors._core.seams import adopting
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
@@ -99,7 +100,7 @@ class Run:
         self.skew: dict[str, float] = {}
         self.hit: dict[Pid, None] = {}
         self._scope = trio.CancelScope()
-        self._everything = trio.CancelScope()
+        self._ending = trio.CancelScope()
         self._given_up = 0
         self._escaped: BaseException | None = None
         self._explored = 0  # steps before the end began
@@ -139,22 +140,26 @@ class Run:
         return self._outcome()
 
     async def _open_and_run(self, stage: Stage) -> None:
-        with self._everything:
-            nursery = await stage.nursery()
-            node = StageNode(nursery, stage.rng)
-            self._adopt(node, stage.rng)
-            self.sim.opened(node, nursery)
-            await self._run_body()
-            self._end_exploring()
-            left = list(dict.values(node.processes))
-            self.sim.close_hosts()
-            if node.hosts:
-                await self.pump.rest(with_time=True)
-            self.checks.closed(node, [p for p in left if p.pid in node.processes])
-            for id in node.hosts:
-                self.failed(Stuck(f"nothing happens any more, and host {id} has not closed"))
-            await node.tasks.cancel()
+        nursery = await stage.nursery()
+        node = StageNode(nursery, stage.rng)
+        self._adopt(node, stage.rng)
+        self.sim.opened(node, nursery)
+        await self._run_body()
+        self._end_exploring()
+        left = list(dict.values(node.processes))
+        self.sim.close_hosts()
+        if left or node.hosts or node.tasks.any:
+            with self._ending:
+                await self._close(node, left)
         await stage.clear()
+
+    async def _close(self, node: StageNode, left: list[Process]) -> None:
+        if node.hosts:
+            await self.pump.rest(with_time=True)
+        self.checks.closed(node, [p for p in left if p.pid in node.processes])
+        for id in node.hosts:
+            self.failed(Stuck(f"nothing happens any more, and host {id} has not closed"))
+        await node.tasks.cancel()
 
     async def _run_body(self) -> None:
         with self._scope:
@@ -186,7 +191,7 @@ class Run:
                 for node in self.pump.nodes:
                     for host in node.hosts.values():
                         host.abort()
-                self._everything.cancel()
+                self._ending.cancel()
         self._end_exploring()
         self._scope.cancel()
         return 0.0
