@@ -164,6 +164,8 @@ class Runner:
 
     def on_lost(self, key: int, process: Process) -> None:
         """The child cannot be stopped (SU8)."""
+        if process.ended:
+            return  # at the last moment: its EXIT is on the way
         del self.processes[key]
         del self.keys[process.pid]
         WATCHDOG.met(process.pid)
