@@ -7,7 +7,10 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_actors.testing import MessageId, Sim
+import trio_actors
+from trio_actors import Pid, ProcessContext
+from trio_actors.functions import open_functions
+from trio_actors.testing import MessageId, ScheduleFailure, Sim, explore
 from trio_actors.testing.determinism import repeatable
 from trio_actors.testing.dpor import Dpor, Made, Order, trace_class
 from trio_actors.testing.footprint import conflict
@@ -111,6 +114,60 @@ def test_dpor_runs_each_class_of_orders_once(part: int) -> None:
     with repeatable():
         run_in_trio(compare)
     assert compared >= 3
+
+
+def test_who_is_woken_without_a_message_meets_what_arrives() -> None:
+    """The end of q wakes p, which then looks whether it has mail: the order of both matters."""
+
+    @explore(strategy="dpor", report=("text",))
+    async def test(sim: Sim) -> None:
+        got: list[str] = []
+
+        async def q(ctx: ProcessContext) -> None:
+            await ctx.inbox.receive()
+
+        async def p(ctx: ProcessContext, other: Pid) -> None:
+            inbox = ctx.inbox
+            await ctx.node.wait(other)
+            got.append(inbox.receive_nowait().topic)
+
+        await sim.spawn(p, await sim.spawn(q, name="q"), name="p")
+        await sim.run_for(0)
+        sim.send("p", "hello")
+        sim.send("q", "end")
+        await sim.settle()
+        assert got == ["hello"]
+
+    with pytest.raises(ScheduleFailure) as caught:
+        test()
+    assert caught.value.token == "test>p.1+1"
+
+
+@explore(check_determinism=1.0, report=("text",))
+async def test_runs_that_are_looked_at_closely_are_the_same_runs(sim: Sim) -> None:
+    """TS14: DPOR looks whose tasks run, a replay does not; a call gets no PID from being seen."""
+    going = trio.Event()
+
+    async def function() -> str:
+        await going.wait()
+        return ctx_of_call().pid
+
+    def ctx_of_call() -> ProcessContext:
+        return trio_actors.current()
+
+    async def caller(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        with trio.move_on_after(5):
+            await ctx.call_function("app:f")
+
+    async with open_functions(sim.node) as functions:
+        functions.register("app:f", function, pool={"workers": 1, "buffer": 1})
+        for name in ("a", "b"):
+            await sim.spawn(caller, name=name)
+            sim.send(name, "now")
+        await sim.run_for(1)
+        going.set()
+        await sim.run_for(1)
 
 
 @st.composite

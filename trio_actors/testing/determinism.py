@@ -57,16 +57,19 @@ class SimRandom(random.Random):
         """Ignored: the seed is that of the run."""
 
 
-class OldestFirst(random.Random):
+class ByAge(random.Random):
     """In place of Trio's chance: of the tasks that can run the one that was made first runs first.
 
     So what a step does depends on the state, not on what was done before: orders that DPOR holds
     for equal are, and a schedule that shrinks does not change what it has in common with others.
     """
 
+    youngest_first = False
+
     def shuffle(self, x: Any) -> None:
         """Trio has sorted them by age and takes from the end."""
-        x.reverse()
+        if not self.youngest_first:
+            x.reverse()
 
     def random(self) -> float:
         """Without the switch Trio would reverse below a half."""
@@ -75,6 +78,13 @@ class OldestFirst(random.Random):
 
 def _trio_run() -> Any:
     return getattr(getattr(trio, "_core", None), "_run", None)
+
+
+def order_tasks(*, youngest_first: bool) -> None:
+    """In which order the tasks of a batch run from now on, inside `repeatable`."""
+    chance = getattr(_trio_run(), "_r", None)
+    if isinstance(chance, ByAge):
+        chance.youngest_first = youngest_first
 
 
 @contextmanager
@@ -95,7 +105,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
         if switch is not None:
             module._ALLOW_DETERMINISTIC_SCHEDULING = True
         if coin is not None:
-            module._r = OldestFirst(0)
+            module._r = ByAge(0)
         for found, _ in clocks:
             found.__dict__["perf_counter"] = _no_time
         if quiet:

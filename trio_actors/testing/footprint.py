@@ -13,13 +13,13 @@ import trio
 
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import Stepping, running
-from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.names import Names
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
 from trio_actors._core.topology import Topology
+from trio_actors.testing.labels import TEST, Labels
 
 Resource = tuple[str, str]
 
@@ -179,22 +179,28 @@ class TracedExits(ExitMemory):
         self._ended(pid, id, exit)
 
 
-def pid_of(context: ProcessContext | Stepping | None) -> Pid | None:
-    """Whose context it is; None outside processes, and for a call that no process has made."""
+def owner_of(context: ProcessContext | Stepping | None) -> Pid | None:
+    """The process in whose task it is; None outside processes, and for a call that none has made.
+
+    A function call has no PID of its own until something asks for it, and a look must not ask:
+    runs that are looked at more closely than others have to be the same runs.
+    """
     if isinstance(context, Stepping):
         context = context.context
-    try:
-        return None if context is None else context.pid
-    except ProcessError:
-        return None
+    owner = None if context is None else context.owner
+    return None if owner is None else owner.pid
 
 
 class RanInstrument(trio.abc.Instrument):
-    """Notes whose tasks ran in a step: an end may wake its callers without a message."""
+    """Notes whose tasks ran in a step: an end may wake its callers without a message.
+
+    It is the same as if something was delivered to them: both may read what has arrived so far.
+    """
 
     def __init__(self, main: trio.lowlevel.Task) -> None:
         self._main = main  # the task of the test itself
         self.footprint = NOT_TAKEN  # of the run under way
+        self.labels = Labels()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """Trio is about to run a task."""
@@ -202,12 +208,11 @@ class RanInstrument(trio.abc.Instrument):
         if not footprint.taken:
             return
         if task is self._main:
-            footprint.touch(("run", "test"), True)
+            footprint.now["run", TEST] = True
             return
-        context = task.context.get(running)
-        pid = context.pid if type(context) is ProcessContext else pid_of(context)
+        pid = owner_of(task.context.get(running))
         if pid is not None:
-            footprint.now["ran", pid] = True
+            footprint.now["run", self.labels.of(pid)] = True
 
 
 def trace(node: Node, footprint: Footprint, ended: Any) -> None:

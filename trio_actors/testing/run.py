@@ -26,13 +26,13 @@ from trio_actors._core.process import Process
 from trio_actors._core.seams import adopting
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
-from trio_actors.testing.determinism import SimRandom
+from trio_actors.testing.determinism import SimRandom, order_tasks
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
-from trio_actors.testing.footprint import pid_of, trace
+from trio_actors.testing.footprint import owner_of, trace
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
-from trio_actors.testing.schedule import Fault, MessageId, Schedule
+from trio_actors.testing.schedule import YOUNGEST, Fault, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
 from trio_actors.testing.stage import Stage, StageNode, open_stage
 from trio_actors.testing.steps import StepInstrument
@@ -67,6 +67,7 @@ class Outcome:
     covered: bool  # given up because an equivalent run was made before
     time: float  # virtual seconds
     labels: dict[Pid, str]
+    unmet: tuple[str, ...]  # annotations of the given schedule whose messages did not occur
 
     @property
     def digest(self) -> str:
@@ -80,10 +81,10 @@ class Run:
     def __init__(
         self,
         body: Body,
-        policy: Policy,
+        policy: Policy,  # with the lateness of the schedule, if it has any
         options: Options,
         *,
-        faults: dict[MessageId, Fault] | None = None,
+        schedule: Schedule = Schedule.FIFO,
         fault_seed: str | None = None,
         tables: bool = False,
     ) -> None:
@@ -91,8 +92,10 @@ class Run:
         self._options = options
         self.pump = Pump(SimClock(), policy, self, options.max_steps, footprints=tables)
         self.checks = Checks(self.pump, options.invariants, self.failed)
-        self.plan = FaultPlan(options.faults, faults or {}, fault_seed)
-        self._faulty = bool(faults) or (fault_seed is not None and options.faults.any)
+        self._schedule = schedule
+        self._youngest_first = YOUNGEST in schedule.faults
+        self.plan = FaultPlan(options.faults, schedule.faults, fault_seed)
+        self._faulty = bool(schedule.faults) or (fault_seed is not None and options.faults.any)
         self.sim = Sim(self)
         self.failure: BaseException | None = None
         self.covered = False
@@ -116,6 +119,7 @@ class Run:
         """Runs it in the running Trio loop, whose clock begins at 0 again."""
         clock = stage.clock
         random.seed(self._options.seed)
+        order_tasks(youngest_first=self._youngest_first)
         clock.time = 0.0
         self.pump.clock = clock
         tokens = adopting.set(self.adopt), active_plan.set(self.plan)
@@ -126,7 +130,7 @@ class Run:
             instruments.append(StepInstrument(self.pump))
         for instrument in instruments:
             trio.lowlevel.add_instrument(instrument)
-        stage.observe(self.pump.footprint)
+        stage.observe(self.pump.footprint, self.pump.labels)
         try:
             await self._open_and_run(stage)
         finally:
@@ -239,12 +243,12 @@ class Run:
         node.wall_time = self._wall_time
 
     def _who(self) -> str:
-        return self.pump.labels.of(pid_of(running.get(None)))
+        return self.pump.labels.of(owner_of(running.get(None)))
 
     def _wall_time(self) -> float:
         time = EPOCH + self.pump.clock.time
         if self.skew:
-            pid = pid_of(running.get(None))
+            pid = owner_of(running.get(None))
             if pid is not None:
                 time += self.skew.get(host_of(pid), 0.0)
         return time
@@ -329,19 +333,31 @@ class Run:
 
     # -- what came of it
 
+    def _unmet(self) -> tuple[str, ...]:
+        annotations = self._schedule.annotations()
+        if not annotations:
+            return ()
+        seen = {step.id for step in self.pump.steps} | {d.id for d in self.pump.pending()}
+        seen |= {YOUNGEST, *self.plan.used}
+        return tuple(str(a) for a in annotations if a.id not in seen)
+
     def _outcome(self) -> Outcome:
         steps = self.pump.steps[: self._explored]
         late = {s.delivery.id: s.late for s in steps if s.delivery is not None and s.late}
         late.update((id, held) for id, held in self.pump.never.items() if held)
+        faults = dict(self.plan.used)
+        if self._youngest_first:
+            faults[YOUNGEST] = Fault("on")
         return Outcome(
             failure=self.failure,
-            schedule=Schedule(late, dict(self.plan.used)),
+            schedule=Schedule(late, faults),
             steps=steps,
             delivered=self.pump.delivered,
             sometimes=self.sometimes,
             covered=self.covered,
             time=self.pump.clock.time,
             labels=self.pump.labels.known(),
+            unmet=self._unmet(),
         )
 
 
@@ -364,9 +380,11 @@ def alone(error: BaseException) -> BaseException:
 
 def run_in_trio(function: Callable[[Stage], Awaitable[ResultT]]) -> ResultT:
     """Runs `await function(stage)` in a new Trio loop on virtual time."""
+    __tracebackhide__ = True
     clock = SimClock()
 
     async def main() -> ResultT:
+        __tracebackhide__ = True
         async with open_stage(clock) as stage:
             return await function(stage)
 

@@ -8,6 +8,9 @@ the start of the receiver. In this form a failing order of hundreds of deliverie
 two annotations; a list of choices does not (rejected).
 
 An annotation whose message does not occur is ignored, so any subset of a schedule is a schedule.
+
+`!tasks<youngest.1=on` is about a whole run: tasks that can run in the same step do so youngest
+first, not oldest first.
 """
 
 from __future__ import annotations
@@ -55,7 +58,9 @@ class Fault(NamedTuple):
     arg: float | None = None
 
     def __str__(self) -> str:
-        return self.kind if self.arg is None else f"{self.kind}:{self.arg:g}"
+        if self.arg is None:
+            return self.kind
+        return f"{self.kind}:{f'{self.arg:.6f}'.rstrip('0').rstrip('.')}"
 
 
 class Annotation(NamedTuple):
@@ -116,6 +121,9 @@ class Schedule:
 
 
 Schedule.FIFO = Schedule()
+
+YOUNGEST = MessageId("youngest", "tasks", 1)
+YOUNGEST_FIRST = Schedule({}, {YOUNGEST: Fault("on")})
 
 
 def parse_annotation(text: str) -> Annotation:

@@ -26,6 +26,7 @@ from trio_actors._core.scopes import reraise
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.determinism import SimRandom
 from trio_actors.testing.footprint import Footprint, RanInstrument
+from trio_actors.testing.labels import Labels
 
 Failed = Callable[[BaseException], None]
 
@@ -47,7 +48,7 @@ class Stage:
             self._nursery = await self._outer.start(self._keep)
         return self._nursery
 
-    def observe(self, footprint: Footprint) -> None:
+    def observe(self, footprint: Footprint, labels: Labels) -> None:
         """The tasks that run from now on are noted in `footprint`, if it is taken.
 
         Called by the task that makes the runs. Runs that take footprints come one after another,
@@ -57,7 +58,7 @@ class Stage:
             self._ran = RanInstrument(trio.lowlevel.current_task())
             trio.lowlevel.add_instrument(self._ran)
         if self._ran is not None:
-            self._ran.footprint = footprint
+            self._ran.footprint, self._ran.labels = footprint, labels
             if not footprint.taken:
                 trio.lowlevel.remove_instrument(self._ran)
                 self._ran = None
