@@ -87,6 +87,14 @@ class ProcessContext(ProcessTools):
             raise make_error(ErrorKind.INVALID, "no process context")
         return self._process
 
+    @property
+    def owner(self) -> ProcessContext | None:
+        """The process whose task runs this code; a function call is its caller's. None: nobody's.
+
+        Looking changes nothing: a call that has no record of its own does not get one.
+        """
+        return self
+
     def reroute(self) -> None:
         """Decides which receivers `send` reaches directly: all, unless each send is judged."""
         self._direct = NOBODY if self._guarded else self._node.direct

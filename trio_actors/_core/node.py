@@ -76,6 +76,7 @@ class Node:
         *,
         strict: bool = False,
         clock: Callable[[], float] | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self.name = name
         self.strict = strict  # A7
@@ -93,7 +94,7 @@ class Node:
         self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()
-        self.rng = random.Random()
+        self.rng = rng or random.Random()
         self.now, self.stamp = clocks()  # Trio's time; what unread messages are stamped with
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)

@@ -155,6 +155,11 @@ class FrameContext(ProcessContext):
         return self._process
 
     @property
+    def owner(self) -> ProcessContext | None:
+        """See `ProcessContext.owner`."""
+        return None if self.parent is None else self.parent.owner
+
+    @property
     def pid(self) -> Pid:
         """The PID of this invocation; each has its own (CX6)."""
         return self.process.pid
