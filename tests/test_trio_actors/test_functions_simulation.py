@@ -27,7 +27,7 @@ def run(pool: dict[str, object], curve: str) -> sim.Simulation:
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_adaptive_beats_full_size_in_memory_and_one_worker_in_latency(curve: str) -> None:
-    """Issue aim: less memory than static max_size, a fraction of the latency of static 1."""
+    """Aim: less memory than static max_size, a fraction of the latency of static 1."""
     adaptive = run({"type": "adaptive", "max_size": SIZE}, curve)
     full = run({"workers": SIZE}, curve)
     one = run({"workers": 1}, curve)
@@ -38,7 +38,7 @@ def test_adaptive_beats_full_size_in_memory_and_one_worker_in_latency(curve: str
 
 @pytest.mark.parametrize("curve", ["step", "ramp", "slow callee", "slower with concurrency"])
 def test_the_size_does_not_oscillate(curve: str) -> None:
-    """Issue aim: on curves that do not go up and down, few changes of direction."""
+    """Aim: on curves that do not go up and down, few changes of direction."""
     assert run({"type": "adaptive", "max_size": SIZE}, curve).reversals() <= 4
 
 
@@ -50,7 +50,7 @@ def test_an_oscillating_load_is_followed_not_amplified() -> None:
 
 @pytest.mark.parametrize("rate", [10, 100, 200, 400])
 def test_a_steady_load_keeps_its_size(rate: int) -> None:
-    """Issue aim: ten minutes of the same random load move the size within a narrow band."""
+    """Aim: ten minutes of the same random load move the size within a narrow band."""
     result = sim.simulate(
         parse_pool({"type": "adaptive", "max_size": SIZE}),
         sim.steady_load(rate),
