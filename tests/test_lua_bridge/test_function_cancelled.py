@@ -65,16 +65,18 @@ async def test_fu9_a_call_cancelled_before_it_began_never_runs(
     """FU8, FU9, F15, PL19: no code of it, in either language."""
     async with opened() as bench:
         noted = offer(bench, callee, pool)
-        shown = await bench.run(
-            f"""local first = {WAYS[way].format(1)}
-            first:cancel()
-            local second = {WAYS[way].format(2)}
-            second:response():receive()
-            local _, err = first:result()
-            return {{first:is_canceled(), first:is_complete(), err:kind(), err:message()}}"""
-        )
-        assert shown == [True, False, "Canceled", "canceled"]
-        stats = bench.functions.statistics("app:f")
+        functions = bench.functions
+        start: Any = {
+            "plain": lambda n: functions.async_("app:f", n),
+            "through a chain": lambda n: (
+                functions.new().with_options(CHAIN["options"]).async_("app:f", n)
+            ),
+            "by contract": functions.contracts.get("app:c").do_it_async,
+        }[way]
+        first, second = start(1), start(2)
+        first.cancel()
+        await second
+        stats = functions.statistics("app:f")
         assert (noted, stats.completed, stats.failed, stats.busy) == ([2], 1, 0, 0)
 
 
