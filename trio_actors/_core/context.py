@@ -121,8 +121,8 @@ class ProcessContext(ProcessTools):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """Inherited context values, read-only (W5)."""
-        return self.process.inherited.values
+        """Inherited context values, read-only; lists and mappings are copies (W5, CX9)."""
+        return self.process.inherited.shown()
 
     @property
     def actor(self) -> Any:

@@ -66,6 +66,14 @@ class Decision:
         return "\n".join(lines)
 
 
+def _all_of(tests: list[Callable[[Check], bool]]) -> Callable[[Check], bool]:
+    """Whether all tests hold, asked in order; a generator would cost more than most tests."""
+    if len(tests) == 1:
+        return tests[0]
+    first, rest = tests[0], _all_of(tests[1:])
+    return lambda check: first(check) and rest(check)
+
+
 @attrs.frozen(slots=True)
 class Policy:
     """One rule: actions, resources, an effect, and conditions or an expression."""
@@ -85,9 +93,7 @@ class Policy:
         tests = [condition.holds for condition in self.conditions]
         if self.expression is not None:
             tests.append(self.expression.holds)
-        if len(tests) < 2:
-            return tests[0] if tests else None
-        return lambda check: all(test(check) for test in tests)
+        return _all_of(tests) if tests else None
 
     def verdict(self, check: Check) -> Verdict:
         """What this policy says; an error says deny and is logged. Rules: SE2, SE3."""
