@@ -5,6 +5,8 @@ import attrs
 from trio_actors import ProcessInvalid
 
 MEGABYTE = 1 << 20
+QUANTUM = 50_000  # instructions between two looks of the hook: some 0.3 ms
+FINE_QUANTUM = 10_000  # for processes that may only use few
 SLACK = 16 * MEGABYTE  # between the soft limit, where a process ends, and the one Lua enforces
 
 
@@ -42,8 +44,14 @@ class Limits:
             self.channels,
             self.timers,
             self.isolated,
+            self.quantum,
         )
         object.__setattr__(self, "shared", key)  # what processes in one state have in common
+
+    @property
+    def quantum(self) -> int:
+        """How exactly instructions are counted."""
+        return QUANTUM if self.instructions >= 20 * QUANTUM else FINE_QUANTUM
 
 
 DEFAULT_LIMITS = Limits()
