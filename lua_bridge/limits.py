@@ -21,7 +21,7 @@ class Limits:
 
     Attributes:
         instructions: of one step, from one blocking operation to the next (TM8).
-        memory: bytes of the Lua state, which up to 250 processes share unless isolated.
+        memory: bytes of the Lua state, which up to 500 processes share unless isolated.
         message_size: bytes of one message, argument list or result.
         coroutines, channels, timers: alive at one time.
         isolated: a Lua state of its own, so that `memory` counts this process alone.

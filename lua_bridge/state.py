@@ -170,6 +170,7 @@ class LuaState:
             self.fire_run,
             self.answer_value,
             self.drained,
+            self.enter,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()
@@ -211,10 +212,11 @@ class LuaState:
         self, idx: int, script: Script, method: str, instructions: int, args: tuple[Any, ...]
     ) -> None:
         """Runs the chunk for a new process (E5). Raises: ProcessError (E6)."""
-        self.compile(script)
-        result = self._prepare(
-            idx, self._compiled[script.number], text_out(method), instructions, *args
-        )
+        key = self._compiled.get(script.number)
+        if key is None:
+            self.compile(script)
+            key = self._compiled[script.number]
+        result = self._prepare(idx, key, text_out(method), instructions, *args)
         if result is not True:
             raise error_of(result[1:])
 

@@ -23,7 +23,8 @@ local M = {}
 
 local function me()
   local rec = R.cur
-  return rec and not rec.proc.loading and rec.proc or nil
+  local p = rec and rec.proc
+  return p and p.pid and p or nil
 end
 
 local function no_context() return fail("Invalid", "no process context") end

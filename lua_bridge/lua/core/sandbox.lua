@@ -188,7 +188,7 @@ end
 function co.yield(...)
   local rec = H.running_record()
   if rec and running() == rec.co then
-    if rec.proc.loading then H.raise("cannot yield while the chunk is being loaded") end
+    if not rec.proc.pid then H.raise("cannot yield while the chunk is being loaded") end
     if rec.nb == 0 then yield(YIELD) end
     return
   end

@@ -55,7 +55,7 @@ H.wake = wake
 -- Record of the running coroutine, which is about to block; raises where blocking is impossible.
 local function blocking()
   local cur = R.cur
-  if not cur or cur.proc.loading then H.raise("cannot block while the chunk is being loaded") end
+  if not cur or not cur.proc.pid then H.raise("cannot block while the chunk is being loaded") end
   if cur.nb > 0 or not isyieldable() then
     H.raise("cannot block here: inside a callback of a C function such as table.sort")
   end
@@ -69,7 +69,7 @@ H.park = park
 function H.current()
   local cur = R.cur
   local p = cur and cur.proc
-  if not p or p.loading then return nil end
+  if not p or not p.pid then return nil end
   if not p.data then p.data = {} end
   return p
 end
@@ -249,9 +249,11 @@ local function steps(n, rec)
 end
 
 local function new_record(p, f)
-  local rec = { proc = p, nb = 0, used = FIRST }
-  rec.co = H.newco(f)
-  H.process_coroutines[rec.co] = true
+  local rec = { proc = p, nb = 0, used = FIRST, co = nil, v = nil, ok = nil, args = nil }
+  if f then
+    rec.co = H.newco(f)
+    H.process_coroutines[rec.co] = true
+  end
   return rec
 end
 H.new_record = new_record
@@ -268,12 +270,22 @@ function H.spawn(f)
   return rec.co
 end
 
--- The main coroutine of a process: method(args...). The method itself is its body: one frame more
--- would double the coroutine's stack.
-function H.start_main(p, method, args)
-  local rec = new_record(p, method)
-  p.main, p.started = rec, true
-  if args.n > 0 then rec.args = args end
+-- The main coroutine of a process, not begun: method(args...). The method itself will be its body:
+-- one frame more would double the coroutine's stack.
+function H.make_main(p, method, args)
+  local rec = new_record(p)
+  rec.v = method
+  if args and args.n > 0 then rec.args = args end
+  p.main = rec
+end
+
+function H.start_main(p)
+  local rec = p.main
+  local method = rec.v
+  rec.v = nil
+  rec.co = H.newco(method)
+  H.process_coroutines[rec.co] = true
+  p.started = true
   wake(rec)
 end
 
@@ -301,12 +313,17 @@ function H.kill(idx)
   if p then H.bury(p) end
 end
 
--- Run f() to its end in a hooked coroutine that may not block; used for chunks.
--- -> true, results... | false, message, error state or nil, stack
+-- Chunks are loaded in one coroutine, each after the other: one for each would be most of the work.
+local loader
+
+local function serve(f, ...) return serve(yield(f(...))) end
+
+-- Run f(...), which returns DONE and values, to its end in a hooked coroutine that may not block.
+-- -> true, values... | false, message, error state or nil, stack
 function H.run_now(p, f, ...)
   local outer, outer_used = R.cur, R.used
-  local rec = new_record(p, f)
-  rec.nb = 1
+  local rec = loader or new_record(p, serve)
+  loader, rec.proc, rec.nb = nil, p, 1
   R.cur, R.killing, R.used = rec, false, 0
   local function after(ok, tag, ...)
     if ok and tag == nil then
@@ -317,6 +334,7 @@ function H.run_now(p, f, ...)
     R.cur, R.used = outer, outer_used
     if ok then
       if tag ~= DONE then return false, "cannot block while the chunk is being loaded" end
+      loader, rec.proc = rec, H.GONE
       return true, ...
     end
     local killing = R.killing
@@ -327,5 +345,5 @@ function H.run_now(p, f, ...)
     local message, e = H.error_text(tag)
     return false, message, e, H.script_stack(rec.co, message)
   end
-  return after(resume(rec.co, ...))
+  return after(resume(rec.co, f, ...))
 end
