@@ -43,7 +43,7 @@ local function finish(find_source, always)
   for k in raw.next, G.package and G.package.loaded or {} do G.package.loaded[k] = nil end
   for k in raw.next, G do G[k] = nil end
   raw.setmetatable(G, nil)
-  raw.collectgarbage("incremental", 200, 200, 13)
+  H.pace(false)
   raw.debug.getregistry()["trio_actors.arm"] = H.arm
   H.make_factory()
   H.always(always)

@@ -11,6 +11,7 @@ local sethook, getinfo, sub, pcall = raw.debug.sethook, raw.debug.getinfo, raw.s
 
 local QUANTUM = H.config.quantum            -- instructions between two looks of the hook
 local sliced = H.config.sliced              -- a C hook preempts; else a Lua hook kills only
+local LARGE = 4096                          -- KB of a heap that is not small any more
 local KILL = {}
 local retry = 1                             -- of a small random generator
 
@@ -27,6 +28,20 @@ local R = {
 H.R, H.KILL = R, KILL
 
 function H.running_record() return R.cur end
+
+-- How far the heap grows between two cycles of the collector: a small one to four times of what is
+-- in use, because much of that is the host's and never goes; a large one to twice.
+local large
+function H.pace(now_large)
+  large = now_large
+  raw.collectgarbage("incremental", large and 200 or 400, 200, 13)
+end
+-- KB in use at the start of a turn.
+function H.measure()
+  local level = raw.collectgarbage("count")
+  R.level = level
+  if large ~= (level > LARGE) then H.pace(not large) end
+end
 
 function H.kill_step(kind, message)
   R.killing = R.killing or { kind, message }

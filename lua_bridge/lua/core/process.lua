@@ -78,7 +78,10 @@ local function route(p, topic, from, payload)
     local rec = queue[1]
     if rec and queue[2] == nil and not rec.sel then  -- the common case of send_state: one waits for it
       queue[1] = nil
-      rec.v, rec.ok = st.convert(st, entry), true
+      rec.ok = true
+      if st == p.box then
+        rec.v = setmetatable(entry, message_class)
+      else rec.v = st.convert(st, entry) end
       return rec
     end
   end

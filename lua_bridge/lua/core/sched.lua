@@ -15,7 +15,7 @@ local next, setmetatable = raw.next, raw.setmetatable
 local resume, yield, status, isyieldable = raw.coroutine.resume, raw.coroutine.yield, raw.coroutine.status, raw.coroutine.isyieldable
 local unpack, pack, pcall = raw.table.unpack, raw.table.pack, raw.pcall
 local memory, clock = raw.collectgarbage, raw.os.clock
-local R, KILL, settle = H.R, H.KILL, H.settle
+local R, KILL, settle, measure = H.R, H.KILL, H.settle, H.measure
 
 local function WAIT() end                   -- no table: what a script's main returns is compared with
 local YIELD, RETURN, DONE = {}, {}, {}      -- it, and could have a hostile __eq
@@ -293,11 +293,12 @@ end
 -- What is left: true for more steps, else when the next timer is due, or false.
 function H.run(count, seconds)
   local rec, stop
-  R.level = memory("count")
-  while count > 0 and (rec or head <= last or tail > 0) do
+  measure()
+  while count > 0 do
     preempted = false
     rec = steps(count < LOOK and count or LOOK, rec)
-    local now = clock()                       -- a system call: not at every step
+    if not rec and head > last and tail == 0 then break end
+    local now = clock()                       -- a system call: not before there is a reason
     stop = stop or now + (preempted and seconds / 2 or seconds)
     if now > stop or H.outbox_full() then break end
     count = count - LOOK
