@@ -176,7 +176,7 @@ class ProcessContext(ProcessTools):
 
     @property
     def _mailbox(self) -> PythonMailbox:
-        mailbox = self.process.mailbox
+        mailbox = (self._process or self.process).mailbox
         if not isinstance(mailbox, PythonMailbox):
             raise make_error(ErrorKind.INVALID, f"{self.id} does not read its mailbox in Python")
         return mailbox

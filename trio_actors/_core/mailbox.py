@@ -101,8 +101,8 @@ class Routed:
         return len(self.route) - self.counted if self.route is not None else 0
 
 
-class PythonMailbox(Routed):
-    """The mailbox of a process that runs as Python code."""
+class PythonMailbox(Pace, Routed):
+    """The mailbox of a process that runs as Python code, with what may be taken from it at once."""
 
     __slots__ = (
         "_arrived",
@@ -113,13 +113,11 @@ class PythonMailbox(Routed):
         "_waiting",
         "_waiting_events",
         "counted",
-        "hand",
-        "pace",
         "route",
     )
 
     def __init__(self, hand: Hand) -> None:
-        self.hand = hand
+        super().__init__(BUDGET, hand)
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
         self.counted = 0
         self._inbox: Subscription | None = None
@@ -128,12 +126,7 @@ class PythonMailbox(Routed):
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.pace = Pace(BUDGET, hand)
         self._on_take: Callable[[], None] | None = None
-
-    def exhaust(self) -> None:
-        """Makes the next receive a checkpoint: somebody wants the process to notice something."""
-        self.pace.exhaust()
 
     def put(self, message: Message) -> bool:
         """L2: the topic's channel, else the inbox, else it waits."""
@@ -172,7 +165,7 @@ class PythonMailbox(Routed):
             self.route = inbox.queue
             self.counted = len(self.route)
             self.hand.look()
-            self.pace.exhaust()  # another task of the process has to wait until it is closed
+            self.exhaust()  # another task of the process has to wait until it is closed
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
