@@ -126,7 +126,7 @@ class LuaDrive(MailboxOnly):
 
     def cancelled(self) -> None:
         """The host is cancelled from outside (E37)."""
-        self.end(cancelled_outside().exit())
+        self.end(cancelled_outside())
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -35,7 +35,7 @@ from trio_actors._core.code import Body, Drive, TaskBody, arity
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.dispatch import Stepped
 from trio_actors._core.errors import ProcessError
-from trio_actors._core.exit import Exit
+from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
@@ -72,6 +72,20 @@ def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
     return mark
 
 
+@attrs.frozen(slots=True)
+class Migration:
+    """What an upgrade hands to the new code."""
+
+    old_version: int
+    state: Any
+
+
+def _begin(server: Server, args: tuple[Any, ...]) -> Any:
+    if len(args) == 1 and isinstance(args[0], Migration):
+        return server.migrate(args[0].old_version, args[0].state)
+    return server.init(*args)
+
+
 class Server:
     """Base of servers: subclass it, mark handlers with `@handles`, spawn the class itself.
 
@@ -81,7 +95,7 @@ class Server:
     """
 
     version: ClassVar[int] = 1
-    _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True)
+    _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True, begin=_begin)
     _target: ClassVar[ServerTarget]
     ctx: ProcessContext
     _serving: Serving
@@ -122,7 +136,7 @@ class Server:
 
     def stop(self, value: Any = None) -> None:
         """Ends normally, with this value, when the handler is done."""
-        self._serving.stop(Exit(value))
+        self._serving.stop(NOTHING if value is None else Exit(value))
 
     def defer(self) -> Request:
         """In a handler of an ask: the reply is given later, by `request.reply(value)`.
@@ -141,23 +155,9 @@ class Server:
         process.drive.interrupt()
 
 
-@attrs.frozen(slots=True)
-class Migration:
-    """What an upgrade hands to the new code."""
-
-    old_version: int
-    state: Any
-
-
-def _begin(server: Server, args: tuple[Any, ...]) -> Any:
-    if len(args) == 1 and isinstance(args[0], Migration):
-        return server.migrate(args[0].old_version, args[0].state)
-    return server.init(*args)
-
-
 def _collect(cls: type[Server]) -> HandlerTable:
     """The handlers of a class and its bases; a subclass's handler of the same thing wins."""
-    table = HandlerTable({}, {}, {}, {}, True)
+    table = HandlerTable({}, {}, {}, {}, True, begin=_begin)
     methods: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         methods.update(vars(base))
@@ -172,6 +172,7 @@ def _collect(cls: type[Server]) -> HandlerTable:
                 table.by_type[what] = method
                 table.named[what.__name__] = what
             awaiting.append(method)
+    table.starting = cls.init is not Server.init
     table.parting = cls.terminate is not Server.terminate
     table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
     return table
@@ -187,13 +188,14 @@ class ServerTarget:
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
-        if not (args and isinstance(args[0], Migration)):
+        if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
         cls = self.cls
-        if not cls._handlers.plain:
+        table = cls._handlers
+        if not table.plain:
             return AwaitingBody(cls, args)
         server = cls.__new__(cls)
-        server._serving = stepped = Stepped(server, cls._handlers, args, _begin)
+        server._serving = stepped = Stepped(server, table, args)
         return stepped
 
 

@@ -11,7 +11,7 @@ begun, its queue is empty, it is not suspended, not being ended, and not running
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -21,7 +21,7 @@ from trio_actors._core.code import DECLINED
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
-from trio_actors._core.lifecycle import Step
+from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
@@ -77,7 +77,7 @@ class Dispatcher:
         finally:  # cancelled with its host: servers end like tasks would (E37)
             for process in self._host.processes():
                 if isinstance(process.drive, Stepped):
-                    process.drive.end(cancelled_outside().exit())
+                    process.drive.end(cancelled_outside())
 
     async def _step_for_ever(self) -> None:
         while True:
@@ -95,9 +95,9 @@ class Dispatcher:
         pace.renew()
         while ready and (pace.left >= 0 or pace.look()):
             server = ready.popleft()
-            stepping.context = server.process.context
+            stepping.process = server.process
             server.turn()
-        stepping.context = None
+        stepping.process = None
 
     def _leave(self, _: Any) -> trio.lowlevel.Abort:
         self.parked = None
@@ -109,28 +109,27 @@ class Stepped(Serving):
 
     __slots__ = (
         "_args",
-        "_begin_with",
         "_begun",
         "_busy",
         "_deferred",
         "_direct",
         "_dispatcher",
+        "_opened",
         "_scheduled",
         "_timer",
     )
     direct = True
 
-    def __init__(
-        self,
-        server: Server,
-        table: HandlerTable,
-        args: tuple[Any, ...],
-        begin: Callable[[Server, tuple[Any, ...]], Any],
-    ) -> None:
-        super().__init__(server, table)
+    def __init__(self, server: Server, table: HandlerTable, args: tuple[Any, ...]) -> None:
+        self._one = self._queue = None  # as those of its bases, without calls
+        self.server = server
+        self.table = table
+        self.suspended = self.awaiting = self.halted = False
+        self.events = 0
+        self.on_take = self.request = self.finished = None
         self._args = args
-        self._begin_with = begin
         self._begun = False
+        self._opened = False  # the server has its context, which is made for its first code
         self._busy = False
         self._scheduled = True  # true before the start too: messages do not start a process
         self._timer: Timer | None = None
@@ -148,9 +147,6 @@ class Stepped(Serving):
 
     def attach(self, process: Process) -> Stepped:
         """Stepped by the host's dispatcher."""
-        assert self.server is not None
-        assert process.context is not None
-        self.server.ctx = process.context
         return self
 
     # Mailbox
@@ -220,9 +216,12 @@ class Stepped(Serving):
         pace = self._dispatcher.pace
         left = pace.left
         try:
-            if not self._begun:
-                left -= 1
-                self._begin()
+            if not self._opened:
+                if not self._begun:
+                    left -= 1
+                    self._begin()
+                if self._one is not None or self._queue is not None:
+                    self._open()
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
@@ -281,14 +280,22 @@ class Stepped(Serving):
 
     def _begin(self) -> None:
         self._begun = True
-        if self.process.forced is not None:
+        process = self.process
+        if process.forced is not None:
             return
-        self.process.step(Step.BEGIN)
-        assert self.server is not None
+        process.step(BEGIN)
         args, self._args = self._args, ()
-        self._begin_with(self.server, args)
-        assert self.process.context is not None
-        self.process.context.started()
+        if args or self.table.starting:
+            self._open()
+            self.table.begin(self.server, args)
+        if process.readiness is not None:
+            process.readiness(None)
+
+    def _open(self) -> None:
+        """The first code of the server comes: it gets its context."""
+        if not self._opened and self.server is not None:
+            self._opened = True
+            self.server.ctx = self.process.context
 
     def _handle(self, item: Message | Event) -> None:
         """Everything that is not a plain message with a known handler: requests, events, data."""
@@ -317,13 +324,11 @@ class Stepped(Serving):
         """
         request, self.request = self.request, None
         self.awaiting = self.halted = True
-        assert self.process.context is not None
         self.process.context.start_task(self._finish, item, request, awaitable)
 
     async def _finish(
         self, item: Message | Event, request: Request | None, awaitable: Awaitable[Any]
     ) -> None:
-        assert self.process.context is not None
         running.set(self.process.context)
         try:
             value = await awaitable
@@ -346,9 +351,10 @@ class Stepped(Serving):
         handler = self.table.by_type.get(request.__class__)
         if handler is None:
             return DECLINED
+        self._open()
         self._busy = True
         self._direct = request
-        token = running.set(self.process.context)  # type: ignore[arg-type]  # it has not ended
+        token = running.set(self.process.context)
         try:
             value = handler(self.server, request)
         except ProcessError as error:
@@ -390,6 +396,11 @@ class Stepped(Serving):
 
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
         process = self.process
+        if process.rare is None and process.upgrade is None and error is None:  # as judge says
+            end = process.forced or value
+            if end is not None and not process.ended:
+                self.end(end)
+                return
         tasks, calls = process.tasks, process.calls
         if (calls is None and (tasks is None or not tasks.running)) or process.ended:
             self._end_now(value, error)
@@ -432,7 +443,9 @@ class Stepped(Serving):
             self._timer.cancel()
         self._busy = True
         self._scheduled = True
-        self.farewell(end)
+        if self.table.parting:
+            self._open()
+            self.farewell(end)
         self.process.node.end(self.process, end)
 
     def _upgrade(self) -> Exit | None:

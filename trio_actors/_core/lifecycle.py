@@ -44,6 +44,12 @@ LIFE: dict[tuple[State, Step], State] = {
 }
 
 
+# The members by short names, for paths that every process takes: `State.ENDED` is Python code in
+# Enum's metaclass (3.11) and costs as much as an object.
+READY, RUNNING, ENDED = State.READY, State.RUNNING, State.ENDED
+BEGIN, END = Step.BEGIN, Step.END
+
+
 class HostState(StrEnum):
     """Where in its life a host is (Z2, Z3)."""
 
@@ -60,6 +66,8 @@ class HostStep(StrEnum):
     STOP = "stop"
     CLOSE = "close"
 
+
+OPEN = HostState.OPEN
 
 HOST_LIFE: dict[tuple[HostState, HostStep], HostState] = {
     (HostState.NEW, HostStep.OPEN): HostState.OPEN,

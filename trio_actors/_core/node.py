@@ -19,15 +19,15 @@ from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock, clocks
 from trio_actors._core.code import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors._core.exit import Cause, CauseKind, Exit, link_failed
+from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import DenyAll, Guard
-from trio_actors._core.lifecycle import Step
+from trio_actors._core.lifecycle import END
 from trio_actors._core.message import VETTED, Event, EventKind, Message, blank, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pace import Pace
-from trio_actors._core.pid import CONTROL_HOST, NOBODY, Pid, format_pid
+from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
 from trio_actors._core.process import Cancel, Item, Process
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.topology import Topology
@@ -100,6 +100,7 @@ class Node:
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
         self._count = 0
+        self._heads: dict[str, str] = {}  # of the PIDs being given out, by host
         self._control: Pid | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -121,7 +122,13 @@ class Node:
     def new_pid(self, host: str) -> Pid:
         """The next PID (P2, TS4)."""
         self._count += 1
-        return format_pid(self.name, host, self._count)
+        last = self._count & 0xFF
+        if not last:
+            self._heads.clear()
+        head = self._heads.get(host)
+        if head is None:
+            head = self._heads[host] = format_pid_head(self.name, host, self._count)
+        return head + LAST[last]  # type: ignore[return-value]  # Pid() is a call
 
     def new_control_pid(self) -> Pid:
         """A PID of its own for a system sender or watcher (P4)."""
@@ -147,8 +154,8 @@ class Node:
         self.gate = gate
         self.direct = self.processes if gate is None else NOBODY
         for process in self.processes.values():
-            if process.context is not None:
-                process.context.reroute()
+            if process.view is not None:
+                process.view.reroute()
 
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """The single exit of messages, events, cancels and starts (TS1)."""
@@ -172,7 +179,7 @@ class Node:
         pid = process.pid
         if process.host.copy_messages and exit.value is not None:
             exit = exit.copied()
-        process.step(Step.END)
+        process.step(END)
         del self.processes[pid]  # 1
         process.host.gone()
         self.names.release(pid)  # 2
@@ -180,10 +187,11 @@ class Node:
         self.exits.add(pid, process.id, exit, self.now())
         if watchers or peers:
             self._tell(pid, exit, watchers, peers)
-        if process.context is not None:
-            process.context.detach()
-        for watcher in process.take_watchers():
-            watcher(exit)
+        if process.view is not None:
+            process.view.detach()
+        if process.waiting is not None:
+            for watcher in process.take_watchers():
+                watcher(exit)
         process.mailbox.close()
         process.drive = process.mailbox = process.entrance = ENDED
 
@@ -212,7 +220,7 @@ class Node:
                         event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
                         self.post(pid, process, event)
                     else:
-                        process.force(link_failed(pid))  # K14, without the event nobody sees
+                        process.force(LinkFailed(pid))  # K14, without the event nobody sees
 
     # -- code by registry id
 

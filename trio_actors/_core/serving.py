@@ -39,7 +39,9 @@ class HandlerTable:
         by_event: control event to handler, which gets the Event.
         named: class name to payload class, for messages that arrive as plain data.
         plain: no handler awaits, so a dispatcher can step the server.
+        starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
+        begin: sets a server up, from the arguments of its spawn.
     """
 
     by_type: dict[type, Handler]
@@ -47,7 +49,9 @@ class HandlerTable:
     by_event: dict[EventKind, Handler]
     named: dict[str, type]
     plain: bool
+    starting: bool = False
     parting: bool = False
+    begin: Callable[[Any, tuple[Any, ...]], Any] = attrs.field(kw_only=True)
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""

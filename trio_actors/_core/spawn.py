@@ -10,7 +10,6 @@ import trio
 
 from trio_actors._core.bounded import Bounded, limited
 from trio_actors._core.code import ProcessFunction, Target, TargetMaker, function_target
-from trio_actors._core.context import ProcessContext
 from trio_actors._core.errors import ErrorKind, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
@@ -79,8 +78,8 @@ def launch(
     Raises:
         ProcessError: W3, W8, Z2, E6, B6, R9.
     """
-    place = find_host(node, host)
-    definition = find_target(node, target)
+    place = host if isinstance(host, Host) else find_host(node, host)
+    definition = function_target(target) if isfunction(target) else find_target(node, target)
     place.admit()
     if name is not None:
         node.names.check_free(name)
@@ -92,7 +91,6 @@ def launch(
     process.mailbox = process.entrance = body.make_mailbox(process)
     if mailbox is not None:
         process.entrance = limited(process, mailbox)
-    process.context = ProcessContext(process)
     process.since = node.now()
     process.drive = body.attach(process)
     pid = process.pid

@@ -26,6 +26,7 @@ from trio_actors._core.errors import (
     make_error,
 )
 from trio_actors._core.exit import (
+    NOTHING,
     Cause,
     CauseKind,
     Exit,
@@ -176,6 +177,8 @@ def judge(
 
     The exit is None if the code was stopped for an upgrade, which is then to be carried out.
     """
+    if error is None and value is None and process.rare is None and process.upgrade is None:
+        return process.forced or NOTHING, None  # what judging would come to
     undisturbed = process.forced is None and process.upgrade is None and process.deadline == inf
     if undisturbed:
         if error is None:
@@ -201,11 +204,11 @@ def judge(
             logger.info(
                 "process %s (%s) returned while it was being ended", process.pid, process.id
             )
-        return forced.exit(), outwards
+        return forced, outwards
     if failures:
         return _failed(process, error, failures), outwards
     if outwards is not None:  # E37; for E38 watchers are told the same: its end came from outside
-        return cancelled_outside().exit(), outwards
+        return cancelled_outside(), outwards
     if process.upgrade is not None:
         return None, None
     return Exit(value), None

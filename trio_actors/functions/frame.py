@@ -263,7 +263,7 @@ class FrameContext(ProcessContext):
         process = Process(node, host, self.reserve(), self.target, self._inherited)
         process.mailbox = process.entrance = PythonMailbox()
         process.drive = FrameDrive(self)
-        process.context = self
+        process.view = self
         process.since = node.now()
         if isinstance(self.parent, ProcessContext):
             process.parent = None

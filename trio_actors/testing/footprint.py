@@ -176,7 +176,7 @@ class TracedExits(ExitMemory):
 def pid_of(context: ProcessContext | Stepping | None) -> Pid | None:
     """Whose context it is; None outside processes, and for a call that no process has made."""
     if isinstance(context, Stepping):
-        context = context.context
+        return None if context.process is None else context.process.pid
     try:
         return None if context is None else context.pid
     except ProcessError:
