@@ -31,9 +31,10 @@ import attrs
 import trio
 
 from trio_actors._core.ask import Request
-from trio_actors._core.code import Body, Drive, TaskBody, arity
+from trio_actors._core.code import Body, TaskBody, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.dispatch import Stepped
+from trio_actors._core.dispatch import make_stepped
+from trio_actors._core.drive import Drive
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
@@ -185,17 +186,18 @@ class ServerTarget:
         self.cls = cls
         self.id = f"{cls.__module__}:{cls.__qualname__}"
         self._arity = arity(cls.init, skip=1)
+        self._table = cls._handlers
+        self._new = cls.__new__
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
         if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
-        cls = self.cls
-        table = cls._handlers
+        table = self._table
         if not table.plain:
-            return AwaitingBody(cls, args)
-        server = cls.__new__(cls)
-        server._serving = stepped = Stepped(server, table, args)
+            return AwaitingBody(self.cls, args)
+        server = self._new(self.cls)
+        server._serving = stepped = make_stepped(server, table, args)
         return stepped
 
 

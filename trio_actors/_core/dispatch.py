@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
-from trio_actors._core.code import DECLINED
 from trio_actors._core.current import Stepping, running
+from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
-from trio_actors._core.message import Event, Message
+from trio_actors._core.message import Event, Message, blank
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
 from trio_actors._core.task import judge, replace_code, stops_the_host
@@ -105,7 +105,7 @@ class Dispatcher:
 
 
 class Stepped(Serving):
-    """Body, mailbox and drive of one plain server."""
+    """Body, mailbox and drive of one plain server; made by `make_stepped`."""
 
     __slots__ = (
         "_args",
@@ -120,21 +120,15 @@ class Stepped(Serving):
     )
     direct = True
 
-    def __init__(self, server: Server, table: HandlerTable, args: tuple[Any, ...]) -> None:
-        self._one = self._queue = None  # as those of its bases, without calls
-        self.server = server
-        self.table = table
-        self.suspended = self.awaiting = self.halted = False
-        self.events = 0
-        self.on_take = self.request = self.finished = None
-        self._args = args
-        self._begun = False
-        self._opened = False  # the server has its context, which is made for its first code
-        self._busy = False
-        self._scheduled = True  # true before the start too: messages do not start a process
-        self._timer: Timer | None = None
-        self._direct: Any = None  # the request being answered in its caller's turn
-        self._deferred: Waiter | None = None  # whose handler wants to answer it later
+    _args: tuple[Any, ...]
+    _begun: bool
+    _opened: bool  # the server has its context, which is made for its first code
+    _busy: bool
+    _scheduled: bool  # true before the start too: messages do not start a process
+    _dispatcher: Dispatcher
+    _timer: Timer | None
+    _direct: Any  # the request being answered in its caller's turn
+    _deferred: Waiter | None  # whose handler wants to answer it later
 
     # Body
 
@@ -142,7 +136,7 @@ class Stepped(Serving):
         """Its mailbox is its drive as well."""
         self.process = process
         dispatcher = process.host.extensions.get("dispatcher")
-        self._dispatcher: Dispatcher = dispatcher or Dispatcher.of(process.host)
+        self._dispatcher = dispatcher or Dispatcher.of(process.host)
         return self
 
     def attach(self, process: Process) -> Stepped:
@@ -222,6 +216,9 @@ class Stepped(Serving):
                     self._begin()
                 if self._one is not None or self._queue is not None:
                     self._open()
+                elif not self.halted:  # it waits for its first message
+                    self._scheduled = False
+                    return  # noqa: ASYNC104
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
@@ -265,8 +262,8 @@ class Stepped(Serving):
         finally:
             pace.left = left
             self._busy = False
-        if self.halted and self._over():
-            pace.take()
+        if self.halted and (self.finished is not None or self._over()):
+            pace.left -= 1  # an end takes as long as a message
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
             self._dispatcher.ready.append(self)
@@ -288,7 +285,7 @@ class Stepped(Serving):
         if args or self.table.starting:
             self._open()
             self.table.begin(self.server, args)
-        if process.readiness is not None:
+        if process.rare is not None and process.readiness is not None:
             process.readiness(None)
 
     def _open(self) -> None:
@@ -457,3 +454,18 @@ class Stepped(Serving):
                 process.drive.limit(process.deadline)
             process.drive.start()
         return end
+
+
+def make_stepped(server: Server, table: HandlerTable, args: tuple[Any, ...]) -> Stepped:
+    """A server that has not begun; a function for the reason of `make_process`."""
+    stepped = blank(Stepped)
+    stepped.server = server
+    stepped.table = table
+    stepped.events = 0
+    stepped.suspended = stepped.awaiting = stepped.halted = False
+    stepped.on_take = stepped.request = stepped.finished = stepped._one = stepped._queue = None
+    stepped._args = args
+    stepped._begun = stepped._opened = stepped._busy = False
+    stepped._scheduled = True
+    stepped._timer = stepped._direct = stepped._deferred = None
+    return stepped

@@ -17,7 +17,7 @@ from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock, clocks
-from trio_actors._core.code import ENDED
+from trio_actors._core.drive import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed
 from trio_actors._core.exits import ExitMemory

@@ -16,7 +16,7 @@ from trio_actors._core.host import Host
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
 from trio_actors._core.message import Message, copy_value, payload_of, vet_topic
 from trio_actors._core.pid import Pid
-from trio_actors._core.process import START, Process
+from trio_actors._core.process import START, Process, make_process
 from trio_actors._core.wake import Given
 
 if TYPE_CHECKING:
@@ -27,18 +27,16 @@ SpawnTarget = ProcessFunction | Target | TargetMaker | str
 
 def find_target(node: Node, target: Any) -> Target:
     """The definition meant: of a coroutine function, a Server class, a registry id (W3)."""
+    definition: Target
+    maker = getattr(target, "__process_target__", None)
+    if maker is not None:  # a Server class, a Supervisor
+        definition = maker()
+        return definition
     if isinstance(target, str):
         found = node.find_code(target)
         if found is None:
             raise make_error(ErrorKind.NOT_FOUND, "factory not found", details={"id": target})
         return found
-    definition: Target
-    if isfunction(target):
-        return function_target(target)
-    maker = getattr(target, "__process_target__", None)
-    if maker is not None:  # a Server class, a Supervisor
-        definition = maker()
-        return definition
     if hasattr(target, "prepare"):
         definition = target
         return definition
@@ -79,7 +77,10 @@ def launch(
         ProcessError: W3, W8, Z2, E6, B6, R9.
     """
     place = host if isinstance(host, Host) else find_host(node, host)
-    definition = function_target(target) if isfunction(target) else find_target(node, target)
+    if isfunction(target):
+        definition: Target = function_target(target)
+    else:
+        definition = find_target(node, target)
     place.admit()
     if name is not None:
         node.names.check_free(name)
@@ -87,11 +88,10 @@ def launch(
     if place.copy_messages:  # M26
         args = copy_value(args, "an argument")
     body = definition.prepare(place, args)
-    process = Process(node, place, node.new_pid(place.id), definition, inherited)
+    process = make_process(node, place, node.new_pid(place.id), definition, inherited)
     process.mailbox = process.entrance = body.make_mailbox(process)
     if mailbox is not None:
         process.entrance = limited(process, mailbox)
-    process.since = node.now()
     process.drive = body.attach(process)
     pid = process.pid
     place.alive += 1
