@@ -27,7 +27,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import attrs
 import trio
 
 from trio_actors._core.ask import Request
@@ -39,7 +38,7 @@ from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.serving import HandlerTable, Migration, Serving, begin
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import TaskDrive
 from trio_actors._core.wake import GO
@@ -73,20 +72,6 @@ def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
     return mark
 
 
-@attrs.frozen(slots=True)
-class Migration:
-    """What an upgrade hands to the new code."""
-
-    old_version: int
-    state: Any
-
-
-def _begin(server: Server, args: tuple[Any, ...]) -> Any:
-    if len(args) == 1 and isinstance(args[0], Migration):
-        return server.migrate(args[0].old_version, args[0].state)
-    return server.init(*args)
-
-
 class Server:
     """Base of servers: subclass it, mark handlers with `@handles`, spawn the class itself.
 
@@ -96,7 +81,7 @@ class Server:
     """
 
     version: ClassVar[int] = 1
-    _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True, begin=_begin)
+    _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True)
     _target: ClassVar[ServerTarget]
     ctx: ProcessContext
     _serving: Serving
@@ -137,7 +122,9 @@ class Server:
 
     def stop(self, value: Any = None) -> None:
         """Ends normally, with this value, when the handler is done."""
-        self._serving.stop(NOTHING if value is None else Exit(value))
+        serving = self._serving
+        serving.finished = NOTHING if value is None else Exit(value)
+        serving.halted = True
 
     def defer(self) -> Request:
         """In a handler of an ask: the reply is given later, by `request.reply(value)`.
@@ -158,7 +145,7 @@ class Server:
 
 def _collect(cls: type[Server]) -> HandlerTable:
     """The handlers of a class and its bases; a subclass's handler of the same thing wins."""
-    table = HandlerTable({}, {}, {}, {}, True, begin=_begin)
+    table = HandlerTable({}, {}, {}, {}, True)
     methods: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         methods.update(vars(base))
@@ -287,7 +274,7 @@ class AwaitingBody(TaskBody):
         server.ctx = ctx
         end = Exit()
         try:
-            await _maybe(_begin(server, self.args))
+            await _maybe(begin(server, self.args))
             ctx.started()
             await _serve(serving)
             end = serving.finished or end

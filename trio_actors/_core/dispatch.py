@@ -24,7 +24,7 @@ from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message, blank
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.serving import HandlerTable, Serving, begin
 from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
 
@@ -206,19 +206,12 @@ class Stepped(Serving):
 
     def turn(self) -> None:
         """Handles messages until there are no more, TURN of them, or a checkpoint is due."""
+        if (self.halted or not self._opened) and self._turn_without_messages():
+            return
         self._busy = True
         pace = self._dispatcher.pace
         left = pace.left
         try:
-            if not self._opened:
-                if not self._begun:
-                    left -= 1
-                    self._begin()
-                if self._one is not None or self._queue is not None:
-                    self._open()
-                elif not self.halted:  # it waits for its first message
-                    self._scheduled = False
-                    return  # noqa: ASYNC104
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
@@ -275,16 +268,42 @@ class Stepped(Serving):
         process = self.process
         return bool(process.forced or process.upgrade or self.finished)
 
+    def _turn_without_messages(self) -> bool:
+        """The beginning, an end that was decided, an interruption: True if that is all for now."""
+        if not self._begun:
+            self._dispatcher.pace.left -= 1
+            self._busy = self._begun = True
+            try:
+                if self.process.forced is None:
+                    self._begin()
+            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+                self._end(None, exc)
+                return True  # noqa: ASYNC104
+            finally:
+                self._busy = False
+        if self.halted:
+            if self.finished is not None or self._over():
+                self._dispatcher.pace.left -= 1  # it takes as long as a message
+                self._end(self.finished, None)
+            else:
+                self._scheduled = False
+            return True
+        if self._one is None and self._queue is None:
+            self._scheduled = False
+            return True
+        self._open()
+        return False
+
     def _begin(self) -> None:
-        self._begun = True
         process = self.process
-        if process.forced is not None:
-            return
         process.step(BEGIN)
         args, self._args = self._args, ()
+        server = self.server
         if args or self.table.starting:
-            self._open()
-            self.table.begin(self.server, args)
+            assert server is not None
+            server.ctx = process.context
+            self._opened = True
+            begin(server, args)
         if process.rare is not None and process.readiness is not None:
             process.readiness(None)
 

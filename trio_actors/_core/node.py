@@ -22,7 +22,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
-from trio_actors._core.inherited import DenyAll, Guard
+from trio_actors._core.inherited import NOTHING_INHERITED, DenyAll, Guard, extend
 from trio_actors._core.lifecycle import END
 from trio_actors._core.message import VETTED, Event, EventKind, Message, blank, payload_of
 from trio_actors._core.names import Names
@@ -238,9 +238,7 @@ class Node:
 
     def resolve_target(self, target: Any) -> Target:
         """The definition meant by a coroutine function, a Target or a registry id."""
-        from trio_actors._core.spawn import find_target
-
-        return find_target(self, target)
+        return spawning.find_target(self, target)
 
     # -- for users
 
@@ -293,11 +291,8 @@ class Node:
         context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Spawns on `host`, waits for the end, returns the value or raises the error (C1)."""
-        from trio_actors._core.inherited import NOTHING_INHERITED, extend
-        from trio_actors._core.spawn import call
-
         inherited = extend(NOTHING_INHERITED, values=context)
-        return await call(self, target, args, host=host, inherited=inherited)
+        return await spawning.call(self, target, args, host=host, inherited=inherited)
 
     async def ask(
         self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
@@ -384,11 +379,9 @@ class Node:
         Raises:
             ProcessNotFound: not alive, and not among the last 10,000 exits.
         """
-        from trio_actors._core.spawn import wait_for_end
-
         process = self.processes.get(Pid(pid))
         if process is not None:
-            return await wait_for_end(process)
+            return await spawning.wait_for_end(process)
         await trio.lowlevel.checkpoint()
         record = self.exits.get(pid)
         if record is None:
@@ -411,3 +404,7 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.name}, {len(self.processes)} processes on {len(self.hosts)} hosts>"
+
+
+# Last, because it needs what is above; an import in `call` takes as long as an object.
+from trio_actors._core import spawn as spawning  # noqa: E402

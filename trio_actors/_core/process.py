@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from trio_actors._core.context import ProcessContext
+from trio_actors._core.context import ProcessContext, make_context
 from trio_actors._core.exit import Exit, Forced, LinkFailed, deadline_exceeded
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import AFTER, ENDED, READY, RUNNING, IllegalStep, State, Step
@@ -140,7 +140,7 @@ class Process:
         """What the code sees; made when it is asked for: servers that wait do without."""
         view = self.view
         if view is None:
-            view = self.view = ProcessContext(self)
+            view = self.view = make_context(self)
             if self.state is ENDED:
                 view.detach()
         return view

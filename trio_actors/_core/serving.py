@@ -41,7 +41,6 @@ class HandlerTable:
         plain: no handler awaits, so a dispatcher can step the server.
         starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
-        begin: sets a server up, from the arguments of its spawn.
     """
 
     by_type: dict[type, Handler]
@@ -51,7 +50,6 @@ class HandlerTable:
     plain: bool
     starting: bool = False
     parting: bool = False
-    begin: Callable[[Any, tuple[Any, ...]], Any] = attrs.field(kw_only=True)
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""
@@ -64,6 +62,21 @@ class HandlerTable:
                     self.by_type[cls] = handler
                     break
         return handler
+
+
+@attrs.frozen(slots=True)
+class Migration:
+    """What an upgrade hands to the new code."""
+
+    old_version: int
+    state: Any
+
+
+def begin(server: Server, args: tuple[Any, ...]) -> Any:
+    """Sets a server up, from the arguments of its spawn or from the code before it."""
+    if len(args) == 1 and isinstance(args[0], Migration):
+        return server.migrate(args[0].old_version, args[0].state)
+    return server.init(*args)
 
 
 class Queue:
@@ -210,7 +223,7 @@ class Serving(Queue):
         self.wake()
 
     def stop(self, exit: Exit) -> None:
-        """Ends with this exit when the handler is done."""
+        """Ends with this exit when the handler is done; `Server.stop` does the same by itself."""
         self.finished = exit
         self.halted = True
 
