@@ -236,6 +236,7 @@ class LuaMailbox:
     """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
 
     __slots__ = ("body", "saved")
+    route = None
 
     def __init__(self, body: LuaBody) -> None:
         self.body = body

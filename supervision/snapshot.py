@@ -132,7 +132,7 @@ def snapshot(
         node=node.name,
         at=node.wall_time(),
         processes=len(node.processes),
-        delivered=node.delivered,
+        delivered=node.count_delivered(),
         ended=node.exits.total,
         dead_letters=node.dead_letters.count,
         rows=tuple(_Rows(node, services, limit).build()),

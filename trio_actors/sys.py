@@ -161,6 +161,8 @@ def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Ite
 class _Tap:
     """Stands before a mailbox and shows what passes."""
 
+    route = None
+
     def __init__(self, inner: Any, sink: Callable[[Message | Event], None]) -> None:
         self._inner = inner
         self._sink = sink

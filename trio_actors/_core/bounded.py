@@ -61,6 +61,7 @@ class Limited:
     """What stands before the mailbox of one process and counts."""
 
     __slots__ = ("_bounds", "_expected", "_process", "_waiting", "_woken")
+    route = None  # each message is counted
 
     def __init__(self, process: Process, bounds: Bounded) -> None:
         self._process = process

@@ -80,7 +80,8 @@ class TaskBody:
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """The ordinary mailbox of Python code."""
-        return CopyingMailbox() if process.host.copy_messages else PythonMailbox()
+        kind = CopyingMailbox if process.host.copy_messages else PythonMailbox
+        return kind(process.node.hand)
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

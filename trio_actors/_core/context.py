@@ -12,7 +12,7 @@ from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited, extend
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.message import VETTED, Message, blank
+from trio_actors._core.message import VETTED, Message, Sent
 from trio_actors._core.pid import NOBODY, Pid
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
@@ -148,12 +148,17 @@ class ProcessContext(ProcessTools):
         if target is None or topic not in VETTED:
             operations.send(self._node, self.process, dest, topic, payload)
             return
-        message = blank(Message)  # its __init__ would take as long as all the rest
+        node = self._node
+        entrance = target.entrance
+        route = entrance.route
+        if route is not None:
+            route.append((topic, self.pid, payload, node.hand.at))
+            return
+        message = Sent()
         message.topic = topic
         message.sender = self.pid
         message.payload = payload
-        node = self._node
-        if target.entrance.put(message):
+        if entrance.put(message):
             message.at = node.stamp()
         node.delivered += 1
 
@@ -390,7 +395,7 @@ class ProcessContext(ProcessTools):
 
 def make_context(process: Process) -> ProcessContext:
     """What a process gets; a function for the reason of `make_process`."""
-    context = blank(ProcessContext)
+    context = ProcessContext()
     context._process = process
     context.pid = process.pid
     context._node = node = process.node

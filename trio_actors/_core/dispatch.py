@@ -1,8 +1,9 @@
 """Servers with plain handlers: stepped by one task of their host, the dispatcher (design.md §5).
 
 The theory: a runnable server stands in the dispatcher's queue exactly once (`scheduled`). A turn
-handles at most TURN messages of one server; a turn of the dispatcher at most BATCH messages or
-1 ms, then a checkpoint. A forced end takes effect between two messages (TM2).
+handles what one server has unread when it begins, at most TURN messages, so that nobody who sends
+to himself outruns his receivers; a turn of the dispatcher at most BATCH messages or 1 ms, then a
+checkpoint. A forced end takes effect between two messages (TM2).
 
 An idle server may answer an ask in the caller's turn when nothing can tell the difference: it has
 begun, its queue is empty, it is not suspended, not being ended, and not running (`answer_now`).
@@ -22,7 +23,8 @@ from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
-from trio_actors._core.message import Event, Message, blank
+from trio_actors._core.mailbox import Routed
+from trio_actors._core.message import Event, Message, Sent, unpacked
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving, begin
 from trio_actors._core.task import judge, replace_code, stops_the_host
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from trio_actors.server import Server
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
-TURN = range(128)  # messages of one server in a row
+TURN = 128  # messages of one server in a row
+ONCE = (None,)
 
 
 class Dispatcher:
@@ -44,7 +47,7 @@ class Dispatcher:
     def __init__(self, host: Host) -> None:
         self.ready: deque[Stepped] = deque()
         self.parked: trio.lowlevel.Task | None = None
-        self.pace = Pace(BATCH)
+        self.pace = Pace(BATCH, host.node.hand)
         self._stepping = Stepping()
         self._host = host
         host.start_system_task(self._run, name=f"dispatcher of {host.id}")
@@ -104,7 +107,7 @@ class Dispatcher:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Stepped(Serving):
+class Stepped(Serving, Routed):
     """Body, mailbox and drive of one plain server; made by `make_stepped`."""
 
     __slots__ = (
@@ -117,6 +120,9 @@ class Stepped(Serving):
         "_opened",
         "_scheduled",
         "_timer",
+        "counted",
+        "hand",
+        "route",
     )
     direct = True
 
@@ -135,6 +141,7 @@ class Stepped(Serving):
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
         self.process = process
+        self.hand = process.node.hand
         dispatcher = process.host.extensions.get("dispatcher")
         self._dispatcher = dispatcher or Dispatcher.of(process.host)
         return self
@@ -147,26 +154,53 @@ class Stepped(Serving):
 
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
-        if self._queue is not None:  # push, written out: every message comes through here
-            self._queue.append(message)
-            return True  # scheduled already, or halted
-        if self._one is not None:
+        if self._one is not None or self._queue is not None:
             self.push(message)
+            if not (self.halted or self._busy):
+                self.open_route()
+                self.hand.look()
             return True
         self._one = message
-        if not self._scheduled:
-            self._scheduled = True
-            dispatcher = self._dispatcher
-            dispatcher.ready.append(self)
-            if dispatcher.parked is not None:
-                dispatcher.unpark()
-        return self._busy or self.halted  # else it is next
+        if self._scheduled:
+            return True  # it is busy with another one
+        self._scheduled = True
+        dispatcher = self._dispatcher
+        dispatcher.ready.append(self)
+        if dispatcher.parked is not None:
+            dispatcher.unpark()
+        return self.halted  # else it is next
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
         self.events += 1
         self.push(event)
         self.wake()
+
+    def open_route(self) -> None:
+        """The server stands in the dispatcher's queue: until its turn, append."""
+        if self._queue is not None:
+            self.route = self._queue
+            self.counted = len(self.route)
+
+    def discard(self, item: Message | Event) -> bool:
+        """Takes out this very item; False if it is not there."""
+        self.close_route()
+        return super().discard(item)
+
+    def take_all(self) -> list[Message | Event]:
+        """Empties it."""
+        self.close_route()
+        return super().take_all()
+
+    def suspend(self) -> None:
+        """Handles nothing until `resume`: from now on messages wait."""
+        self.close_route()
+        super().suspend()
+
+    def close(self) -> None:
+        """The process has ended: what is unread is discarded."""
+        self.close_route()
+        super().close()
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -205,7 +239,9 @@ class Stepped(Serving):
     # stepping
 
     def turn(self) -> None:
-        """Handles messages until there are no more, TURN of them, or a checkpoint is due."""
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        if self.route is not None:
+            self.close_route()
         if (self.halted or not self._opened) and self._turn_without_messages():
             return
         self._busy = True
@@ -215,9 +251,11 @@ class Stepped(Serving):
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
-            for _ in TURN:
+            queue = self._queue
+            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
                 if self.halted:
                     break
+                item: Any
                 queue = self._queue  # Queue.pop, written out: this is the inner loop of everything
                 if queue is not None:
                     item = queue.popleft()
@@ -229,7 +267,20 @@ class Stepped(Serving):
                 else:
                     break
                 value = None
-                if item.__class__ is Message and self.on_take is None:
+                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
+                    handler = by_topic.get(item[0]) if by_topic else None
+                    if handler is not None:
+                        message = Sent()
+                        message.topic, message.sender, message.payload, message.at = item
+                        value = handler(server, message)
+                    else:
+                        payload = item[2]
+                        handler = by_type.get(payload.__class__)
+                        if handler is not None:
+                            value = handler(server, payload)
+                        else:
+                            self._handle(unpacked(item))
+                elif item.__class__ is Sent and self.on_take is None:
                     handler = by_topic.get(item.topic) if by_topic else None
                     if handler is not None:
                         value = handler(server, item)
@@ -259,6 +310,7 @@ class Stepped(Serving):
             pace.left -= 1  # an end takes as long as a message
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
+            self.open_route()
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
@@ -422,6 +474,7 @@ class Stepped(Serving):
             self._end_now(value, error)
         else:
             self._scheduled = True  # no more turns
+            self.close_route()
             process.host.start_system_task(self._end_later, value, error)
 
     async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
@@ -477,12 +530,13 @@ class Stepped(Serving):
 
 def make_stepped(server: Server, table: HandlerTable, args: tuple[Any, ...]) -> Stepped:
     """A server that has not begun; a function for the reason of `make_process`."""
-    stepped = blank(Stepped)
+    stepped = Stepped.__new__(Stepped)
     stepped.server = server
     stepped.table = table
     stepped.events = 0
     stepped.suspended = stepped.awaiting = stepped.halted = False
     stepped.on_take = stepped.request = stepped.finished = stepped._one = stepped._queue = None
+    stepped.route = None
     stepped._args = args
     stepped._begun = stepped._opened = stepped._busy = False
     stepped._scheduled = True

@@ -53,6 +53,7 @@ class Ended(MailboxOnly):
     """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()
+    route = None
 
     def start(self) -> None:
         """Nothing."""

@@ -6,21 +6,31 @@ waits in the mailbox (L2); control events belong to the events channel, else the
 Order: within one channel arrival order. Across channels arrival order matters only to an upgrade,
 which puts everything back (U3); so messages get arrival numbers only once a topic channel was
 opened: before that there is one queue.
+
+A mailbox whose reader will look into its queue soon has a *route*: that very queue, to which
+senders append Parcels themselves. It has none while anything else is to be done with a message: a
+task to be woken, a topic's channel to be found, a copy to be made, a time to be read from the clock
+because nobody knows when the reader will look.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
-from trio_actors._core.message import Event, Message, copy_value
-from trio_actors._core.pace import Pace
+from trio_actors._core.message import Event, Message, Parcel, copy_value
+from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET, Subscription
 
 
 class Mailbox(Protocol):
     """Where a process's messages and events go; one per process, whatever runs it."""
+
+    @property
+    def route(self) -> deque[Any] | None:
+        """Takes Parcels in place of `put`; None while there is more to do."""
+        ...
 
     def put(self, message: Message) -> object:
         """Takes a message; never blocks, never fails for want of room (M13).
@@ -68,7 +78,30 @@ class CountedMailbox(Mailbox, Protocol):
         ...
 
 
-class PythonMailbox:
+class Routed:
+    """A mailbox that has a route at times. While it is open nobody takes anything out.
+
+    What senders append by themselves is counted when the route closes.
+    """
+
+    __slots__ = ()
+
+    hand: Hand
+    route: deque[Any] | None
+    counted: int  # how many were in the queue when the route was opened
+
+    def close_route(self) -> None:
+        """From now on messages come through `put`."""
+        if self.route is not None:
+            self.hand.appended += len(self.route) - self.counted
+            self.route = None  # type: ignore[misc]  # a slot of those that are routed
+
+    def appended(self) -> int:
+        """How many came by the route and are not counted yet."""
+        return len(self.route) - self.counted if self.route is not None else 0
+
+
+class PythonMailbox(Routed):
     """The mailbox of a process that runs as Python code."""
 
     __slots__ = (
@@ -79,17 +112,23 @@ class PythonMailbox:
         "_topics",
         "_waiting",
         "_waiting_events",
+        "counted",
+        "hand",
         "pace",
+        "route",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
+        self.counted = 0
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
         self._topics: dict[str, Subscription] | None = None
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.pace = Pace(BUDGET)
+        self.pace = Pace(BUDGET, hand)
         self._on_take: Callable[[], None] | None = None
 
     def exhaust(self) -> None:
@@ -106,7 +145,10 @@ class PythonMailbox:
                 if queue is not None and inbox.selective is None:
                     queue.append(message)  # something is queued, so nobody waits
                     return True
-                return inbox.push(message)
+                unread = inbox.push(message)
+                if unread and inbox.waking:
+                    self.open_route()
+                return unread
         else:
             self._arrived += 1
             message.arrival = self._arrived
@@ -119,6 +161,18 @@ class PythonMailbox:
             self._waiting = deque()
         self._waiting.append(message)
         return True
+
+    def open_route(self) -> None:
+        """The reader is to run in this turn of Trio's loop or the next: until then, append."""
+        self.close_route()
+        inbox = self._inbox
+        if inbox is None or inbox.selective is not None or self._topics is not None:
+            return
+        if inbox.queue is not None:
+            self.route = inbox.queue
+            self.counted = len(self.route)
+            self.hand.look()
+            self.pace.exhaust()  # another task of the process has to wait until it is closed
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
@@ -152,6 +206,9 @@ class PythonMailbox:
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
+            self.close_route()
+            if self._inbox is not None:
+                self._inbox.unpack()
             for message in self._unread():
                 self._arrived += 1
                 message.arrival = self._arrived
@@ -173,6 +230,7 @@ class PythonMailbox:
         if channel.closed:
             return
         if channel is self._inbox:
+            self.close_route()
             self._inbox = None
         elif channel is self._events:
             self._events = None
@@ -266,6 +324,7 @@ class PythonMailbox:
 
     def close(self) -> None:
         """L14: channels close, unread messages are discarded."""
+        self.close_route()
         self._waiting = self._waiting_events = None
         if self._inbox is None and self._topics is None and self._events is None:
             return
@@ -280,6 +339,9 @@ class CopyingMailbox(PythonMailbox):
     """Copies each payload in depth, to find state that processes share by mistake (M26)."""
 
     __slots__ = ()
+
+    def open_route(self) -> None:
+        """Never."""
 
     def put(self, message: Message) -> bool:
         """As ever, with a copy of the payload; what cannot be copied is refused."""

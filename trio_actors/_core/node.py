@@ -24,9 +24,10 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.inherited import NOTHING_INHERITED, DenyAll, Guard, extend
 from trio_actors._core.lifecycle import END
-from trio_actors._core.message import VETTED, Event, EventKind, Message, blank, payload_of
+from trio_actors._core.mailbox import Routed
+from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
-from trio_actors._core.pace import Pace
+from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
 from trio_actors._core.process import Cancel, Item, Process
 from trio_actors._core.subscription import BUDGET
@@ -90,13 +91,14 @@ class Node:
         self.exits = ExitMemory()
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
-        self.delivered = 0
+        self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()
         self.rng = random.Random()
         self.now, self.stamp = clocks()  # Trio's time; what unread messages are stamped with
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
+        self.hand = Hand(self.stamp)
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
         self._sources: list[CodeSource] = []
         self._count = 0
@@ -275,11 +277,16 @@ class Node:
         if target is None or topic not in VETTED:
             operations.send(self, None, dest, topic, payload)
             return
-        message = blank(Message)
+        entrance = target.entrance
+        route = entrance.route
+        if route is not None:
+            route.append((topic, None, payload, self.hand.at))
+            return
+        message = Sent()
         message.topic = topic
         message.sender = None
         message.payload = payload
-        if target.entrance.put(message):
+        if entrance.put(message):
             message.at = self.stamp()
         self.delivered += 1
 
@@ -388,6 +395,12 @@ class Node:
             raise make_error(ErrorKind.NOT_FOUND, "process not found")
         return record.exit
 
+    def count_delivered(self) -> int:
+        """How many messages have been put into mailboxes (PH8)."""
+        mailboxes = (process.mailbox for process in self.processes.values())
+        open = sum(box.appended() for box in mailboxes if isinstance(box, Routed))
+        return self.delivered + self.hand.appended + open
+
     def statistics(self) -> NodeStatistics:
         """A snapshot (PH8)."""
         hosts = tuple(host.statistics() for host in self.hosts.values())
@@ -395,7 +408,7 @@ class Node:
             self.name,
             hosts,
             len(self.processes),
-            self.delivered,
+            self.count_delivered(),
             self.exits.total,
             self.dead_letters.count,
             max((host.longest_mailbox for host in hosts), default=0),

@@ -262,7 +262,7 @@ class FrameContext(ProcessContext):
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
         process = make_process(node, host, self.reserve(), self.target, self._inherited)
-        process.mailbox = process.entrance = PythonMailbox()
+        process.mailbox = process.entrance = PythonMailbox(node.hand)
         process.drive = FrameDrive(self)
         process.view = self
         if isinstance(self.parent, ProcessContext):
