@@ -101,6 +101,9 @@ class Routed:
         return len(self.route) - self.counted if self.route is not None else 0
 
 
+SPENT = Pace(0)  # the pace of mailboxes without a channel: nobody takes anything there
+
+
 class PythonMailbox(Routed):
     """The mailbox of a process that runs as Python code."""
 
@@ -128,7 +131,7 @@ class PythonMailbox(Routed):
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.pace = Pace(BUDGET, hand)
+        self.pace = SPENT
         self._on_take: Callable[[], None] | None = None
 
     def exhaust(self) -> None:
@@ -183,10 +186,15 @@ class PythonMailbox(Routed):
             self._waiting_events = deque()
         self._waiting_events.append(event)
 
+    def _channel(self, topic: str, *, raw: bool) -> Subscription:
+        if self.pace is SPENT:
+            self.pace = Pace(BUDGET, self.hand)
+        return Subscription(self, topic, raw)
+
     def inbox(self) -> Subscription:
         """The inbox; the first call opens it and moves everything that waits (L4, L6)."""
         if self._inbox is None:
-            self._inbox = Subscription(self, "@inbox", raw=False)
+            self._inbox = self._channel("@inbox", raw=False)
             self._inbox.on_take = self._on_take
             if self._waiting is not None:
                 self._inbox.extend(self._waiting)
@@ -196,7 +204,7 @@ class PythonMailbox(Routed):
     def events(self) -> Subscription:
         """The events channel; the first call opens it and moves what waits (L3)."""
         if self._events is None:
-            self._events = Subscription(self, "@events", raw=False)
+            self._events = self._channel("@events", raw=False)
             if self._waiting_events is not None:
                 self._events.extend(self._waiting_events)
                 self._waiting_events = None
@@ -214,7 +222,7 @@ class PythonMailbox(Routed):
                 message.arrival = self._arrived
         channel = self._topics.get(topic)
         if channel is None:
-            channel = Subscription(self, topic, raw=not as_message)
+            channel = self._channel(topic, raw=not as_message)
             channel.on_take = self._on_take
             self._topics[topic] = channel
             if self._waiting is not None:
@@ -326,13 +334,15 @@ class PythonMailbox(Routed):
         """L14: channels close, unread messages are discarded."""
         self.close_route()
         self._waiting = self._waiting_events = None
-        if self._inbox is None and self._topics is None and self._events is None:
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.end()
+        if self._topics is None and self._events is None:
             return
         channels = list(self._all())
-        self._inbox = self._events = self._topics = None
+        self._events = self._topics = None
         for channel in channels:
-            channel.clear()
-            channel.shut()
+            channel.end()
 
 
 class CopyingMailbox(PythonMailbox):

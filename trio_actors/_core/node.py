@@ -208,10 +208,11 @@ class Node:
         self.end(process, Exit.failed(error, Cause(CauseKind.ABANDONED)))
 
     def _tell(self, pid: Pid, exit: Exit, watchers: Sequence[Pid], peers: Sequence[Pid]) -> None:
-        at = self.wall_time()
+        at = self.wall_time() if watchers else None
         for watcher in watchers:  # 4
             process = self.processes.get(watcher)
             if process is not None:
+                assert at is not None
                 event = Event(EventKind.EXIT, pid, at, result=exit.result())
                 self.post(pid, process, event)
         if exit.abnormal:
@@ -219,6 +220,7 @@ class Node:
                 process = self.processes.get(peer)
                 if process is not None:
                     if process.trap_links or self.gate is not None:
+                        at = self.wall_time() if at is None else at
                         event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
                         self.post(pid, process, event)
                     else:
