@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plain
+import thin
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload
@@ -77,6 +78,8 @@ WORKLOADS = [
         (
             Program("a cancel scope each", cascade_scopes),
             Program("one nursery cancelled", cascade_nursery),
+            Program("thinnest task", thin.cascade_tasks),
+            Program("thinnest server", thin.cascade_servers),
             Program("async code", cascade_async, goal=1.5),
             Program("plain handlers", plain.cascade, goal=5),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import plain
+import thin
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload
@@ -145,6 +146,8 @@ WORKLOADS = [
         (
             Program("start_soon + memory channel", spawn_channel),
             Program("start_soon", spawn_bare),
+            Program("thinnest task", thin.spawn_tasks),
+            Program("thinnest server", thin.of_servers(thin.Brief)),
             Program("async code", spawn_async, goal=1),
             Program("plain handlers", plain.spawn, goal=5),
         ),
@@ -155,6 +158,8 @@ WORKLOADS = [
         10_000,
         (
             Program("start_soon + memory channel", idle_channel),
+            Program("thinnest task", thin.idle_tasks),
+            Program("thinnest server", thin.of_servers(thin.Idle)),
             Program("async code", idle_async, goal=1.5),
             Program("plain handlers", plain.idle, goal=15),
         ),

@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from trio_actors import ProcessError
-from trio_actors._core.code import MailboxOnly
+from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.task import judge, replace_code
@@ -126,7 +126,7 @@ class LuaDrive(MailboxOnly):
 
     def cancelled(self) -> None:
         """The host is cancelled from outside (E37)."""
-        self.end(cancelled_outside().exit())
+        self.end(cancelled_outside())
 
     def _disarm(self) -> None:
         if self._timer is not None:

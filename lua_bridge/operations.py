@@ -106,7 +106,7 @@ def carry_out(shard: Shard, result: tuple[Any, ...]) -> None:
 
 def _context(body: LuaBody) -> ProcessContext:
     process = body.process
-    if process is None or process.context is None:
+    if process is None:
         raise make_error(ErrorKind.INVALID, "no process context")
     return process.context
 

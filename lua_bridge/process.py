@@ -183,9 +183,7 @@ class LuaBody(TaskBody):
     def start_work(self, work: Work) -> None:
         """Runs an async operation, in a task that ends with the process."""
         if self.drive is not None:
-            context = self.drive.process.context
-            if context is not None:
-                context.start_task(work)
+            self.drive.process.context.start_task(work)
             return
         if self.work is None:
             self.work = deque()

@@ -67,10 +67,9 @@ class NodeServices:
     def _asked(self, process: int, function: Callable[[], AnswerT]) -> AnswerT:
         """What the node says to this process: under a gate that depends on who asks (TS3)."""
         body = self._bodies.get(process)
-        context = body.process.context if body is not None and body.process is not None else None
-        if self._node.gate is None or context is None:
+        if self._node.gate is None or body is None or body.process is None:
             return function()
-        token = running.set(context)
+        token = running.set(body.process.context)
         try:
             return function()
         finally:

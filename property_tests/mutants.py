@@ -192,7 +192,7 @@ MUTANTS = [
     _("upgrades mix up the order", MAILBOX + "drain", "messages.sort(key=lambda message: message.arrival)", "pass", UPGRADE),
     # spawning and hosts
     _("full hosts take one more", CORE + "host:Host.admit", "self.alive >= self.max_processes", "self.alive > self.max_processes", SPAWN),
-    _("stopping hosts accept", CORE + "host:Host.admit", "if self.state is not HostState.OPEN:", "if False:", STOP),
+    _("stopping hosts accept", CORE + "host:Host.admit", "if self.state is not OPEN:", "if False:", STOP),
     _("hosts stop without a word", CORE + "host:Host.request_stop", "self.node.request_cancel(process, control, deadline)", "process.force(terminated(control))", STOP),
     _("first messages are lost", CORE + "spawn:launch", "node.post(None, process, message)", "pass", FIRST),
     _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),

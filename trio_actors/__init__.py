@@ -21,9 +21,10 @@ ended, as a value; *cancel* asks, *terminate* forces; an *upgrade* replaces code
 from trio_actors import sys as sys  # not in __all__: a star import must not hide the standard one
 from trio_actors._core.ask import Ask, Request
 from trio_actors._core.bounded import Bounded, DeadLetter, DeadLetters
-from trio_actors._core.code import Body, CodeSource, Drive, Target, TaskBody
+from trio_actors._core.code import Body, CodeSource, Target, TaskBody
 from trio_actors._core.context import Options, ProcessContext
 from trio_actors._core.current import current
+from trio_actors._core.drive import Drive
 from trio_actors._core.duration import duration_seconds, format_duration, parse_duration
 from trio_actors._core.errors import (
     ErrorKind,

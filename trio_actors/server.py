@@ -27,18 +27,18 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import attrs
 import trio
 
 from trio_actors._core.ask import Request
-from trio_actors._core.code import Body, Drive, TaskBody, arity
+from trio_actors._core.code import Body, TaskBody, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.dispatch import Stepped
+from trio_actors._core.dispatch import make_stepped
+from trio_actors._core.drive import Drive
 from trio_actors._core.errors import ProcessError
-from trio_actors._core.exit import Exit
+from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.serving import HandlerTable, Migration, Serving, begin
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import TaskDrive
 from trio_actors._core.wake import GO
@@ -122,7 +122,9 @@ class Server:
 
     def stop(self, value: Any = None) -> None:
         """Ends normally, with this value, when the handler is done."""
-        self._serving.stop(Exit(value))
+        serving = self._serving
+        serving.finished = NOTHING if value is None else Exit(value)
+        serving.halted = True
 
     def defer(self) -> Request:
         """In a handler of an ask: the reply is given later, by `request.reply(value)`.
@@ -139,20 +141,6 @@ class Server:
         process = self.ctx.process
         process.upgrade = (target, (Migration(type(self).version, state),))
         process.drive.interrupt()
-
-
-@attrs.frozen(slots=True)
-class Migration:
-    """What an upgrade hands to the new code."""
-
-    old_version: int
-    state: Any
-
-
-def _begin(server: Server, args: tuple[Any, ...]) -> Any:
-    if len(args) == 1 and isinstance(args[0], Migration):
-        return server.migrate(args[0].old_version, args[0].state)
-    return server.init(*args)
 
 
 def _collect(cls: type[Server]) -> HandlerTable:
@@ -172,6 +160,7 @@ def _collect(cls: type[Server]) -> HandlerTable:
                 table.by_type[what] = method
                 table.named[what.__name__] = what
             awaiting.append(method)
+    table.starting = cls.init is not Server.init
     table.parting = cls.terminate is not Server.terminate
     table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
     return table
@@ -184,16 +173,18 @@ class ServerTarget:
         self.cls = cls
         self.id = f"{cls.__module__}:{cls.__qualname__}"
         self._arity = arity(cls.init, skip=1)
+        self._table = cls._handlers
+        self._new = cls.__new__
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
-        if not (args and isinstance(args[0], Migration)):
+        if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
-        cls = self.cls
-        if not cls._handlers.plain:
-            return AwaitingBody(cls, args)
-        server = cls.__new__(cls)
-        server._serving = stepped = Stepped(server, cls._handlers, args, _begin)
+        table = self._table
+        if not table.plain:
+            return AwaitingBody(self.cls, args)
+        server = self._new(self.cls)
+        server._serving = stepped = make_stepped(server, table, args)
         return stepped
 
 
@@ -283,7 +274,7 @@ class AwaitingBody(TaskBody):
         server.ctx = ctx
         end = Exit()
         try:
-            await _maybe(_begin(server, self.args))
+            await _maybe(begin(server, self.args))
             ctx.started()
             await _serve(serving)
             end = serving.finished or end

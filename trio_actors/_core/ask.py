@@ -16,7 +16,7 @@ import outcome
 import trio
 
 from trio_actors._core import operations
-from trio_actors._core.code import DECLINED
+from trio_actors._core.drive import DECLINED
 from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit

@@ -1,9 +1,9 @@
 """From a target to code: what can be spawned, and how its body is driven.
 
 A *target* is a coroutine function, a class that makes its own body (a `Server`), or a registry id
-that one of the node's code sources knows. A *body* is the code of one process. A *drive* runs one
-body: as a Trio task of its own, or stepped by the host's dispatcher; what a process is does not
-depend on it (design.md §5).
+that one of the node's code sources knows. A *body* is the code of one process. What runs it is a
+*drive* (drive.py): a Trio task of its own, or its host's dispatcher that steps it; what a process
+is does not depend on it (design.md §5).
 """
 
 from __future__ import annotations
@@ -16,97 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import attrs
 
 from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox
+from trio_actors._core.task import TaskDrive
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
+    from trio_actors._core.drive import Drive
     from trio_actors._core.host import Host
-    from trio_actors._core.message import Event, Message
     from trio_actors._core.process import Process
 
 ProcessFunction = Callable[..., Awaitable[Any]]
-
-
-class Drive(Protocol):
-    """What runs a body."""
-
-    direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
-
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """The reply to a request in the caller's own turn, DECLINED, or a Waiter."""
-        ...
-
-    def start(self) -> None:
-        """The process exists with links, names and first messages: its code may begin."""
-        ...
-
-    def interrupt(self) -> None:
-        """A forced end or an upgrade was decided: stop the code and report its end."""
-        ...
-
-    def limit(self, deadline: float) -> None:
-        """Nothing may run beyond this time of Trio's clock (K6)."""
-        ...
-
-    def doing(self) -> str:
-        """What the code is doing now, in a few words for people."""
-        ...
-
-
-DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
-
-
-class MailboxOnly:
-    """Base of drives that answer no request in the caller's turn."""
-
-    __slots__ = ()
-    direct = False
-
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """Never."""
-        return DECLINED
-
-
-class Ended(MailboxOnly):
-    """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
-
-    __slots__ = ()
-    route = None
-
-    def start(self) -> None:
-        """Nothing."""
-
-    def interrupt(self) -> None:
-        """Nothing."""
-
-    def limit(self, deadline: float) -> None:
-        """Nothing."""
-
-    def doing(self) -> str:
-        """Nothing any more."""
-        return "ended"
-
-    def put(self, message: Message) -> None:
-        """Discards it (M7)."""
-
-    def put_event(self, event: Event) -> None:
-        """Discards it."""
-
-    def drain(self) -> list[Message | Event]:
-        """Nothing."""
-        return []
-
-    def depth(self) -> int:
-        """Nothing."""
-        return 0
-
-    def oldest(self) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-ENDED = Ended()
 
 
 class Body(Protocol):
@@ -167,8 +85,6 @@ class TaskBody:
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""
-        from trio_actors._core.task import TaskDrive
-
         return TaskDrive(process, self)
 
     def run(self, ctx: ProcessContext) -> Awaitable[Any]:
@@ -225,17 +141,26 @@ class FunctionTarget:
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> FunctionBody:
         """A call with these arguments."""
-        return FunctionBody(self.function, self.arity.fit(args))
+        if args or self.arity.required:
+            args = self.arity.fit(args)
+        return FunctionBody(self.function, args)
 
 
-class FunctionBody(TaskBody):
-    """A call of a coroutine function."""
+class FunctionBody(TaskDrive, TaskBody):
+    """A call of a coroutine function: body and drive in one, as most processes are of this kind."""
 
     __slots__ = ("args", "function")
 
     def __init__(self, function: ProcessFunction, args: tuple[Any, ...]) -> None:
         self.function = function
         self.args = args
+        self.body = self  # until its end
+        self.scope = self.task = None
+
+    def attach(self, process: Process) -> Drive:
+        """Itself."""
+        self.process = process
+        return self
 
     def run(self, ctx: ProcessContext) -> Awaitable[Any]:
         """Awaits `function(ctx, *args)`."""

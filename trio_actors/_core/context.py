@@ -65,15 +65,11 @@ class ProcessContext(ProcessTools):
 
     __slots__ = ("_direct", "_guarded", "_node", "_process", "pid")
 
-    def __init__(self, process: Process) -> None:
-        self._process: Process | None = process
-        self.pid: Pid = process.pid  # never changes (P5)
-        self._node = process.node
-        inherited = process.inherited
-        self._guarded = (
-            inherited is not NOTHING_INHERITED and inherited.guarded
-        ) or self._node.strict
-        self._direct: Mapping[str, Process] = NOBODY if self._guarded else self._node.direct
+    pid: Pid  # never changes (P5)
+    _process: Process | None
+    _node: Node
+    _guarded: bool
+    _direct: Mapping[str, Process]
 
     def __repr__(self) -> str:
         return f"<ProcessContext {self.pid}>"
@@ -403,6 +399,22 @@ class ProcessContext(ProcessTools):
         process.drive.interrupt()
         while True:
             await trio.sleep_forever()
+
+
+def make_context(process: Process) -> ProcessContext:
+    """What a process gets; a function for the reason of `make_process`."""
+    context = ProcessContext()
+    context._process = process
+    context.pid = process.pid
+    context._node = node = process.node
+    inherited = process.inherited
+    if node.strict or (inherited is not NOTHING_INHERITED and inherited.guarded):
+        context._guarded = True
+        context._direct = NOBODY
+    else:
+        context._guarded = False
+        context._direct = node.direct
+    return context
 
 
 async def _receive(inbox: Subscription, wanted: Any) -> Message:

@@ -9,15 +9,16 @@ from trio_actors._core.errors import ErrorKind, make_error
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
+    from trio_actors._core.process import Process
 
 
 class Stepping:
     """What a dispatcher's task holds in place of a context: the process it steps right now."""
 
-    __slots__ = ("context",)
+    __slots__ = ("process",)
 
     def __init__(self) -> None:
-        self.context: ProcessContext | None = None
+        self.process: Process | None = None
 
 
 running: ContextVar[ProcessContext | Stepping] = ContextVar("trio_actors.running")
@@ -38,4 +39,6 @@ def current() -> ProcessContext:
 def current_or_none() -> ProcessContext | None:
     """As `current`; None outside every process and function call."""
     context = running.get(None)
-    return context.context if isinstance(context, Stepping) else context
+    if isinstance(context, Stepping):
+        return None if context.process is None else context.process.context
+    return context

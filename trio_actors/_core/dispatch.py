@@ -12,21 +12,21 @@ begun, its queue is empty, it is not suspended, not being ended, and not running
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
-from trio_actors._core.code import DECLINED
 from trio_actors._core.current import Stepping, running
+from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
-from trio_actors._core.lifecycle import Step
+from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import Event, Message, Sent, unpacked
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Serving
+from trio_actors._core.serving import HandlerTable, Serving, begin
 from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
 
@@ -80,7 +80,7 @@ class Dispatcher:
         finally:  # cancelled with its host: servers end like tasks would (E37)
             for process in self._host.processes():
                 if isinstance(process.drive, Stepped):
-                    process.drive.end(cancelled_outside().exit())
+                    process.drive.end(cancelled_outside())
 
     async def _step_for_ever(self) -> None:
         while True:
@@ -98,9 +98,9 @@ class Dispatcher:
         pace.renew()
         while ready and (pace.left >= 0 or pace.look()):
             server = ready.popleft()
-            stepping.context = server.process.context
+            stepping.process = server.process
             server.turn()
-        stepping.context = None
+        stepping.process = None
 
     def _leave(self, _: Any) -> trio.lowlevel.Abort:
         self.parked = None
@@ -108,16 +108,16 @@ class Dispatcher:
 
 
 class Stepped(Serving, Routed):
-    """Body, mailbox and drive of one plain server."""
+    """Body, mailbox and drive of one plain server; made by `make_stepped`."""
 
     __slots__ = (
         "_args",
-        "_begin_with",
         "_begun",
         "_busy",
         "_deferred",
         "_direct",
         "_dispatcher",
+        "_opened",
         "_scheduled",
         "_timer",
         "counted",
@@ -126,23 +126,15 @@ class Stepped(Serving, Routed):
     )
     direct = True
 
-    def __init__(
-        self,
-        server: Server,
-        table: HandlerTable,
-        args: tuple[Any, ...],
-        begin: Callable[[Server, tuple[Any, ...]], Any],
-    ) -> None:
-        super().__init__(server, table)
-        self.route = None  # the queue, while the server stands in the dispatcher's
-        self._args = args
-        self._begin_with = begin
-        self._begun = False
-        self._busy = False
-        self._scheduled = True  # true before the start too: messages do not start a process
-        self._timer: Timer | None = None
-        self._direct: Any = None  # the request being answered in its caller's turn
-        self._deferred: Waiter | None = None  # whose handler wants to answer it later
+    _args: tuple[Any, ...]
+    _begun: bool
+    _opened: bool  # the server has its context, which is made for its first code
+    _busy: bool
+    _scheduled: bool  # true before the start too: messages do not start a process
+    _dispatcher: Dispatcher
+    _timer: Timer | None
+    _direct: Any  # the request being answered in its caller's turn
+    _deferred: Waiter | None  # whose handler wants to answer it later
 
     # Body
 
@@ -151,14 +143,11 @@ class Stepped(Serving, Routed):
         self.process = process
         self.hand = process.node.hand
         dispatcher = process.host.extensions.get("dispatcher")
-        self._dispatcher: Dispatcher = dispatcher or Dispatcher.of(process.host)
+        self._dispatcher = dispatcher or Dispatcher.of(process.host)
         return self
 
     def attach(self, process: Process) -> Stepped:
         """Stepped by the host's dispatcher."""
-        assert self.server is not None
-        assert process.context is not None
-        self.server.ctx = process.context
         return self
 
     # Mailbox
@@ -253,13 +242,12 @@ class Stepped(Serving, Routed):
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.route is not None:
             self.close_route()
+        if (self.halted or not self._opened) and self._turn_without_messages():
+            return
         self._busy = True
         pace = self._dispatcher.pace
         left = pace.left
         try:
-            if not self._begun:
-                left -= 1
-                self._begin()
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
@@ -318,8 +306,8 @@ class Stepped(Serving, Routed):
         finally:
             pace.left = left
             self._busy = False
-        if self.halted and self._over():
-            pace.take()
+        if self.halted and (self.finished is not None or self._over()):
+            pace.left -= 1  # an end takes as long as a message
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
             self.open_route()
@@ -332,16 +320,50 @@ class Stepped(Serving, Routed):
         process = self.process
         return bool(process.forced or process.upgrade or self.finished)
 
+    def _turn_without_messages(self) -> bool:
+        """The beginning, an end that was decided, an interruption: True if that is all for now."""
+        if not self._begun:
+            self._dispatcher.pace.left -= 1
+            self._busy = self._begun = True
+            try:
+                if self.process.forced is None:
+                    self._begin()
+            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+                self._end(None, exc)
+                return True  # noqa: ASYNC104
+            finally:
+                self._busy = False
+        if self.halted:
+            if self.finished is not None or self._over():
+                self._dispatcher.pace.left -= 1  # it takes as long as a message
+                self._end(self.finished, None)
+            else:
+                self._scheduled = False
+            return True
+        if self._one is None and self._queue is None:
+            self._scheduled = False
+            return True
+        self._open()
+        return False
+
     def _begin(self) -> None:
-        self._begun = True
-        if self.process.forced is not None:
-            return
-        self.process.step(Step.BEGIN)
-        assert self.server is not None
+        process = self.process
+        process.step(BEGIN)
         args, self._args = self._args, ()
-        self._begin_with(self.server, args)
-        assert self.process.context is not None
-        self.process.context.started()
+        server = self.server
+        if args or self.table.starting:
+            assert server is not None
+            server.ctx = process.context
+            self._opened = True
+            begin(server, args)
+        if process.rare is not None and process.readiness is not None:
+            process.readiness(None)
+
+    def _open(self) -> None:
+        """The first code of the server comes: it gets its context."""
+        if not self._opened and self.server is not None:
+            self._opened = True
+            self.server.ctx = self.process.context
 
     def _handle(self, item: Message | Event) -> None:
         """Everything that is not a plain message with a known handler: requests, events, data."""
@@ -370,13 +392,11 @@ class Stepped(Serving, Routed):
         """
         request, self.request = self.request, None
         self.awaiting = self.halted = True
-        assert self.process.context is not None
         self.process.context.start_task(self._finish, item, request, awaitable)
 
     async def _finish(
         self, item: Message | Event, request: Request | None, awaitable: Awaitable[Any]
     ) -> None:
-        assert self.process.context is not None
         running.set(self.process.context)
         try:
             value = await awaitable
@@ -399,9 +419,10 @@ class Stepped(Serving, Routed):
         handler = self.table.by_type.get(request.__class__)
         if handler is None:
             return DECLINED
+        self._open()
         self._busy = True
         self._direct = request
-        token = running.set(self.process.context)  # type: ignore[arg-type]  # it has not ended
+        token = running.set(self.process.context)
         try:
             value = handler(self.server, request)
         except ProcessError as error:
@@ -443,6 +464,11 @@ class Stepped(Serving, Routed):
 
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
         process = self.process
+        if process.rare is None and process.upgrade is None and error is None:  # as judge says
+            end = process.forced or value
+            if end is not None and not process.ended:
+                self.end(end)
+                return
         tasks, calls = process.tasks, process.calls
         if (calls is None and (tasks is None or not tasks.running)) or process.ended:
             self._end_now(value, error)
@@ -486,7 +512,9 @@ class Stepped(Serving, Routed):
             self._timer.cancel()
         self._busy = True
         self._scheduled = True
-        self.farewell(end)
+        if self.table.parting:
+            self._open()
+            self.farewell(end)
         self.process.node.end(self.process, end)
 
     def _upgrade(self) -> Exit | None:
@@ -498,3 +526,19 @@ class Stepped(Serving, Routed):
                 process.drive.limit(process.deadline)
             process.drive.start()
         return end
+
+
+def make_stepped(server: Server, table: HandlerTable, args: tuple[Any, ...]) -> Stepped:
+    """A server that has not begun; a function for the reason of `make_process`."""
+    stepped = Stepped.__new__(Stepped)
+    stepped.server = server
+    stepped.table = table
+    stepped.events = 0
+    stepped.suspended = stepped.awaiting = stepped.halted = False
+    stepped.on_take = stepped.request = stepped.finished = stepped._one = stepped._queue = None
+    stepped.route = None
+    stepped._args = args
+    stepped._begun = stepped._opened = stepped._busy = False
+    stepped._scheduled = True
+    stepped._timer = stepped._direct = stepped._deferred = None
+    return stepped

@@ -72,7 +72,7 @@ class Exit:
     def __init__(
         self,
         value: Any = None,
-        error: ProcessError | Forced | None = None,
+        error: ProcessError | None = None,
         cause: Cause = _RETURNED,
         *,
         shutdown: bool = False,
@@ -84,15 +84,14 @@ class Exit:
         self.logged = False
 
     @classmethod
-    def failed(cls, error: ProcessError | Forced, cause: Cause = _RAISED) -> Exit:
+    def failed(cls, error: ProcessError, cause: Cause = _RAISED) -> Exit:
         """An abnormal end."""
         return cls(None, error, cause)
 
     @property
     def error(self) -> ProcessError | None:
         """The error of an abnormal end, else None."""
-        error = self._error
-        return error.error if isinstance(error, Forced) else error
+        return self._error
 
     @property
     def abnormal(self) -> bool:
@@ -124,19 +123,23 @@ class Exit:
         return f"Exit(value={self.value!r})"
 
 
-class Forced:
+NOTHING = Exit()  # shared by all that end normally without a value: most do
+
+
+class Forced(Exit):
     """An end decided from outside the code: what it will be, whatever the code does now (E40).
 
     The error object is made when somebody looks at it: in a cascade of 10,000 nobody does.
     """
 
-    __slots__ = ("_error", "cause", "kind", "message")
+    __slots__ = ("kind", "message")
 
     def __init__(self, message: str, kind: ErrorKind, cause: Cause) -> None:
         self.message = message
         self.kind = kind
         self.cause = cause
-        self._error: ProcessError | None = None
+        self.value = self._error = None
+        self.shutdown = self.logged = False
 
     def use(self, error: ProcessError) -> None:
         """The end is this very error."""
@@ -149,19 +152,43 @@ class Forced:
             self._error = make_error(self.kind, self.message, retryable=None)
         return self._error
 
-    def exit(self) -> Exit:
-        """The end that was decided."""
-        return Exit(None, self, self.cause)
+    @property
+    def abnormal(self) -> bool:
+        """True."""
+        return True
 
 
-def explained(exit: Exit, reason: Cause) -> None:
-    """Adds to an end what its process knew of the reason (SU42)."""
+class LinkFailed(Forced):
+    """E34. One is made for each process of a cascade, so it says what all say alike only once."""
+
+    __slots__ = ("by",)
+    message = "linked process failed"
+    kind = ErrorKind.INTERNAL
+
+    def __init__(self, by: Pid) -> None:
+        self.by = by
+        self.value = self._error = None
+        self.shutdown = self.logged = False
+
+    @property
+    def cause(self) -> Cause:  # type: ignore[override]  # nobody sets it
+        """The link, and the peer."""
+        return Cause(CauseKind.LINK, self.by)
+
+
+def explained(exit: Exit, reason: Cause) -> Exit:
+    """An end with what its process knew of the reason (SU42); ends are shared, so another one."""
     cause = exit.cause
     own = reason.kind is not CauseKind.ASKED and cause.kind is CauseKind.RAISED
     if own or cause.kind is CauseKind.RETURNED:
-        exit.cause = reason
+        cause = reason
     elif reason.because is not None and cause.by == reason.by:
-        exit.cause = Cause(cause.kind, cause.by, reason.because)
+        cause = Cause(cause.kind, cause.by, reason.because)
+    else:
+        return exit
+    told = Exit(exit.value, exit.error, cause, shutdown=exit.shutdown)
+    told.logged = exit.logged
+    return told
 
 
 def terminated(by: Pid | None) -> Forced:
@@ -172,11 +199,6 @@ def terminated(by: Pid | None) -> Forced:
 def deadline_exceeded(by: Pid | None) -> Forced:
     """E33."""
     return Forced("cancel deadline exceeded", ErrorKind.CANCELED, Cause(CauseKind.DEADLINE, by))
-
-
-def link_failed(by: Pid) -> Forced:
-    """E34."""
-    return Forced("linked process failed", ErrorKind.INTERNAL, Cause(CauseKind.LINK, by))
 
 
 def cancelled_outside() -> Forced:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 import attrs
 
@@ -10,6 +11,7 @@ from trio_actors._core.exit import OF_CHILDREN, CauseKind, Exit
 from trio_actors._core.pid import Pid
 
 REMEMBERED = 10_000
+PART = 1_000
 
 
 @attrs.define(slots=True)
@@ -22,31 +24,41 @@ class ExitRecord:
     at: float
 
 
-_Packed = tuple[Pid, str, Exit, float]  # a record as it is kept: a third of the time to make
+_Packed = tuple[int, str, Exit, float]  # its number, and the record without its PID
+_Part = dict[Pid, _Packed]
 
 
 class ExitMemory:
-    """The last exits of a node, oldest forgotten first."""
+    """The last exits of a node, oldest forgotten first.
 
-    __slots__ = ("_by_pid", "_order", "total")
+    They are kept in parts of PART ends each, so that an end costs one entry, and forgetting is
+    dropping a part now and then. A part's ends that are beyond REMEMBERED do not count any more.
+    """
+
+    __slots__ = ("_parts", "_young", "total")
 
     def __init__(self) -> None:
-        self._by_pid: dict[Pid, _Packed] = {}
-        self._order: deque[Pid] = deque()
+        self._young: _Part = {}
+        self._parts: deque[_Part] = deque((self._young,))  # oldest first
         self.total = 0
 
     def add(self, pid: Pid, id: str, exit: Exit, at: float) -> None:
         """Remembers an end."""
-        self.total += 1
-        if len(self._order) >= REMEMBERED:
-            del self._by_pid[self._order.popleft()]
-        self._order.append(pid)
-        self._by_pid[pid] = (pid, id, exit, at)
+        self.total = total = self.total + 1
+        if not total % PART:
+            self._young = {}
+            self._parts.append(self._young)
+            while len(self._parts) * PART >= REMEMBERED + 2 * PART:
+                self._parts.popleft()
+        self._young[pid] = (total, id, exit, at)
 
     def get(self, pid: str) -> ExitRecord | None:
         """The end of a process, if remembered."""
-        packed = self._by_pid.get(Pid(pid))
-        return None if packed is None else ExitRecord(*packed)
+        for part in reversed(self._parts):
+            packed = part.get(Pid(pid))
+            if packed is not None and packed[0] > self.total - REMEMBERED:
+                return ExitRecord(Pid(pid), *packed[1:])
+        return None
 
     def exit_of(self, pid: Pid) -> Exit | None:
         """How a process ended, if remembered."""
@@ -55,8 +67,10 @@ class ExitMemory:
 
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
-        newest = [self._order[-1 - i] for i in range(min(count, len(self._order)))]
-        return [ExitRecord(*self._by_pid[pid]) for pid in newest]
+        newest = ((pid, part[pid]) for part in reversed(self._parts) for pid in reversed(part))
+        return [
+            ExitRecord(pid, *packed[1:]) for pid, packed in islice(newest, min(count, REMEMBERED))
+        ]
 
     def chain(self, pid: str) -> list[ExitRecord]:
         """The end of a process, then the end that caused it, and so on to the root (SU42)."""

@@ -11,7 +11,7 @@ import trio
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import terminated
 from trio_actors._core.inherited import NOTHING_INHERITED, extend
-from trio_actors._core.lifecycle import HOST_LIFE, HostState, HostStep, advance
+from trio_actors._core.lifecycle import HOST_LIFE, OPEN, HostState, HostStep, advance
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Host:
 
     def admit(self) -> None:
         """Refuses a spawn that cannot be (Z2, W8); changes nothing."""
-        if self.state is not HostState.OPEN:
+        if self.state is not OPEN:
             stopping = self.state is HostState.STOPPING
             text = "host is shutting down" if stopping else "host is not running"
             raise make_error(ErrorKind.UNAVAILABLE, text)
@@ -193,9 +193,7 @@ class Host:
 
         Checkpoint: always. Raises: as `ProcessContext.spawn`, without permission errors.
         """
-        from trio_actors._core.spawn import spawn
-
-        return await spawn(
+        return await spawning.spawn(
             self.node,
             target,
             args,
@@ -219,12 +217,12 @@ class Host:
         mailbox: Any = None,
     ) -> Pid:
         """As `spawn` without readiness, and without a checkpoint."""
-        from trio_actors._core.spawn import launch
-
         inherited = NOTHING_INHERITED
         if context is not None or actor is not None or scope is not None:
             inherited = extend(inherited, values=context, actor=actor, scope=scope)
-        return launch(self.node, target, args, self, name, inherited, messages, mailbox).pid
+        return spawning.launch(
+            self.node, target, args, self, name, inherited, messages, mailbox
+        ).pid
 
     async def join(self) -> None:
         """Returns when all processes have ended by themselves (PH3). Checkpoint: always."""
@@ -265,3 +263,7 @@ async def _leave_with(exc: BaseException) -> None:
         raise exc
     finally:
         del exc  # this frame is in its traceback: a cycle
+
+
+# Last, because it needs the class above; an import in `spawn_soon` takes as long as an object.
+from trio_actors._core import spawn as spawning  # noqa: E402

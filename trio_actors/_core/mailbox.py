@@ -319,13 +319,15 @@ class PythonMailbox(Pace, Routed):
         """L14: channels close, unread messages are discarded."""
         self.close_route()
         self._waiting = self._waiting_events = None
-        if self._inbox is None and self._topics is None and self._events is None:
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.end()
+        if self._topics is None and self._events is None:
             return
         channels = list(self._all())
-        self._inbox = self._events = self._topics = None
+        self._events = self._topics = None
         for channel in channels:
-            channel.clear()
-            channel.shut()
+            channel.end()
 
 
 class CopyingMailbox(PythonMailbox):

@@ -16,18 +16,18 @@ from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock, clocks
-from trio_actors._core.code import ENDED
+from trio_actors._core.drive import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors._core.exit import Cause, CauseKind, Exit, explained, link_failed
+from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed, explained
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import GroupChange, Groups
-from trio_actors._core.inherited import DenyAll, Guard
-from trio_actors._core.lifecycle import Step
+from trio_actors._core.inherited import NOTHING_INHERITED, DenyAll, Guard, extend
+from trio_actors._core.lifecycle import END
 from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.pace import Hand, Pace
-from trio_actors._core.pid import CONTROL_HOST, NOBODY, Pid, format_pid
+from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
 from trio_actors._core.process import Cancel, Item, Process
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.topology import Topology
@@ -103,6 +103,7 @@ class Node:
         self.turns = Pace(BUDGET)
         self._sources: list[CodeSource] = []
         self._count = 0
+        self._heads: dict[str, str] = {}  # of the PIDs being given out, by host
         self._control: Pid | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -124,7 +125,13 @@ class Node:
     def new_pid(self, host: str) -> Pid:
         """The next PID (P2, TS4)."""
         self._count += 1
-        return format_pid(self.name, host, self._count)
+        last = self._count & 0xFF
+        if not last:
+            self._heads.clear()
+        head = self._heads.get(host)
+        if head is None:
+            head = self._heads[host] = format_pid_head(self.name, host, self._count)
+        return head + LAST[last]  # type: ignore[return-value]  # Pid() is a call
 
     def new_control_pid(self) -> Pid:
         """A PID of its own for a system sender or watcher (P4)."""
@@ -153,8 +160,8 @@ class Node:
         self.gate = gate
         self.direct = self.processes if gate is None else NOBODY
         for process in self.processes.values():
-            if process.context is not None:
-                process.context.reroute()
+            if process.view is not None:
+                process.view.reroute()
 
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """The single exit of messages, events, cancels and starts (TS1)."""
@@ -178,9 +185,9 @@ class Node:
         pid = process.pid
         if process.host.copy_messages and exit.value is not None:
             exit = exit.copied()
-        if process.reason is not None:
-            explained(exit, process.reason)
-        process.step(Step.END)
+        if process.rare is not None and process.reason is not None:
+            exit = explained(exit, process.reason)
+        process.step(END)
         del self.processes[pid]  # 1
         process.host.gone()
         self.names.release(pid)  # 2
@@ -188,10 +195,11 @@ class Node:
         self.exits.add(pid, process.id, exit, self.now())
         if watchers or peers:
             self._tell(pid, exit, watchers, peers)
-        if process.context is not None:
-            process.context.detach()
-        for watcher in process.take_watchers():
-            watcher(exit)
+        if process.view is not None:
+            process.view.detach()
+        if process.waiting is not None:
+            for watcher in process.take_watchers():
+                watcher(exit)
         process.mailbox.close()
         process.drive = process.mailbox = process.entrance = ENDED
 
@@ -206,10 +214,11 @@ class Node:
         self.end(process, Exit.failed(error, Cause(CauseKind.ABANDONED)))
 
     def _tell(self, pid: Pid, exit: Exit, watchers: Sequence[Pid], peers: Sequence[Pid]) -> None:
-        at = self.wall_time()
+        at = self.wall_time() if watchers else None
         for watcher in watchers:  # 4
             process = self.processes.get(watcher)
             if process is not None:
+                assert at is not None
                 event = Event(EventKind.EXIT, pid, at, result=exit.result())
                 self.post(pid, process, event)
         if exit.abnormal:
@@ -217,10 +226,11 @@ class Node:
                 process = self.processes.get(peer)
                 if process is not None:
                     if process.trap_links or self.gate is not None:
+                        at = self.wall_time() if at is None else at
                         event = Event(EventKind.LINK_DOWN, pid, at, result=exit.result())
                         self.post(pid, process, event)
                     else:
-                        process.force(link_failed(pid))  # K14, without the event nobody sees
+                        process.force(LinkFailed(pid))  # K14, without the event nobody sees
 
     # -- code by registry id
 
@@ -238,9 +248,7 @@ class Node:
 
     def resolve_target(self, target: Any) -> Target:
         """The definition meant by a coroutine function, a Target or a registry id."""
-        from trio_actors._core.spawn import find_target
-
-        return find_target(self, target)
+        return spawning.find_target(self, target)
 
     # -- for users
 
@@ -298,11 +306,8 @@ class Node:
         context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Spawns on `host`, waits for the end, returns the value or raises the error (C1)."""
-        from trio_actors._core.inherited import NOTHING_INHERITED, extend
-        from trio_actors._core.spawn import call
-
         inherited = extend(NOTHING_INHERITED, values=context)
-        return await call(self, target, args, host=host, inherited=inherited)
+        return await spawning.call(self, target, args, host=host, inherited=inherited)
 
     async def ask(
         self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
@@ -389,11 +394,9 @@ class Node:
         Raises:
             ProcessNotFound: not alive, and not among the last 10,000 exits.
         """
-        from trio_actors._core.spawn import wait_for_end
-
         process = self.processes.get(Pid(pid))
         if process is not None:
-            return await wait_for_end(process)
+            return await spawning.wait_for_end(process)
         await trio.lowlevel.checkpoint()
         record = self.exits.get(pid)
         if record is None:
@@ -422,3 +425,7 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.name}, {len(self.processes)} processes on {len(self.hosts)} hosts>"
+
+
+# Last, because it needs what is above; an import in `call` takes as long as an object.
+from trio_actors._core import spawn as spawning  # noqa: E402

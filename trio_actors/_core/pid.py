@@ -31,6 +31,14 @@ def format_pid(node: str, host: str, count: int) -> Pid:
     return Pid(f"{{{place}|0x{digits:0>{width}}}}")
 
 
+LAST = [f"{count:02x}}}" for count in range(256)]  # how PIDs end
+
+
+def format_pid_head(node: str, host: str, count: int) -> str:
+    """What 256 PIDs of one host have in common: all but the last two digits and the brace."""
+    return format_pid(node, host, count)[:-3]
+
+
 def is_pid(text: str) -> bool:
     """True if `text` has the form of a PID; any other text can only be a name (P3)."""
     if len(text) < 5 or text[0] != "{" or text[-1] != "}":

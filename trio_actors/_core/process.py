@@ -7,19 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from trio_actors._core.exit import Cause, CauseKind, Exit, Forced, deadline_exceeded, link_failed
+from trio_actors._core.context import ProcessContext, make_context
+from trio_actors._core.exit import (
+    Cause,
+    CauseKind,
+    Exit,
+    Forced,
+    LinkFailed,
+    deadline_exceeded,
+)
 from trio_actors._core.inherited import Inherited
-from trio_actors._core.lifecycle import LIFE, IllegalStep, State, Step
+from trio_actors._core.lifecycle import AFTER, ENDED, READY, RUNNING, IllegalStep, State, Step
 from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
     from trio_actors._core.bounded import Limited
-    from trio_actors._core.code import Drive, Target
-    from trio_actors._core.context import ProcessContext
+    from trio_actors._core.code import Target
+    from trio_actors._core.drive import Drive
     from trio_actors._core.host import Host
     from trio_actors._core.node import Node
     from trio_actors._core.owned import Tasks, Timers
@@ -57,66 +65,93 @@ class Calls(Protocol):
         ...
 
 
+ValueT = TypeVar("ValueT")
+
+
+class Rare(Generic[ValueT]):
+    """An attribute that few processes ever set: it is kept in a dictionary that is made then."""
+
+    __slots__ = ("_default", "_name")
+
+    def __init__(self, default: ValueT) -> None:
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, process: Process | None, owner: type) -> ValueT:
+        if process is None or process.rare is None:
+            return self._default
+        value: ValueT = process.rare.get(self._name, self._default)
+        return value
+
+    def __set__(self, process: Process, value: ValueT) -> None:
+        if process.rare is None:
+            process.rare = {}
+        process.rare[self._name] = value
+
+
 class Process:
-    """A process as the kernel sees it. User code sees `ProcessContext`."""
+    """A process as the kernel sees it; made by `make_process`. User code sees `ProcessContext`."""
 
     __slots__ = (
-        "_on_exit",
-        "calls",
-        "context",
-        "deadline",
-        "deadline_by",
         "drive",
         "entrance",
         "forced",
-        "guardian",
         "host",
         "inherited",
         "mailbox",
         "node",
         "parent",
         "pid",
-        "readiness",
-        "reason",
+        "rare",
         "since",
         "state",
         "target",
-        "tasks",
-        "timers",
         "trap_links",
-        "upgradable",
         "upgrade",
+        "view",
+        "waiting",
     )
 
+    node: Node
+    host: Host
+    pid: Pid
+    target: Target
+    inherited: Inherited
+    state: State
+    trap_links: bool
+    forced: Forced | None  # E40: once set, it decides the result
+    upgrade: tuple[Any, tuple[Any, ...]] | None
+    parent: Pid | None
+    since: float  # start, on Trio's clock
+    view: ProcessContext | None  # the context, if it was made
+    waiting: dict[ExitWatcher, None] | None  # for the end, longest first
+    rare: dict[str, Any] | None  # see Rare
     mailbox: Mailbox  # what the code reads
     entrance: Mailbox | Limited  # where messages are put: the mailbox, or a limit before it
     drive: Drive
 
-    def __init__(
-        self, node: Node, host: Host, pid: Pid, target: Target, inherited: Inherited
-    ) -> None:
-        self.node = node
-        self.host = host
-        self.pid = pid
-        self.target = target
-        self.inherited = inherited
-        self.state = State.READY
-        self.trap_links = False
-        self.upgradable = False  # asked to be told when newer code is there
-        self.forced: Forced | None = None  # E40: once set, it decides the result
-        self.deadline = inf  # the earliest cancel deadline ever asked for (K7), Trio's clock
-        self.deadline_by: Pid | None = None
-        self.reason: Cause | None = None  # for which it was asked to end, or has decided to
-        self.upgrade: tuple[Any, tuple[Any, ...]] | None = None
-        self.parent: Pid | None = None
-        self.guardian: Process | None = None  # who stops it, in an order of its own
-        self.context: ProcessContext | None = None
-        self.readiness: Callable[[Any], None] | None = None
-        self.since = 0.0  # start, on Trio's clock
-        self.calls: Calls | None = None
-        self.timers: Timers | None = None
-        self.tasks: Tasks | None = None
-        self._on_exit: dict[ExitWatcher, None] | None = None
+    # The earliest cancel deadline ever asked for (K7), on Trio's clock, and by whom.
+    deadline: Rare[float] = Rare(inf)
+    deadline_by: Rare[Pid | None] = Rare(None)
+    reason: Rare[Cause | None] = Rare(None)  # for which it was asked to end, or has decided to
+    guardian: Rare[Process | None] = Rare(None)  # who stops it, in an order of its own
+    readiness: Rare[Callable[[Any], None] | None] = Rare(None)
+    upgradable: Rare[bool] = Rare(False)  # asked to be told when newer code is there
+    calls: Rare[Calls | None] = Rare(None)
+    timers: Rare[Timers | None] = Rare(None)
+    tasks: Rare[Tasks | None] = Rare(None)
+
+    @property
+    def context(self) -> ProcessContext:
+        """What the code sees; made when it is asked for: servers that wait do without."""
+        view = self.view
+        if view is None:
+            view = self.view = make_context(self)
+            if self.state is ENDED:
+                view.detach()
+        return view
 
     @property
     def id(self) -> str:
@@ -126,20 +161,20 @@ class Process:
     def step(self, step: Step) -> None:
         """One step of the life table."""
         try:
-            self.state = LIFE[self.state, step]
+            self.state = AFTER[step][self.state]
         except KeyError:
             raise IllegalStep(self.state, step) from None
 
     @property
     def ended(self) -> bool:
         """True once V20 has begun."""
-        return self.state is State.ENDED
+        return self.state is ENDED
 
     # -- what arrives
 
     def deliver(self, item: Item) -> None:
         """Takes what `Node.post` lets through; nothing is handled after the end."""
-        if self.state is State.ENDED:
+        if self.state is ENDED:
             return
         if item is START:
             self.drive.start()
@@ -148,7 +183,7 @@ class Process:
                 item.at = self.node.stamp()
         elif isinstance(item, Event):
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
-                self.force(link_failed(item.sender))
+                self.force(LinkFailed(item.sender))
             else:
                 self.mailbox.put_event(item)
         elif isinstance(item, Cancel):
@@ -172,8 +207,10 @@ class Process:
 
     def force(self, forced: Forced) -> None:
         """Decides the end from outside; the first forced end wins (E40)."""
-        if self.forced is None and self.state is not State.ENDED:
-            if self.deadline <= self.node.now():  # it passed while the code was shielded
+        if self.forced is None and self.state is not ENDED:
+            if (
+                self.rare is not None and self.deadline <= self.node.now()
+            ):  # it passed while the code was shielded
                 forced = deadline_exceeded(self.deadline_by)
             self.forced = forced
             self.drive.interrupt()
@@ -182,24 +219,43 @@ class Process:
 
     def on_exit(self, watcher: ExitWatcher) -> None:
         """Calls `watcher(exit)` when the process ends, after EXIT and LINK_DOWN were sent."""
-        if self._on_exit is None:
-            self._on_exit = {}
-        self._on_exit[watcher] = None
+        if self.waiting is None:
+            self.waiting = {}
+        self.waiting[watcher] = None
 
     def forget(self, watcher: ExitWatcher) -> None:
         """Takes back `on_exit`."""
-        if self._on_exit is not None:
-            self._on_exit.pop(watcher, None)
+        if self.waiting is not None:
+            self.waiting.pop(watcher, None)
 
     def watchers(self) -> list[ExitWatcher]:
         """Those who wait for the end, longest waiting first."""
-        return list(self._on_exit or ())
+        return list(self.waiting or ())
 
     def take_watchers(self) -> Sequence[ExitWatcher]:
         """Those to call now; there will be no others."""
-        watchers, self._on_exit = self._on_exit, None
+        watchers, self.waiting = self.waiting, None
         return tuple(watchers) if watchers else ()
 
     def doing(self) -> str:
         """The state for people: `ready`, `idle`, `blocked`, `running`, `upgrading`, `ended`."""
-        return self.drive.doing() if self.state is State.RUNNING else self.state.value
+        return self.drive.doing() if self.state is RUNNING else self.state.value
+
+
+def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: Inherited) -> Process:
+    """A process that is ready; who makes it gives it a mailbox and a drive.
+
+    A function instead of `__init__`, because calling a class takes a third longer.
+    """
+    process = Process()
+    process.node = node
+    process.host = host
+    process.pid = pid
+    process.target = target
+    process.inherited = inherited
+    process.state = READY
+    process.trap_links = False
+    process.since = node.now()
+    process.forced = process.upgrade = process.parent = None
+    process.view = process.waiting = process.rare = None
+    return process

@@ -39,6 +39,7 @@ class HandlerTable:
         by_event: control event to handler, which gets the Event.
         named: class name to payload class, for messages that arrive as plain data.
         plain: no handler awaits, so a dispatcher can step the server.
+        starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
     """
 
@@ -47,6 +48,7 @@ class HandlerTable:
     by_event: dict[EventKind, Handler]
     named: dict[str, type]
     plain: bool
+    starting: bool = False
     parting: bool = False
 
     def for_payload(self, payload: object) -> Handler | None:
@@ -60,6 +62,21 @@ class HandlerTable:
                     self.by_type[cls] = handler
                     break
         return handler
+
+
+@attrs.frozen(slots=True)
+class Migration:
+    """What an upgrade hands to the new code."""
+
+    old_version: int
+    state: Any
+
+
+def begin(server: Server, args: tuple[Any, ...]) -> Any:
+    """Sets a server up, from the arguments of its spawn or from the code before it."""
+    if len(args) == 1 and isinstance(args[0], Migration):
+        return server.migrate(args[0].old_version, args[0].state)
+    return server.init(*args)
 
 
 class Queue:
@@ -215,7 +232,7 @@ class Serving(Queue):
         self.wake()
 
     def stop(self, exit: Exit) -> None:
-        """Ends with this exit when the handler is done."""
+        """Ends with this exit when the handler is done; `Server.stop` does the same by itself."""
         self.finished = exit
         self.halted = True
 

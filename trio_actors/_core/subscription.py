@@ -159,9 +159,12 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 return True
         return False
 
-    def clear(self) -> None:
-        """Discards what is queued (L14)."""
-        self._set(None)
+    def end(self) -> None:
+        """Discards what is queued, and closes (L14)."""
+        self.queue = None
+        self.closed = True
+        if self._first is not None or self.selective is not None:
+            self.shut()
 
     def _delete(self, index: int) -> None:
         assert self.queue is not None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.bounded import Limited
-from trio_actors._core.code import MailboxOnly
 from trio_actors._core.current import running
+from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.errors import (
     FATAL,
     ProcessError,
@@ -26,6 +26,7 @@ from trio_actors._core.errors import (
     make_error,
 )
 from trio_actors._core.exit import (
+    NOTHING,
     Cause,
     CauseKind,
     Exit,
@@ -33,12 +34,13 @@ from trio_actors._core.exit import (
     deadline_exceeded,
     upgrade_failed,
 )
-from trio_actors._core.lifecycle import Step
+from trio_actors._core.lifecycle import BEGIN, Step
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Message
 
 if TYPE_CHECKING:
-    from trio_actors._core.code import Body, Drive, TaskBody
+    from trio_actors._core.code import Body, TaskBody
+    from trio_actors._core.drive import Drive
     from trio_actors._core.process import Process
 
 logger = logging.getLogger("trio_actors.process")
@@ -49,28 +51,36 @@ class TaskDrive(MailboxOnly):
 
     __slots__ = ("body", "process", "scope", "task")
 
+    process: Process
+    body: TaskBody | None
+    scope: trio.CancelScope | None  # from the first step on
+    task: trio.lowlevel.Task | None  # to look into a stuck program (sys.py)
+
     def __init__(self, process: Process, body: TaskBody) -> None:
         self.process = process
-        self.body: TaskBody | None = body
-        self.scope = trio.CancelScope(deadline=process.deadline)
-        self.task: trio.lowlevel.Task | None = None  # to look into a stuck program (sys.py)
+        self.body = body
+        self.scope = self.task = None
 
     def start(self) -> None:
         """Starts the task."""
-        self.process.host.start_soon(self._run, self.process.target.id)
+        process = self.process
+        process.host.start_soon(self._run, process.target.id)
 
     def interrupt(self) -> None:
         """Cancels the scope; the next receive is a checkpoint even if messages are there."""
-        if isinstance(self.process.mailbox, PythonMailbox):
-            self.process.mailbox.exhaust()
+        process = self.process
+        if isinstance(process.mailbox, PythonMailbox):
+            process.mailbox.exhaust()
         if self.body is not None:
             self.body.interrupted()
-        forced = self.process.forced
-        self.scope.cancel(reason=forced.message if forced else "upgrade")
+        if self.scope is not None:
+            forced = process.forced
+            self.scope.cancel(reason=forced.message if forced else "upgrade")
 
     def limit(self, deadline: float) -> None:
         """The scope's deadline is the process's (K6)."""
-        self.scope.deadline = deadline
+        if self.scope is not None:
+            self.scope.deadline = deadline
 
     def doing(self) -> str:
         """`idle` while a task waits for messages, else `blocked` (whoever asks is running)."""
@@ -81,7 +91,6 @@ class TaskDrive(MailboxOnly):
         """One coroutine, not several: each frame of an idle process costs 0.3 KB."""
         process = self.process
         context = process.context
-        assert context is not None
         running.set(context)
         outside: BaseException | None
         self.task = trio.lowlevel.current_task()
@@ -89,20 +98,25 @@ class TaskDrive(MailboxOnly):
             value: Any = None
             error: BaseException | None = None
             if process.forced is None:
-                process.step(Step.BEGIN)
+                process.step(BEGIN)
                 assert self.body is not None
+                # Made only now: until then it would be one more object for the garbage collector.
+                self.scope = trio.CancelScope()
+                if process.rare is not None:
+                    self.scope.deadline = process.deadline
                 try:
                     with self.scope:
                         value = await self.body.run(context)
                 except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
                     error = exc
             # What it started unwinds before its end is judged: until then it is alive (TM3).
-            if process.calls is not None:
-                await process.calls.finish()
-            if process.tasks is not None:
-                failed = await process.tasks.finish()
-                error = failed if error is None else error
-                del failed
+            if process.rare is not None:
+                if process.calls is not None:
+                    await process.calls.finish()
+                if process.tasks is not None:
+                    failed = await process.tasks.finish()
+                    error = failed if error is None else error
+                    del failed
             end, outside = judge(process, value, error)
             del error  # this frame is in its traceback: a cycle
             if end is None and process.ended:  # given up meanwhile
@@ -131,7 +145,7 @@ class TaskDrive(MailboxOnly):
             drive.start()
             return False
         self.process.drive = self
-        self.body, self.scope = drive.body, drive.scope
+        self.body, drive.body = drive.body, None  # a body that is a drive as well would be a cycle
         return True
 
 
@@ -176,6 +190,8 @@ def judge(
 
     The exit is None if the code was stopped for an upgrade, which is then to be carried out.
     """
+    if error is None and value is None and process.rare is None and process.upgrade is None:
+        return process.forced or NOTHING, None  # what judging would come to
     undisturbed = process.forced is None and process.upgrade is None and process.deadline == inf
     if undisturbed:
         if error is None:
@@ -201,11 +217,11 @@ def judge(
             logger.info(
                 "process %s (%s) returned while it was being ended", process.pid, process.id
             )
-        return forced.exit(), outwards
+        return forced, outwards
     if failures:
         return _failed(process, error, failures), outwards
     if outwards is not None:  # E37; for E38 watchers are told the same: its end came from outside
-        return cancelled_outside().exit(), outwards
+        return cancelled_outside(), outwards
     if process.upgrade is not None:
         return None, None
     return Exit(value), None

@@ -66,8 +66,12 @@ class Topology:
             (watchers, peers): those who get EXIT, then those who get LINK_DOWN if the end was
             abnormal; each in the order in which the monitors and links were made.
         """
-        if pid not in self._watching and pid not in self._watchers and pid not in self._links:
-            return _NOBODY
+        peers = self._links.pop(pid, None)
+        if peers is not None:
+            for peer in peers:
+                _discard(self._links, peer, pid)
+        if pid not in self._watching and pid not in self._watchers:
+            return ((), list(peers)) if peers else _NOBODY
         targets = self._watching.pop(pid, None)
         if targets is not None:
             for target in targets:
@@ -77,10 +81,6 @@ class Topology:
             for watcher in watchers:
                 if watcher != pid:
                     _discard(self._watching, watcher, pid)
-        peers = self._links.pop(pid, None)
-        if peers is not None:
-            for peer in peers:
-                _discard(self._links, peer, pid)
         return (
             [w for w in watchers if w != pid] if watchers else [],
             list(peers) if peers else [],

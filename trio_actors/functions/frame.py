@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Never
 
 import trio
 
-from trio_actors._core.code import Body, MailboxOnly, TaskBody
+from trio_actors._core.code import Body, TaskBody
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import running
+from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.errors import (
     FATAL,
     ErrorKind,
@@ -34,7 +35,7 @@ from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import Step
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.pid import NOBODY, Pid
-from trio_actors._core.process import Process
+from trio_actors._core.process import Process, make_process
 from trio_actors.functions.children import Children
 
 if TYPE_CHECKING:
@@ -267,11 +268,10 @@ class FrameContext(ProcessContext):
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
-        process = Process(node, host, self.reserve(), self.target, self._inherited)
+        process = make_process(node, host, self.reserve(), self.target, self._inherited)
         process.mailbox = process.entrance = PythonMailbox(node.hand)
         process.drive = FrameDrive(self)
-        process.context = self
-        process.since = node.now()
+        process.view = self
         if isinstance(self.parent, ProcessContext):
             process.parent = None
         host.alive += 1

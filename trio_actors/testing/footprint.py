@@ -186,7 +186,7 @@ def owner_of(context: ProcessContext | Stepping | None) -> Pid | None:
     runs that are looked at more closely than others have to be the same runs.
     """
     if isinstance(context, Stepping):
-        context = context.context
+        return None if context.process is None else context.process.pid
     owner = None if context is None else context.owner
     return None if owner is None else owner.pid
 

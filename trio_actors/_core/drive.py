@@ -1,0 +1,92 @@
+"""What runs a body, and what stands in its place when a process has ended (design.md §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from trio_actors._core.message import Event, Message
+    from trio_actors._core.process import Process
+
+
+class Drive(Protocol):
+    """What runs a body."""
+
+    direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
+
+    def answer_now(self, request: Any, caller: Process | None) -> Any:
+        """The reply to a request in the caller's own turn, DECLINED, or a Waiter."""
+        ...
+
+    def start(self) -> None:
+        """The process exists with links, names and first messages: its code may begin."""
+        ...
+
+    def interrupt(self) -> None:
+        """A forced end or an upgrade was decided: stop the code and report its end."""
+        ...
+
+    def limit(self, deadline: float) -> None:
+        """Nothing may run beyond this time of Trio's clock (K6)."""
+        ...
+
+    def doing(self) -> str:
+        """What the code is doing now, in a few words for people."""
+        ...
+
+
+DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
+
+
+class MailboxOnly:
+    """Base of drives that answer no request in the caller's turn."""
+
+    __slots__ = ()
+    direct = False
+
+    def answer_now(self, request: Any, caller: Process | None) -> Any:
+        """Never."""
+        return DECLINED
+
+
+class Ended(MailboxOnly):
+    """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
+
+    __slots__ = ()
+    route = None
+
+    def start(self) -> None:
+        """Nothing."""
+
+    def interrupt(self) -> None:
+        """Nothing."""
+
+    def limit(self, deadline: float) -> None:
+        """Nothing."""
+
+    def doing(self) -> str:
+        """Nothing any more."""
+        return "ended"
+
+    def put(self, message: Message) -> None:
+        """Discards it (M7)."""
+
+    def put_event(self, event: Event) -> None:
+        """Discards it."""
+
+    def drain(self) -> list[Message | Event]:
+        """Nothing."""
+        return []
+
+    def depth(self) -> int:
+        """Nothing."""
+        return 0
+
+    def oldest(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+ENDED = Ended()
