@@ -41,7 +41,7 @@ from trio_actors import (
     as_process_error,
     make_error,
 )
-from trio_actors._core.exit import link_failed, terminated
+from trio_actors._core.exit import LinkFailed, terminated
 from trio_actors._core.pid import CLOCK
 from trio_actors._core.spawn import launch
 
@@ -134,7 +134,7 @@ class Runner:
                 self.feed(s.Stop())
                 self.hurry()
             elif item.kind is EventKind.LINK_DOWN and item.sender == self.process.parent:
-                self.process.force(link_failed(item.sender))  # who started it is no stranger
+                self.process.force(LinkFailed(item.sender))  # who started it is no stranger
         elif item.topic == REQUEST:
             self.feed(item.payload)
         elif item.topic == WAKE:

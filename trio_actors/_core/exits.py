@@ -54,16 +54,20 @@ class ExitMemory:
 
     def get(self, pid: str) -> ExitRecord | None:
         """The end of a process, if remembered."""
-        for part in reversed(self._parts):
-            packed = part.get(Pid(pid))
-            if packed is not None and packed[0] > self.total - REMEMBERED:
-                return ExitRecord(Pid(pid), *packed[1:])
-        return None
+        packed = self._find(pid)
+        return None if packed is None else ExitRecord(Pid(pid), *packed[1:])
 
     def exit_of(self, pid: Pid) -> Exit | None:
         """How a process ended, if remembered."""
-        packed = self._by_pid.get(pid)
+        packed = self._find(pid)
         return None if packed is None else packed[2]
+
+    def _find(self, pid: str) -> _Packed | None:
+        for part in reversed(self._parts):
+            packed = part.get(Pid(pid))
+            if packed is not None and packed[0] > self.total - REMEMBERED:
+                return packed
+        return None
 
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
