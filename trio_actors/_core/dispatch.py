@@ -135,6 +135,7 @@ class Stepped(Serving, Routed):
     ) -> None:
         super().__init__(server, table)
         self.route = None  # the queue, while the server stands in the dispatcher's
+        self.counted = 0
         self._args = args
         self._begin_with = begin
         self._begun = False
@@ -167,7 +168,7 @@ class Stepped(Serving, Routed):
         """Takes a message and sees that it will be handled."""
         if self._one is not None or self._queue is not None:
             self.push(message)
-            if not (self.halted or self._busy):
+            if self.route is None and not (self.halted or self._busy):
                 self.open_route()
                 self.hand.look()
             return True
@@ -186,6 +187,11 @@ class Stepped(Serving, Routed):
         self.events += 1
         self.push(event)
         self.wake()
+
+    def push(self, item: Message | Event) -> None:
+        """Appends."""
+        super().push(item)
+        self.counted += 1
 
     def open_route(self) -> None:
         """The server stands in the dispatcher's queue: until its turn, append."""
