@@ -156,7 +156,7 @@ class Stepped(Serving, Routed):
         """Takes a message and sees that it will be handled."""
         if self._one is not None or self._queue is not None:
             self.push(message)
-            if not (self.halted or self._busy):
+            if self.route is None and not (self.halted or self._busy):
                 self.open_route()
                 self.hand.look()
             return True
@@ -175,6 +175,11 @@ class Stepped(Serving, Routed):
         self.events += 1
         self.push(event)
         self.wake()
+
+    def push(self, item: Message | Event) -> None:
+        """Appends."""
+        super().push(item)
+        self.counted += 1
 
     def open_route(self) -> None:
         """The server stands in the dispatcher's queue: until its turn, append."""
@@ -533,7 +538,7 @@ def make_stepped(server: Server, table: HandlerTable, args: tuple[Any, ...]) -> 
     stepped = Stepped.__new__(Stepped)
     stepped.server = server
     stepped.table = table
-    stepped.events = 0
+    stepped.events = stepped.counted = 0
     stepped.suspended = stepped.awaiting = stepped.halted = False
     stepped.on_take = stepped.request = stepped.finished = stepped._one = stepped._queue = None
     stepped.route = None

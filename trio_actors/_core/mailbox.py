@@ -88,7 +88,7 @@ class Routed:
 
     hand: Hand
     route: deque[Any] | None
-    counted: int  # how many were in the queue when the route was opened
+    counted: int  # how many of the queue's items did not come by the route
 
     def close_route(self) -> None:
         """From now on messages come through `put`."""
@@ -137,6 +137,7 @@ class PythonMailbox(Pace, Routed):
                 queue = inbox.queue
                 if queue is not None and inbox.selective is None:
                     queue.append(message)  # something is queued, so nobody waits
+                    self.counted += 1
                     return True
                 unread = inbox.push(message)
                 if unread and inbox.waking:
@@ -199,7 +200,6 @@ class PythonMailbox(Pace, Routed):
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
-            self.close_route()
             if self._inbox is not None:
                 self._inbox.unpack()
             for message in self._unread():
