@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
+from trio_actors._core.context import make_context
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
@@ -204,8 +205,9 @@ class Stepped(Serving, Routed):
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""
-        self.close_route()
-        super().close()
+        if self.route is not None:
+            self.close_route()
+        self._one = self._queue = self.server = self.request = None
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -339,11 +341,17 @@ class Stepped(Serving, Routed):
             finally:
                 self._busy = False
         if self.halted:
-            if self.finished is not None or self._over():
-                self._dispatcher.pace.left -= 1  # it takes as long as a message
-                self._end(self.finished, None)
-            else:
+            end = self.finished
+            if end is None and not self._over():
                 self._scheduled = False
+                return True
+            self._dispatcher.pace.left -= 1  # it takes as long as a message
+            process = self.process
+            usual = process.rare is None and process.upgrade is None and process.drive is self
+            if end is not None and usual:
+                self.end(process.forced or end)  # as `_end` would
+            else:
+                self._end(end, None)
             return True
         if self._one is None and self._queue is None:
             self._scheduled = False
@@ -358,9 +366,12 @@ class Stepped(Serving, Routed):
         server = self.server
         if args or self.table.starting:
             assert server is not None
-            server.ctx = process.context
+            server.ctx = process.view = process.view or make_context(process)
             self._opened = True
-            begin(server, args)
+            if args:
+                begin(server, args)
+            else:
+                server.init()
         if process.rare is not None and process.readiness is not None:
             process.readiness(None)
 

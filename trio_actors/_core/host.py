@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import attrs
 import trio
@@ -31,6 +31,17 @@ class HostStatistics:
     unread: int
     longest_mailbox: int
     oldest_unread: float
+
+
+class SpawnOptions(TypedDict, total=False):
+    """What `Host.spawn_soon` takes by keyword; as in `Host.spawn`."""
+
+    name: str | None
+    context: Mapping[str, Any] | None
+    actor: Any
+    scope: Any
+    messages: Sequence[tuple[Any, ...]]
+    mailbox: Any
 
 
 class Host:
@@ -205,10 +216,20 @@ class Host:
             mailbox=mailbox,
         )
 
-    def spawn_soon(
+    def spawn_soon(self, target: SpawnTarget, *args: Any, **options: Unpack[SpawnOptions]) -> Pid:
+        """As `spawn` without readiness, and without a checkpoint; see SpawnOptions for the rest.
+
+        Most spawns have no options, and to look for each of six takes as long as an object.
+        """
+        if options:
+            return self._spawn_soon(target, args, **options)
+        return spawning.launch(self.node, target, args, self).pid
+
+    def _spawn_soon(
         self,
         target: SpawnTarget,
-        *args: Any,
+        args: tuple[Any, ...],
+        *,
         name: str | None = None,
         context: Mapping[str, Any] | None = None,
         actor: Any = None,
@@ -216,10 +237,7 @@ class Host:
         messages: Sequence[tuple[Any, ...]] = (),
         mailbox: Any = None,
     ) -> Pid:
-        """As `spawn` without readiness, and without a checkpoint."""
-        inherited = NOTHING_INHERITED
-        if context is not None or actor is not None or scope is not None:
-            inherited = extend(inherited, values=context, actor=actor, scope=scope)
+        inherited = extend(NOTHING_INHERITED, values=context, actor=actor, scope=scope)
         return spawning.launch(
             self.node, target, args, self, name, inherited, messages, mailbox
         ).pid

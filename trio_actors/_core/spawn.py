@@ -80,7 +80,8 @@ def launch(
     if isinstance(target, FunctionType):
         definition: Target = function_target(target)
     else:
-        definition = find_target(node, target)
+        maker = getattr(target, "__process_target__", None)
+        definition = find_target(node, target) if maker is None else maker()
     place.admit()
     if name is not None:
         node.names.check_free(name)
