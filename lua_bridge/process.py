@@ -34,6 +34,7 @@ from trio_actors import (
     TaskBody,
 )
 from trio_actors._core.exit import Foreign
+from trio_actors._core.mailbox import Untyped
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -234,7 +235,7 @@ class LuaBody(TaskBody):
             self.shard.kill(self)
 
 
-class LuaMailbox:
+class LuaMailbox(Untyped):
     """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
 
     __slots__ = ("body", "saved")

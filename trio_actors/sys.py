@@ -16,6 +16,7 @@ from trio_actors._core import operations
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import CauseKind
 from trio_actors._core.exits import ExitRecord
+from trio_actors._core.mailbox import Untyped
 from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node
 from trio_actors._core.process import Process
@@ -158,7 +159,7 @@ def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Ite
         process.entrance = process.mailbox if entrance is mailbox else entrance
 
 
-class _Tap:
+class _Tap(Untyped):
     """Stands before a mailbox and shows what passes."""
 
     def __init__(self, inner: Any, sink: Callable[[Message | Event], None]) -> None:

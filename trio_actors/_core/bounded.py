@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import trio
 
+from trio_actors._core.ask import Request
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.mailbox import Untyped
 from trio_actors._core.message import Message
 from trio_actors._core.pid import Pid
 
@@ -57,7 +59,7 @@ class Bounded:
             raise make_error(ErrorKind.INVALID, text)
 
 
-class Limited:
+class Limited(Untyped):
     """What stands before the mailbox of one process and counts."""
 
     __slots__ = ("_bounds", "_expected", "_process", "_waiting", "_woken")
@@ -73,6 +75,11 @@ class Limited:
     def _mailbox(self) -> CountedMailbox:
         mailbox = self._process.mailbox  # an upgrade may have changed it
         return mailbox  # type: ignore[return-value]  # `limited` has checked it
+
+    @property
+    def direct(self) -> bool:  # type: ignore[override]
+        """As the mailbox: what is answered at once takes no room."""
+        return self._process.mailbox.direct
 
     @property
     def full(self) -> bool:
@@ -238,6 +245,9 @@ class DeadLetters:
         letter = DeadLetter(to, message, reason)
         self.count += 1
         self.recent.append(letter)
+        if isinstance(message, Request):  # kept here, it cannot tell its caller by being dropped
+            text = f"request {message.topic} was not delivered: {reason}"
+            message.fail(make_error(ErrorKind.UNAVAILABLE, text, retryable=True))
         for watcher in list(self._watchers):
             watcher(letter)
         now = self._node.now()

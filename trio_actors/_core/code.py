@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
-from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox
+from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox, Untyped
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -29,10 +29,11 @@ ProcessFunction = Callable[..., Awaitable[Any]]
 class Drive(Protocol):
     """What runs a body."""
 
-    direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
+    def answer_now(self, request: Any, caller: Process | None, due: float) -> Any:
+        """The reply to a request in the caller's own turn, DECLINED, or a Waiter.
 
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """The reply to a request in the caller's own turn, DECLINED, or a Waiter."""
+        `due` is when the ask's timeout ends, on Trio's clock.
+        """
         ...
 
     def start(self) -> None:
@@ -59,14 +60,13 @@ class MailboxOnly:
     """Base of drives that answer no request in the caller's turn."""
 
     __slots__ = ()
-    direct = False
 
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
+    def answer_now(self, request: Any, caller: Process | None, due: float) -> Any:
         """Never."""
         return DECLINED
 
 
-class Ended(MailboxOnly):
+class Ended(MailboxOnly, Untyped):
     """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()

@@ -11,8 +11,9 @@ opened: before that there is one queue.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from trio_actors._core.message import Event, Message, copy_value
 from trio_actors._core.pace import Pace
@@ -20,7 +21,17 @@ from trio_actors._core.subscription import BUDGET, Subscription
 
 
 class Mailbox(Protocol):
-    """Where a process's messages and events go; one per process, whatever runs it."""
+    """Where a process's messages and events go; one per process, whatever runs it.
+
+    Every ask looks at the two attributes. `direct`: its drive may answer in the caller's turn.
+    `typed`: classes of requests that a handler takes whose code cannot keep the request (ask.py).
+    """
+
+    @property
+    def direct(self) -> bool: ...
+
+    @property
+    def typed(self) -> Mapping[type, Any]: ...
 
     def put(self, message: Message) -> object:
         """Takes a message; never blocks, never fails for want of room (M13).
@@ -50,6 +61,9 @@ class Mailbox(Protocol):
         ...
 
 
+NO_TYPES: Mapping[type, Any] = MappingProxyType({})
+
+
 class CountedMailbox(Mailbox, Protocol):
     """A mailbox that can be limited (bounded.py) and from which a message can be withdrawn."""
 
@@ -68,7 +82,15 @@ class CountedMailbox(Mailbox, Protocol):
         ...
 
 
-class PythonMailbox:
+class Untyped:
+    """Base of mailboxes whose reader gets requests as they are."""
+
+    __slots__ = ()
+    direct = False
+    typed: Mapping[type, Any] = NO_TYPES
+
+
+class PythonMailbox(Untyped):
     """The mailbox of a process that runs as Python code."""
 
     __slots__ = (
@@ -283,5 +305,5 @@ class CopyingMailbox(PythonMailbox):
 
     def put(self, message: Message) -> bool:
         """As ever, with a copy of the payload; what cannot be copied is refused."""
-        payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
-        return super().put(Message(message.topic, message.sender, payload))
+        message.payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
+        return super().put(message)  # itself: it may be a request, or a timer's

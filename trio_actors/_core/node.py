@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,6 +101,7 @@ class Node:
         self._sources: list[CodeSource] = []
         self._count = 0
         self._control: Pid | None = None
+        self._token = trio.lowlevel.current_trio_token()
         self._nursery: trio.Nursery | None = None
 
     # -- used by the kernel
@@ -137,6 +138,11 @@ class Node:
     def uuid(self) -> str:
         """A unique id from the node's random source (TS3)."""
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Calls it in the Trio thread; for code that may run in any (TM6)."""
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function)
 
     async def blocking(self, function: Callable[..., Any], *args: Any) -> Any:
         """Runs blocking work in a thread (TS3). A simulation lets no time pass meanwhile (TS13)."""
@@ -291,15 +297,14 @@ class Node:
         inherited = extend(NOTHING_INHERITED, values=context)
         return await call(self, target, args, host=host, inherited=inherited)
 
-    async def ask(
+    def ask(
         self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
-    ) -> ReplyT:
+    ) -> Coroutine[Any, Any, ReplyT]:
         """The reply of a running process, typically a Server; see `ask.ask` for what it raises.
 
         Units: timeout in seconds, or a text like "5s"; None waits for reply or end.
         """
-        reply: ReplyT = await ask(self, None, dest, request, timeout)
-        return reply
+        return ask(self, self.direct, None, dest, request, timeout)
 
     def cast(self, dest: str, message: object) -> None:
         """Sends a typed message; its topic is the name of its class."""
