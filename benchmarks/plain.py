@@ -9,6 +9,7 @@ import trio.testing
 from harness import Stopwatch
 
 from trio_actors import Ask, Host, Message, Node, Server, handles, open_node
+from trio_actors._core.code import MailboxOnly
 from trio_actors._core.dispatch import Stepped
 
 RING = 503
@@ -302,11 +303,12 @@ async def ask_many(n: int, watch: Stopwatch) -> int:
 
 async def ask_many_by_mailbox(n: int, watch: Stopwatch) -> int:
     """100 clients of a server that never answers in a caller's turn, as if it was always busy."""
-    Stepped.direct = False
+    answer_now = Stepped.answer_now
+    Stepped.answer_now = MailboxOnly.answer_now  # type: ignore[method-assign]
     try:
         return await ask_many(n, watch)
     finally:
-        Stepped.direct = True
+        Stepped.answer_now = answer_now  # type: ignore[method-assign]
 
 
 async def ask_one_async(n: int, watch: Stopwatch) -> int:

@@ -247,7 +247,11 @@ class LuaMailbox(Untyped):
     def put(self, message: Message) -> None:
         """Takes a message. Raises: ProcessInvalid for a payload that cannot cross (M27)."""
         payload = message.payload
-        flat = payload.flat if type(payload) is Carried else encode(payload)
+        try:
+            flat = payload.flat if type(payload) is Carried else encode(payload)
+        except ProcessError as error:
+            error.undelivered = message
+            raise
         self.put_flat(message.topic, message.sender, flat)
 
     def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:

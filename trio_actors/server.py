@@ -34,9 +34,10 @@ import trio
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.code import Body, Drive, TaskBody, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.dispatch import Stepped
+from trio_actors._core.dispatch import CopyingStepped, Stepped
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
+from trio_actors._core.mailbox import Copying
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving, may_defer
@@ -211,7 +212,8 @@ class ServerTarget:
         if not cls._handlers.plain:
             return AwaitingBody(cls, args)
         server = cls.__new__(cls)
-        server._serving = stepped = Stepped(server, cls._handlers, args, _begin)
+        kind = CopyingStepped if host.copy_messages else Stepped
+        server._serving = stepped = kind(server, cls._handlers, args, _begin)
         return stepped
 
 
@@ -275,6 +277,16 @@ class Served(Serving):
         self.answer(item, value)
 
 
+class CopyingServed(Copying, Served):
+    """On a host that copies (M26)."""
+
+    __slots__ = ()
+
+    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
+        super().__init__(process, server, table)
+        self.typed = {}  # requests are copied too
+
+
 class AwaitingBody(TaskBody):
     """A server with a task of its own."""
 
@@ -288,7 +300,8 @@ class AwaitingBody(TaskBody):
     def make_mailbox(self, process: Process) -> Mailbox:
         """A queue that wakes the task."""
         server = self.cls.__new__(self.cls)
-        self.serving = Served(process, server, self.cls._handlers)
+        kind = CopyingServed if process.host.copy_messages else Served
+        self.serving = kind(process, server, self.cls._handlers)
         server._serving = self.serving
         return self.serving
 
@@ -355,7 +368,9 @@ async def _serve(serving: Served) -> None:
             else:
                 if serving.request is item:  # not deferred
                     serving.request = None
-                    item.settle(value)
+                    if item.answer is PENDING:  # settle, written out
+                        item.answer = value
+                        trio.lowlevel.reschedule(item.task, GO)
         pace.left -= 1
         if process.forced is not None or process.upgrade is not None:
             pace.exhaust()

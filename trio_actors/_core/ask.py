@@ -18,17 +18,17 @@ An ask needs no cancel scope: its timeout is a timer of the node.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core import operations
-from trio_actors._core.code import DECLINED
+from trio_actors._core.code import DECLINED, LATER
 from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
-from trio_actors._core.message import Message, blank
+from trio_actors._core.message import Message, copy_value
 from trio_actors._core.pid import Pid
 from trio_actors._core.wake import GO
 
@@ -64,16 +64,28 @@ class Waiter(Message):
     """The caller's side of one ask, and what a typed server gets in its mailbox.
 
     `answer` is PENDING until the first thing settles it; a task waits as soon as `task` is set.
+    Made without arguments, which is the quickest way; `of` sets everything.
     """
 
     __slots__ = ("answer", "callee", "task")
+    answer: Any
+    callee: Process
+    task: Any  # the Trio task that waits; None: the caller has not begun to
 
-    def __init__(self, callee: Process, sender: Pid | None, payload: Any) -> None:
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
+
+    def of(self, callee: Process, sender: Pid | None, payload: Any) -> Self:
+        """With all fields set, for a caller that does not wait yet."""
         self.sender = sender
         self.payload = payload
         self.callee = callee
-        self.answer: Any = PENDING
-        self.task: trio.lowlevel.Task | None = None  # None: the caller has not begun to wait
+        self.answer = PENDING
+        self.task = None
+        return self
 
     @property
     def topic(self) -> str:  # type: ignore[override]  # nobody assigns it
@@ -145,10 +157,7 @@ class TimedWaiter(Waiter):
     """A waiter whose ask has a timeout."""
 
     __slots__ = ("due",)
-
-    def __init__(self, callee: Process, sender: Pid | None, payload: Any, due: float) -> None:
-        super().__init__(callee, sender, payload)
-        self.due = due
+    due: float
 
     @property
     def wanted(self) -> bool:
@@ -182,6 +191,12 @@ class Request(Message):
 
     def reply(self, value: Any) -> bool:
         """Answers; False if the caller no longer waits. Only the first answer counts."""
+        waiter = self._waiter
+        if waiter is not None and waiter.callee.host.copy_messages:  # M26
+            try:
+                value = copy_value(value, f"the reply to {self.topic}")
+            except ProcessError as error:
+                return self.fail(error)
         return self._answer(value)
 
     def fail(self, error: ProcessError) -> bool:
@@ -262,20 +277,18 @@ async def ask(
     entrance = target.entrance
     drive: object = target.drive
     if drive is entrance or entrance.direct:  # of the two the former is the quicker look
-        turns = node.turns
-        turns.left -= 1
-        if turns.left < 0 and not turns.look():
-            await checkpoint()
-            turns.renew()
-            return await ask(node, reach, caller, dest, request, timeout)  # if it is alive still
-        value = target.drive.answer_now(request, caller, due)
+        value = target.drive.answer_now(request, caller, due, node.turns)
         if value.__class__ is Waiter:
             return await _wait(value, due)
+        if value is LATER:
+            await checkpoint()
+            node.turns.renew()
+            return await ask(node, reach, caller, dest, request, timeout)  # if it is alive still
         if value is not DECLINED:
             return value
     if due != inf or request.__class__ not in entrance.typed:
         return await _post(node, caller, target, request, due)
-    waiter = blank(Waiter)  # its __init__, and `wait`, written out: most asks come through here
+    waiter = Waiter()  # `of` and `wait`, written out: most asks come through here
     waiter.sender = None if caller is None else caller.pid
     waiter.payload = request
     waiter.callee = target
@@ -310,9 +323,11 @@ async def _post(
     """Asks with a timeout, or somebody whose code can keep the request."""
     await trio.lowlevel.checkpoint_if_cancelled()
     sender = None if caller is None else caller.pid
-    waiter = Waiter(target, sender, request)
-    if due != inf:
-        waiter = TimedWaiter(target, sender, request, due)
+    if due == inf:
+        waiter = Waiter().of(target, sender, request)
+    else:
+        waiter = TimedWaiter().of(target, sender, request)
+        waiter.due = due
     message: Message = waiter
     if node.gate is not None or request.__class__ not in target.entrance.typed:
         message = Request(waiter, min(due, trio.current_effective_deadline()))

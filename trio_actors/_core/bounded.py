@@ -8,6 +8,7 @@ mailbox the code reads, so it holds for task processes, servers and upgraded cod
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ import trio
 from trio_actors._core.ask import Request
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.mailbox import Untyped
-from trio_actors._core.message import Message
+from trio_actors._core.message import Event, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
@@ -59,7 +60,30 @@ class Bounded:
             raise make_error(ErrorKind.INVALID, text)
 
 
-class Limited(Untyped):
+class Entrance(Untyped, ABC):
+    """What stands before the mailbox of one process."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def put(self, message: Message) -> object:
+        """Takes a message, or does not."""
+
+    @abstractmethod
+    def put_event(self, event: Event) -> None:
+        """Takes a control event; none is ever refused."""
+
+    @property
+    @abstractmethod
+    def limit(self) -> Limited | None:
+        """The limit, if one stands here."""
+
+    @abstractmethod
+    def moved(self) -> bool:
+        """An upgrade has changed the mailbox; False if nothing is to stand before the new one."""
+
+
+class Limited(Entrance):
     """What stands before the mailbox of one process and counts."""
 
     __slots__ = ("_bounds", "_expected", "_process", "_waiting", "_woken")
@@ -75,6 +99,11 @@ class Limited(Untyped):
     def _mailbox(self) -> CountedMailbox:
         mailbox = self._process.mailbox  # an upgrade may have changed it
         return mailbox  # type: ignore[return-value]  # `limited` has checked it
+
+    @property
+    def limit(self) -> Limited:
+        """Itself."""
+        return self
 
     @property
     def direct(self) -> bool:  # type: ignore[override]
@@ -112,6 +141,10 @@ class Limited(Untyped):
             if oldest is not None:
                 letters.add(self._process.pid, oldest, "mailbox is full")
         return mailbox.put(message)
+
+    def put_event(self, event: Event) -> None:
+        """Events are never limited."""
+        self._mailbox.put_event(event)
 
     def expect(self, message: Message) -> None:
         """A gate (TS1) will `put` the message later; whether it fits is decided now.
@@ -191,6 +224,12 @@ class Limited(Untyped):
     def _release(self) -> None:
         while self._waiting:
             trio.lowlevel.reschedule(self._waiting.popleft())
+
+
+def limit_of(process: Process) -> Limited | None:
+    """The limit in front of a process's mailbox, or None."""
+    entrance = process.entrance
+    return entrance.limit if isinstance(entrance, Entrance) else None
 
 
 def limited(process: Process, bounds: Bounded) -> Limited:

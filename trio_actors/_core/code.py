@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.host import Host
     from trio_actors._core.message import Event, Message
+    from trio_actors._core.pace import Pace
     from trio_actors._core.process import Process
 
 ProcessFunction = Callable[..., Awaitable[Any]]
@@ -29,10 +30,10 @@ ProcessFunction = Callable[..., Awaitable[Any]]
 class Drive(Protocol):
     """What runs a body."""
 
-    def answer_now(self, request: Any, caller: Process | None, due: float) -> Any:
-        """The reply to a request in the caller's own turn, DECLINED, or a Waiter.
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
+        """The reply to a request in the caller's own turn, DECLINED, LATER, or a Waiter.
 
-        `due` is when the ask's timeout ends, on Trio's clock.
+        `due` is when the ask's timeout ends, on Trio's clock; an answer takes one of the `turns`.
         """
         ...
 
@@ -54,6 +55,7 @@ class Drive(Protocol):
 
 
 DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
+LATER = object()  # it can, but the caller has to take a checkpoint first
 
 
 class MailboxOnly:
@@ -61,7 +63,7 @@ class MailboxOnly:
 
     __slots__ = ()
 
-    def answer_now(self, request: Any, caller: Process | None, due: float) -> Any:
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
         """Never."""
         return DECLINED
 

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.ask import PENDING, Request, Waiter, ended_error, topic_of
-from trio_actors._core.code import DECLINED
+from trio_actors._core.code import DECLINED, LATER
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
+from trio_actors._core.mailbox import Copying
 from trio_actors._core.message import Event, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
@@ -313,9 +314,11 @@ class Stepped(Serving):
                 return
             if value is not None and hasattr(value, "__await__"):
                 self._await(item, value)
-            elif self.request is item:
+            elif self.request is item:  # not deferred
                 self.request = None
-                item.settle(value)
+                if item.answer is PENDING:  # settle, written out
+                    item.answer = value
+                    trio.lowlevel.reschedule(item.task, GO)
             return
         if isinstance(item, (Request, Waiter)):
             if not item.wanted:
@@ -364,7 +367,7 @@ class Stepped(Serving):
 
     # answering in the caller's turn
 
-    def answer_now(self, request: Any, caller: Process | None, due: float) -> Any:
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
         """The reply, if nobody can tell that it was given in the caller's turn."""
         if self._scheduled or self.halted or self._busy:
             return DECLINED
@@ -372,6 +375,9 @@ class Stepped(Serving):
         handler = table.by_type.get(request.__class__)
         if handler is None or (table.by_topic and topic_of(request) in table.by_topic):
             return DECLINED
+        turns.left -= 1
+        if turns.left < 0 and not turns.look():
+            return LATER
         self._busy = True
         self._direct = request, caller, due
         context = self._context or self._enter()
@@ -421,7 +427,7 @@ class Stepped(Serving):
         if self._direct is None:
             return super().defer()
         request, caller, due = self._direct
-        waiter = Waiter(self.process, None if caller is None else caller.pid, request)
+        waiter = Waiter().of(self.process, None if caller is None else caller.pid, request)
         self._deferred = waiter
         return Request(waiter, min(due, trio.current_effective_deadline()))
 
@@ -483,3 +489,18 @@ class Stepped(Serving):
                 process.drive.limit(process.deadline)
             process.drive.start()
         return end
+
+
+class CopyingStepped(Copying, Stepped):
+    """On a host that copies: every request goes through the mailbox, with a copy of itself."""
+
+    __slots__ = ()
+
+    def make_mailbox(self, process: Process) -> Stepped:
+        """Itself."""
+        self.typed = {}
+        return super().make_mailbox(process)
+
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
+        """Never."""
+        return DECLINED

@@ -164,6 +164,14 @@ class Node:
         else:
             gate.post(source, target, item)
 
+    def tell(self, source: Pid | None, target: Process, message: Message) -> None:
+        """Posts a message that no program sent just now, like a timer's: nobody can be told that it
+        is refused, so then it is a dead letter."""
+        try:
+            self.post(source, target, message)
+        except ProcessError as refusal:
+            self.dead_letters.add(target.pid, message, refusal.message)
+
     def request_cancel(self, process: Process, sender: Pid, deadline: float) -> None:
         """Sends CANCEL; `deadline` on Trio's clock, infinity for none (K3, K5)."""
         at = self.wall_time()
@@ -344,7 +352,7 @@ class Node:
         for pid, topic in self.groups.watchers(change.group):
             process = self.processes.get(pid)
             if process is not None:
-                self.post(None, process, Message(topic, None, change))
+                self.tell(None, process, Message(topic, None, change))
 
     def members(self, group: str) -> list[Pid]:
         """Who is in a group, oldest member first."""

@@ -61,7 +61,7 @@ class Timers:
             self._set(due + every, message, key, every)
         tick = Tick(message.topic, message.sender, message.payload)
         self._sent[key] = tick
-        self._process.node.post(CLOCK, self._process, tick)
+        self._process.node.tell(CLOCK, self._process, tick)
 
     def cancel(self, key: Hashable) -> bool:
         """The timer sends nothing more, not even what it sent and nobody read; True if it ran."""

@@ -17,7 +17,7 @@ from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
-    from trio_actors._core.bounded import Limited
+    from trio_actors._core.bounded import Entrance
     from trio_actors._core.code import Drive, Target
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.host import Host
@@ -88,7 +88,7 @@ class Process:
     )
 
     mailbox: Mailbox  # what the code reads
-    entrance: Mailbox | Limited  # where messages are put: the mailbox, or a limit before it
+    entrance: Mailbox | Entrance  # where things are put: the mailbox, or what stands before it
     drive: Drive
 
     def __init__(
@@ -148,9 +148,9 @@ class Process:
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
                 self.force(link_failed(item.sender))
             else:
-                self.mailbox.put_event(item)
+                self.entrance.put_event(item)
         elif isinstance(item, Cancel):
-            self.mailbox.put_event(item.event)
+            self.entrance.put_event(item.event)
             self.limit(item.deadline, item.event.sender)
 
     def oldest_unread(self) -> float:

@@ -232,10 +232,10 @@ class Serving(Queue):
         self._one = self._queue = self.server = self.request = None
 
     def _tell_callers(self) -> None:
-        record = self.process.node.exits.get(self.process.pid)
-        assert record is not None  # it has just been noted
         for item in (self.request, *self.unread()):
             if isinstance(item, Waiter):
+                record = self.process.node.exits.get(self.process.pid)
+                assert record is not None  # it has just been noted
                 item.ended(record.exit)
 
     def wake(self) -> None:
