@@ -34,10 +34,10 @@ import trio
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.code import Body, Drive, TaskBody, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.dispatch import CopyingStepped, Stepped
+from trio_actors._core.copying import Copying, CopyingStepped
+from trio_actors._core.dispatch import Stepped
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
-from trio_actors._core.mailbox import Copying
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving, may_defer

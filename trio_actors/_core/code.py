@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
-from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox, Untyped
+from trio_actors._core.mailbox import Mailbox, PythonMailbox, Untyped
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -163,7 +163,11 @@ class TaskBody:
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """The ordinary mailbox of Python code."""
-        return CopyingMailbox() if process.host.copy_messages else PythonMailbox()
+        if process.host.copy_messages:
+            from trio_actors._core.copying import CopyingMailbox
+
+            return CopyingMailbox()
+        return PythonMailbox()
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

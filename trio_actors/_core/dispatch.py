@@ -24,7 +24,6 @@ from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.mailbox import Copying
 from trio_actors._core.message import Event, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
@@ -489,18 +488,3 @@ class Stepped(Serving):
                 process.drive.limit(process.deadline)
             process.drive.start()
         return end
-
-
-class CopyingStepped(Copying, Stepped):
-    """On a host that copies: every request goes through the mailbox, with a copy of itself."""
-
-    __slots__ = ()
-
-    def make_mailbox(self, process: Process) -> Stepped:
-        """Itself."""
-        self.typed = {}
-        return super().make_mailbox(process)
-
-    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
-        """Never."""
-        return DECLINED

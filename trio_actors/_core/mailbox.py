@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from trio_actors._core.errors import ProcessError
-from trio_actors._core.message import Event, Message, copy_value
+from trio_actors._core.message import Event, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.subscription import BUDGET, Subscription
 
@@ -297,26 +296,3 @@ class PythonMailbox(Untyped):
         for channel in channels:
             channel.clear()
             channel.shut()
-
-
-class Copying:
-    """Before a mailbox class: copies each payload, to find state shared by mistake (M26)."""
-
-    __slots__ = ()
-
-    def put(self, message: Message) -> bool:
-        """As ever, with a copy of the payload; what cannot be copied is refused."""
-        try:
-            message.payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
-        except ProcessError as error:
-            error.undelivered = message
-            raise
-        # The message itself is kept: it may be a request, or a timer's.
-        taken: bool = super().put(message)  # type: ignore[misc]  # of the class behind
-        return taken
-
-
-class CopyingMailbox(Copying, PythonMailbox):
-    """The mailbox of Python code on a host that copies."""
-
-    __slots__ = ()
