@@ -100,6 +100,7 @@ async def by_hand(ctx: ProcessContext) -> None:
         if request.payload.number % 3:
             await trio.sleep(request.payload.seconds)
             request.reply(request.payload.number)
+        del request  # or it would be kept until the next one comes
 
 
 @guarantee
