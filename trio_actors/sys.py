@@ -18,7 +18,7 @@ from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import CauseKind
 from trio_actors._core.exits import ExitRecord
 from trio_actors._core.message import Event, Message
-from trio_actors._core.node import Node
+from trio_actors._core.node import Node, NodeStatistics
 from trio_actors._core.process import Process
 from trio_actors._core.serving import Serving
 from trio_actors._core.task import TaskDrive
@@ -100,6 +100,11 @@ def resume(node: Node, dest: str) -> None:
     server = _server(node, dest)
     server.suspended = False
     server.resume()
+
+
+def statistics(node: Node) -> NodeStatistics:
+    """What a node holds and has done: hosts, processes, messages, dead letters, ages (PH8)."""
+    return node.statistics()
 
 
 def explain(node: Node, dest: str) -> list[ExitRecord]:

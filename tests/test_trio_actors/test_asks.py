@@ -627,6 +627,16 @@ async def test_asks_answered_at_once_leave_at_most_32_between_checkpoints(
     assert host.node.delivered == delivered  # all of them in their callers' turns
 
 
+async def test_the_first_ask_of_a_node_needs_no_checkpoint(host: Host) -> None:
+    """Nothing was taken yet."""
+    pid = await host.spawn(Plain, ready=True)
+    await trio.testing.wait_all_tasks_blocked()
+    coroutine = host.node.ask(pid, Get())
+    with pytest.raises(StopIteration) as answered:
+        coroutine.send(None)
+    assert answered.value.value == 1
+
+
 async def test_asks_answered_at_once_take_at_most_a_millisecond_between_checkpoints(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

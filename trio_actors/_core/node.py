@@ -98,6 +98,7 @@ class Node:
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
         self.turns = Pace(BUDGET)  # asks answered in the callers' turns between checkpoints
+        self.turns.renew()  # the first asks need no checkpoint
         self._sources: list[CodeSource] = []
         self._count = 0
         self._control: Pid | None = None
