@@ -34,6 +34,7 @@ from trio_actors import (
     TaskBody,
 )
 from trio_actors._core.exit import Foreign
+from trio_actors._core.mailbox import Untyped
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -245,7 +246,7 @@ class LuaBody(TaskBody):
             self.shard.kill(self)
 
 
-class LuaMailbox:
+class LuaMailbox(Untyped):
     """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
 
     __slots__ = ("body", "saved")
@@ -258,7 +259,11 @@ class LuaMailbox:
     def put(self, message: Message) -> None:
         """Takes a message. Raises: ProcessInvalid for a payload that cannot cross (M27)."""
         payload = message.payload
-        flat = payload.flat if type(payload) is Carried else encode(payload)
+        try:
+            flat = payload.flat if type(payload) is Carried else encode(payload)
+        except ProcessError as error:
+            error.undelivered = message
+            raise
         self.put_flat(message.topic, message.sender, flat)
 
     def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:

@@ -112,6 +112,7 @@ FIRST = "first_messages_come_before_all_others"
 STOP = "a_host_stops_in_order"
 CALL = "a_call_gives_the_value_or_a_fresh_error"
 ASK = "an_ask_ends_exactly_once"
+ANSWERS = "an_answer_belongs_to_its_ask"
 CAUSES = "exits_are_remembered_with_their_causes"
 DURATIONS = "durations_read_as_written"
 TIMERS = "timers_fire_in_order_and_never_after_cancel"
@@ -198,8 +199,10 @@ MUTANTS = [
     _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),
     _("the name comes too late", CORE + "spawn:launch", "node.names.check_free(name)", "pass", SPAWN),
     # requests, time, PIDs
-    _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.wake(", "(lambda answer: None)(", ASK),
-    _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.wake(", "(lambda answer: None)(", ASK),
+    _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.settle(", "(lambda answer: None)(", ASK),
+    _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.settle(", "(lambda answer: None)(", ASK),
+    _("unread requests are not told of the end", CORE + "serving:Serving._tell_callers", "item.ended(record.exit)", "pass", ANSWERS),
+    _("dropped requests tell nobody", CORE + "ask:Waiter.dropped", "if self.answer is PENDING:", "if False:", ANSWERS),
     _("cancelled timers fire", CORE + "clock:Timer.cancel", "self._action = None", "pass", TIMERS),
     _("timers fire by age", CORE + "clock:Timer.__lt__", "(self.due, self.order) < (other.due, other.order)", "self.order < other.order", TIMERS),
     _("PIDs come twice", NODE + "new_pid", "self._count += 1", "self._count = max(1, self._count ^ 1)", PIDS),

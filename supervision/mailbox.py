@@ -6,6 +6,7 @@ from typing import Any, Final
 import trio
 
 from trio_actors import Event, Message
+from trio_actors._core.mailbox import Untyped
 
 TURN: Final = 16  # items between checkpoints
 
@@ -14,7 +15,7 @@ class GivenUp(Exception):
     """The supervisor was abandoned as a zombie (SU8): it will hear of nothing any more."""
 
 
-class SupervisorMailbox:
+class SupervisorMailbox(Untyped):
     """One queue of everything, read by one task."""
 
     __slots__ = ("_closed", "_taken", "_task", "items")

@@ -14,7 +14,8 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_actors
 from trio_actors import Bounded, Host, Message, Node, ProcessContext, Server, handles, open_node
-from trio_actors._core.mailbox import CopyingMailbox, PythonMailbox
+from trio_actors._core.copying import CopyingMailbox
+from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Parcel, Sent, unpacked
 
 

@@ -40,6 +40,7 @@ async def test_statistics_tell_the_longest_mailbox_and_the_oldest_unread_message
 ) -> None:
     """PH8: of node and host: processes by state, delivered, dead letters, lengths and ages."""
     node = host.node
+    assert trio_actors.sys.statistics(node) == node.statistics()
     pid = await host.spawn(reader, mailbox=Bounded(5, overflow="drop_new"))
     await trio.testing.wait_all_tasks_blocked()
     node.send(pid, "n", 0)  # handed over: never unread
