@@ -179,12 +179,16 @@ def test_breaker_options() -> None:
         parse_breaker({"threshold": 1})
 
 
+ACTS = [*4 * ["admit"], *3 * [Outcome.FAILURE], Outcome.SUCCESS, Outcome.NEUTRAL, "wait", "wait"]
+
+
 @given(
     st.integers(1, 3),
     st.integers(1, 3),
     st.lists(
-        st.tuples(st.sampled_from(["admit", "admit", *Outcome, "wait"]), st.integers(0, 9)),
-        max_size=50,
+        st.tuples(st.sampled_from(ACTS), st.integers(0, 9)),
+        min_size=20,
+        max_size=80,
     ),
 )
 def test_a_breaker_is_what_its_history_says(
@@ -198,7 +202,7 @@ def test_a_breaker_is_what_its_history_says(
     state, changes, streak, since = BreakerState.CLOSED, 0, 0, 0.0
     for what, number in program:
         if what == "wait":
-            now += number
+            now += 8 + number
         elif what == "admit":
             if state is BreakerState.OPEN and now - since >= 10:
                 state, changes = BreakerState.HALF_OPEN, changes + 1
