@@ -115,8 +115,9 @@ class Functions:
         self._table.install_process(id, host, meta=meta)
 
     def remove(self, id: str) -> None:
-        """Later calls get NOT_FOUND, accepted ones finish (PL18)."""
+        """Later calls get NOT_FOUND, accepted ones finish (PL18); its breaker goes with it."""
         self._table.remove(id)
+        self._built_in.breakers.pop(id, None)
 
     def has(self, id: str) -> bool:
         """Whether a function or callable process of this id exists."""
