@@ -7,7 +7,7 @@ import trio
 
 from trio_actors import Event, Message
 
-TURN: Final = 16  # items between checkpoints
+TURN: Final = 8  # items between checkpoints
 
 
 class GivenUp(Exception):

@@ -153,8 +153,9 @@ class Runner:
         if key is None:
             return
         del self.processes[key]
-        self.limits.pop(key, None)
-        self.left.pop(key, None)
+        if self.limits or self.left:
+            self.limits.pop(key, None)
+            self.left.pop(key, None)
         WATCHDOG.met(event.sender)
         assert event.result is not None
         exit = self.node.exits.exit_of(event.sender)
