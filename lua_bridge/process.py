@@ -31,6 +31,7 @@ from trio_actors import (
     ProcessContext,
     ProcessError,
     Result,
+    Shutdown,
     TaskBody,
 )
 from trio_actors._core.exit import Foreign
@@ -44,6 +45,7 @@ logger = logging.getLogger("trio_actors.lua")
 
 Work = Callable[[], Any]
 NO_ARGUMENTS: Flat = ()
+SHUTDOWN = "@shutdown"  # among the details of an error: it is supervision.shutdown
 
 
 class Carried(Foreign):
@@ -222,6 +224,9 @@ class LuaBody(TaskBody):
                     return outcome.Error(refusal)
                 return outcome.Value(Carried(args[1:]))  # for scripts it is a value (M21)
         error = error_of(args[1:])
+        details = error.details or {}
+        if self.drive is not None and SHUTDOWN in details:  # see supervision.lua
+            return outcome.Error(Shutdown(str(details[SHUTDOWN])))
         if error.stack is not None and self.process is not None:
             logger.error(
                 "process %s (%s) failed: %s",

@@ -215,6 +215,8 @@ MUTANTS = [
     _("significant children are ignored", DECIDE + "leave", "if not record.spec.significant:", "if True:", DECIDES),
     _("one_for_all is one_for_one", DECIDE + "react", "if reach is Reach.ITSELF:", "if True:", DECIDES),
     _("every end is restarted", DECIDE + "react", "if record.removed or not RESTARTS[record.spec.restart, event.exit_class]:", "if record.removed:", DECIDES),
+    _("a run that was stopped is no long one", DECIDE + "stop_next", "record.run_ends(self.now)", "pass", DECIDES),
+    _("a new strategy forgets who waits", DECIDE + "try_again", "if not job.together:", "if REACH[state.spec.strategy] is Reach.ITSELF:", DECIDES),
     # pools
     _("the newest call starts first", POOL_CORE + "assign", "next(iter(self.line))", "next(reversed(self.line))", POOL),
     _("full pools let one more wait", POOL_CORE + "submit", "len(self.line) >= limit", "len(self.line) > limit", POOL),

@@ -8,7 +8,7 @@ import trio
 from trio_actors import Event, Message
 from trio_actors._core.mailbox import Untyped
 
-TURN: Final = 16  # items between checkpoints
+TURN: Final = 8  # items between checkpoints
 
 
 class GivenUp(Exception):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.picking import rolled
 from supervision.intensity import IntensityWindow
 
 
@@ -31,14 +28,7 @@ def an_intensity_window_counts_the_last_period() -> None:
 @guarantee
 def a_supervisor_decides_as_its_model() -> None:
     """SU3-SU30: `supervision.decide` against `models.supervisor`, on fewer histories."""
-    from property_tests.test_supervisor_decisions import test_decide_does_what_the_model_does
+    from property_tests.test_supervisor_decisions import check, make_plot
 
-    inner = test_decide_does_what_the_model_does.hypothesis.inner_test  # type: ignore[attr-defined]
-    settings(
-        max_examples=times(150),
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )(given(st.data())(inner))()
+    for _, plot in rolled(make_plot, 400):
+        check(plot)
