@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import random
 
+import trio
+
 from property_tests.guarantees.registry import guarantee
 from property_tests.picking import rolled
+from property_tests.profiles import times
+from supervision import Supervisor, child
 from supervision.intensity import IntensityWindow
+from trio_actors import ProcessContext
+from trio_actors.testing import Sim, explore
 
 
 @guarantee
@@ -32,3 +38,40 @@ def a_supervisor_decides_as_its_model() -> None:
 
     for _, plot in rolled(make_plot, 400):
         check(plot)
+
+
+@guarantee
+def children_stop_one_after_another() -> None:
+    """SU5: in reverse start order, each when the one before has ended; also in group restarts."""
+
+    @explore(schedules=times(40), report=("text",))
+    async def test(sim: Sim) -> None:
+        running: list[str] = []
+
+        async def part(ctx: ProcessContext, name: str) -> None:
+            running.append(name)
+            ctx.started()
+            try:
+                await ctx.events.receive()
+                await trio.sleep(0.1)
+                assert running[-1] == name, f"{name} stops while {running[-1]} runs"
+            finally:
+                running.remove(name)
+
+        names = ("a", "b", "c")
+        tree = Supervisor(
+            strategy="one_for_all",
+            intensity=3,
+            children=[child(name, part, name, ready=True, start_timeout=100) for name in names],
+        )
+        await sim.start(tree, name="sup")
+        second = list(sim.node.processes)[2]
+        sim.kill(second)
+        await sim.run_for(200)
+        assert second not in sim.node.processes
+        assert running == list(names)
+        sim.node.cancel("sup")
+        await sim.run_for(1)
+        assert running == []
+
+    test()
