@@ -21,7 +21,7 @@ from trio_actors.permission import inherited_of, require
 from .changes import Op, OpKind, State, apply, delta
 from .checking import check
 from .entry import Entry
-from .history_file import HistoryFile
+from .history_file import HistoryFile, merged
 from .ids import id_text
 from .kind import Definition
 from .problems import Problem, problem_details
@@ -129,8 +129,9 @@ class Registry:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        entries = {d.id: d.entry for d in app.application.definitions.values()}
-        self.history = History.of(entries)
+        # The entries as the files have them, as far as they were applied.
+        self._files: State = {d.id: d.entry for d in app.application.definitions.values()}
+        self.history = History.of(self._files)
         # Where versions are kept beyond the life of the program.
         self.file: HistoryFile | None = None
         self._busy = False
@@ -228,6 +229,20 @@ class Registry:
         self.history = history
         self._announce(delta(old, new))
         return self.current_version()
+
+    def edits(self, files: State) -> tuple[Op, ...]:
+        """What edits of the files change: their own difference, on top of the state in force."""
+        old = self._state
+        return self.build_delta(old, merged(old, delta(self._files, files)))
+
+    async def apply_edits(self, ops: Iterable[Op], files: State) -> Version | None:
+        """Apply `edits(files)`; None if they come to nothing. Raises: as `apply`."""
+        ops = list(ops)
+        version = await self.apply(ops) if ops else None
+        if self.file is not None and files != self._files:
+            await self.app.node.blocking(self.file.started, files)
+        self._files = files
+        return version
 
     async def apply_version(
         self, version: Version | int, *, caller: ProcessContext | None = None
@@ -352,12 +367,28 @@ class Registry:
         op_of({"kind": kind, "entry": entry})
 
     async def apply_tables(self, ops: Iterable[Mapping[str, Any]], caller: ProcessContext) -> int:
-        """Apply operations given as tables; the number of the new version."""
-        return (await self.apply([op_of(op) for op in ops], caller=caller)).id
+        """Apply operations given as tables; the number of the new version.
+
+        Scripts reach no files outside the application's directory.
+        """
+        given = [op_of(op) for op in ops]
+        root = self.app.application.root
+        for op in given:
+            kind = self.app.application.catalog.get(op.entry.kind)
+            for name in getattr(kind, "files", no_files)(op.entry.data):
+                if not (root / name).resolve().is_relative_to(root):
+                    text = f"not allowed: {op.id} names a file outside the application's directory"
+                    raise make_error(ErrorKind.PERMISSION_DENIED, text)
+        return (await self.apply(given, caller=caller)).id
 
     async def apply_number(self, number: int, caller: ProcessContext) -> None:
         """Go to the state of a version."""
         await self.apply_version(number, caller=caller)
+
+
+def no_files(data: Mapping[str, Any]) -> Iterable[str]:
+    """What a kind without `files` opens."""
+    return ()
 
 
 def op_of(value: Mapping[str, Any]) -> Op:
