@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -151,3 +153,12 @@ async def test_stamps_of_real_time() -> None:
             await trio.lowlevel.checkpoint()
         second = trio_actors.sys.view(node, pid).oldest_unread
         assert 0 < first < second < 60
+
+
+async def test_ids_come_from_the_chance_of_the_node() -> None:
+    """TS3: a node with the same seed gives the same ids, as `uuid.UUID` of version 4 has them."""
+    async with open_node() as node:
+        node.rng.seed(7)
+        ids = [node.uuid() for _ in range(200)]
+    draw = random.Random(7)
+    assert ids == [str(uuid.UUID(int=draw.getrandbits(128), version=4)) for _ in range(200)]

@@ -190,8 +190,9 @@ class Functions:
         entry = self._entries.get(id)
         if entry is None:
             check_function_id(id)
-        require(self.node, caller, "funcs.call", id)
-        return self._dispatch(caller, entry, id, args, options, None, baggage)
+        inherited = caller.inherited
+        require(self.node, caller, "funcs.call", id, inherited)
+        return self._dispatch(caller, entry, id, args, options, inherited, baggage)
 
     def dispatch(
         self,
