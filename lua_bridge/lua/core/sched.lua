@@ -156,12 +156,12 @@ function H.is_queued(rec)
 end
 
 -- Nothing keeps the coroutines of this process that can go on.
-function H.let_go(p)
+function H.let_go(p, strip)
   for i = head, last do
-    if batch[i].proc == p then batch[i].co = nil end
+    if batch[i].proc == p then strip(batch[i]) end
   end
   for i = 1, tail do
-    if ready[i].proc == p then ready[i].co = nil end
+    if ready[i].proc == p then strip(ready[i]) end
   end
 end
 
