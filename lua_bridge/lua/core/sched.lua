@@ -332,10 +332,10 @@ function H.run_now(p, f, ...)
       if not H.exhausted() then return after(resume(rec.co)) end
       ok, tag, R.killing = false, KILL, { "RateLimited", "instruction limit exceeded" }
     end
-    R.cur, R.used = outer, outer_used
+    if ok and tag == DONE and R.used == 0 then loader = rec end -- its hook is as it was
+    R.cur, R.used, rec.proc = outer, outer_used, H.GONE
     if ok then
       if tag ~= DONE then return false, "cannot block while the chunk is being loaded" end
-      loader, rec.proc = rec, H.GONE
       return true, ...
     end
     local killing = R.killing
