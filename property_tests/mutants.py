@@ -120,6 +120,7 @@ HONEST = "the_simulation_itself_is_honest"
 WINDOW = "an_intensity_window_counts_the_last_period"
 DECIDES = "a_supervisor_decides_as_its_model"
 POOL = "a_pool_refines_its_model"
+WORKERS = "every_worker_is_kept_or_dropped"
 
 TOPOLOGY = CORE + "topology:Topology."
 NODE = CORE + "node:Node."
@@ -127,6 +128,7 @@ NAME = CORE + "names:Names."
 PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
 DECIDE = "supervision.decide:_Turn."
+POOLS = "trio_actors.functions.pool:Pool."
 POOL_CORE = "trio_actors.functions.pool_core:PoolCore."
 
 _ = Mutant
@@ -214,6 +216,11 @@ MUTANTS = [
     _("the newest call starts first", POOL_CORE + "assign", "next(iter(self.line))", "next(reversed(self.line))", POOL),
     _("full pools let one more wait", POOL_CORE + "submit", "len(self.line) >= limit", "len(self.line) > limit", POOL),
     _("who gave up stays in the line", POOL_CORE + "withdraw", "self.line.pop(request, request) is None", "request in self.line", POOL),
+    _("a worker given back is forgotten", POOLS + "wait", "self._freed(worker)", "self._assign()", WORKERS),
+    _("a worker that failed leaves a gap", POOL_CORE + "discard", "self.grow(1, now)", "pass", WORKERS),
+    _("a closing pool makes no workers", POOL_CORE + "close", "if not self.on_demand:", "if False:", WORKERS),
+    _("a closed pool keeps its workers", POOLS + "_freed", "if self.closed:", "if False:", WORKERS),
+    _("what was given up begins", "trio_actors.functions.children:Children._run", "if not begun:", "if False:", WORKERS),
 ]  # fmt: skip
 
 

@@ -83,6 +83,14 @@ class ProcessContext(ProcessTools):
             raise make_error(ErrorKind.INVALID, "no process context")
         return self._process
 
+    @property
+    def owner(self) -> ProcessContext | None:
+        """The process whose task runs this code; a function call is its caller's. None: nobody's.
+
+        Looking changes nothing: a call that has no record of its own does not get one.
+        """
+        return self
+
     def reroute(self) -> None:
         """Decides which receivers `send` reaches directly: all, unless each send is judged."""
         self._direct = NOBODY if self._guarded else self._node.direct
@@ -109,8 +117,8 @@ class ProcessContext(ProcessTools):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """Inherited context values, read-only (W5)."""
-        return self.process.inherited.values
+        """Inherited context values, read-only; lists and mappings are copies (W5, CX9)."""
+        return self.process.inherited.shown()
 
     @property
     def actor(self) -> Any:
@@ -164,7 +172,7 @@ class ProcessContext(ProcessTools):
 
     @property
     def _mailbox(self) -> PythonMailbox:
-        mailbox = self.process.mailbox
+        mailbox = (self._process or self.process).mailbox
         if not isinstance(mailbox, PythonMailbox):
             raise make_error(ErrorKind.INVALID, f"{self.id} does not read its mailbox in Python")
         return mailbox

@@ -253,46 +253,44 @@ class Stepped(Serving, Routed):
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
+            item: Any
+            topic = handler = None
             queue = self._queue
             for _ in ONCE if queue is None else range(min(len(queue), TURN)):
                 if self.halted:
                     break
-                item: Any
-                queue = self._queue  # Queue.pop, written out: this is the inner loop of everything
-                if queue is not None:
+                if queue is None:
+                    item, self._one = self._one, None
+                elif queue:
                     item = queue.popleft()
-                    if not queue:
-                        self._queue = None
-                elif self._one is not None:
-                    item = self._one
-                    self._one = None
                 else:
-                    break
+                    break  # its limit has dropped the rest
                 value = None
                 if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
-                    handler = by_topic.get(item[0]) if by_topic else None
+                    if item[0] is not topic:  # often the same as before
+                        topic = item[0]
+                        handler = by_topic.get(topic)
                     if handler is not None:
                         message = Sent()
                         message.topic, message.sender, message.payload, message.at = item
                         value = handler(server, message)
                     else:
-                        payload = item[2]
-                        handler = by_type.get(payload.__class__)
-                        if handler is not None:
-                            value = handler(server, payload)
+                        typed = by_type.get(item[2].__class__)
+                        if typed is not None:
+                            value = typed(server, item[2])
                         else:
                             self._handle(unpacked(item))
                 elif item.__class__ is Sent and self.on_take is None:
-                    handler = by_topic.get(item.topic) if by_topic else None
-                    if handler is not None:
-                        value = handler(server, item)
+                    typed = by_topic.get(item.topic) if by_topic else None
+                    if typed is not None:
+                        value = typed(server, item)
                     else:
-                        handler = by_type.get(item.payload.__class__)
-                        if handler is not None:
-                            value = handler(server, item.payload)
+                        typed = by_type.get(item.payload.__class__)
+                        if typed is not None:
+                            value = typed(server, item.payload)
                         else:
                             self._handle(item)
-                else:
+                elif item is not None:
                     self._handle(item)
                 if value is not None and hasattr(value, "__await__"):
                     self._await(item, value)
@@ -302,6 +300,8 @@ class Stepped(Serving, Routed):
                     left = pace.left
                     if not more:
                         break
+            if queue is not None and not queue and self._queue is queue:
+                self._queue = None
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
             return  # noqa: ASYNC104

@@ -18,20 +18,32 @@ class CauseKind(StrEnum):
 
     RETURNED = "returned"
     RAISED = "raised"
+    ASKED = "asked to end"
     TERMINATED = "terminated"
     DEADLINE = "cancel deadline passed"
     LINK = "linked process failed"
     OUTSIDE = "cancelled from outside"
     UPGRADE = "upgrade failed"
     ABANDONED = "could not be stopped"
+    INTENSITY = "too many restarts"
+    SIGNIFICANT = "significant child ended"
+    CHILD = "child did not start"
+
+
+# Decided by a supervisor because of the end of a child: that of `Cause.by`.
+OF_CHILDREN = frozenset({CauseKind.INTENSITY, CauseKind.SIGNIFICANT, CauseKind.CHILD})
 
 
 @attrs.define(slots=True)
 class Cause:
-    """What brought an end about, and the process that did it, if one did."""
+    """What brought an end about, and the process that did it, if one did.
+
+    `because` is the process whose end made the other one do it.
+    """
 
     kind: CauseKind
     by: Pid | None = None
+    because: Pid | None = None
 
 
 _RETURNED = Cause(CauseKind.RETURNED)
@@ -93,11 +105,16 @@ class Exit:
         except ProcessError as error:
             return Exit.failed(fresh(error))
 
+    def with_cause(self, cause: Cause) -> Exit:
+        """The same end for another cause; this one may be shared (NOTHING)."""
+        exit = Exit(self.value, self.error, cause, shutdown=self.shutdown)
+        exit.logged = self.logged
+        return exit
+
     def result(self) -> Result:
         """What one watcher is told: its own copy of the error (V3, PY12)."""
-        if self.error is None:
-            return Result(self.value)
-        return Result(None, fresh(self.error))
+        error = self.error
+        return Result(self.value) if error is None else Result.failed(error)
 
     def unwrap(self) -> Any:
         """The value; or raises a fresh copy of the error, or of why it cannot cross to Python."""
@@ -163,6 +180,17 @@ class LinkFailed(Forced):
     def cause(self) -> Cause:  # type: ignore[override]  # nobody sets it
         """The link, and the peer."""
         return Cause(CauseKind.LINK, self.by)
+
+
+def explained(exit: Exit, reason: Cause) -> Exit:
+    """The end with what its process knew of the reason (SU42)."""
+    cause = exit.cause
+    own = reason.kind is not CauseKind.ASKED and cause.kind is CauseKind.RAISED
+    if own or cause.kind is CauseKind.RETURNED:
+        return exit.with_cause(reason)
+    if reason.because is not None and cause.by == reason.by:
+        return exit.with_cause(Cause(cause.kind, cause.by, reason.because))
+    return exit
 
 
 def terminated(by: Pid | None) -> Forced:

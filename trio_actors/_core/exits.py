@@ -7,7 +7,7 @@ from itertools import islice
 
 import attrs
 
-from trio_actors._core.exit import CauseKind, Exit
+from trio_actors._core.exit import OF_CHILDREN, CauseKind, Exit
 from trio_actors._core.pid import Pid
 
 REMEMBERED = 10_000
@@ -52,13 +52,22 @@ class ExitMemory:
                 self._parts.popleft()
         self._young[pid] = (total, id, exit, at)
 
+    def _find(self, pid: Pid) -> _Packed | None:
+        for part in reversed(self._parts):
+            packed = part.get(pid)
+            if packed is not None:
+                return packed if packed[0] > self.total - REMEMBERED else None
+        return None
+
     def get(self, pid: str) -> ExitRecord | None:
         """The end of a process, if remembered."""
-        for part in reversed(self._parts):
-            packed = part.get(Pid(pid))
-            if packed is not None and packed[0] > self.total - REMEMBERED:
-                return ExitRecord(Pid(pid), *packed[1:])
-        return None
+        packed = self._find(Pid(pid))
+        return None if packed is None else ExitRecord(Pid(pid), *packed[1:])
+
+    def exit_of(self, pid: Pid) -> Exit | None:
+        """How a process ended, if remembered."""
+        packed = self._find(pid)
+        return None if packed is None else packed[2]
 
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
@@ -79,5 +88,6 @@ class ExitMemory:
                 break
             found.append(record)
             cause = record.exit.cause
-            next_pid = cause.by if cause.kind is CauseKind.LINK else None
+            leads_on = cause.kind is CauseKind.LINK or cause.kind in OF_CHILDREN
+            next_pid = cause.because or (cause.by if leads_on else None)
         return found

@@ -101,11 +101,8 @@ class Routed:
         return len(self.route) - self.counted if self.route is not None else 0
 
 
-SPENT = Pace(0)  # the pace of mailboxes without a channel: nobody takes anything there
-
-
-class PythonMailbox(Routed):
-    """The mailbox of a process that runs as Python code."""
+class PythonMailbox(Pace, Routed):
+    """The mailbox of a process that runs as Python code, with what may be taken from it at once."""
 
     __slots__ = (
         "_arrived",
@@ -116,13 +113,11 @@ class PythonMailbox(Routed):
         "_waiting",
         "_waiting_events",
         "counted",
-        "hand",
-        "pace",
         "route",
     )
 
     def __init__(self, hand: Hand) -> None:
-        self.hand = hand
+        super().__init__(BUDGET, hand)
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
         self.counted = 0
         self._inbox: Subscription | None = None
@@ -131,12 +126,7 @@ class PythonMailbox(Routed):
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.pace = SPENT
         self._on_take: Callable[[], None] | None = None
-
-    def exhaust(self) -> None:
-        """Makes the next receive a checkpoint: somebody wants the process to notice something."""
-        self.pace.exhaust()
 
     def put(self, message: Message) -> bool:
         """L2: the topic's channel, else the inbox, else it waits."""
@@ -175,7 +165,7 @@ class PythonMailbox(Routed):
             self.route = inbox.queue
             self.counted = len(self.route)
             self.hand.look()
-            self.pace.exhaust()  # another task of the process has to wait until it is closed
+            self.exhaust()  # another task of the process has to wait until it is closed
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
@@ -186,15 +176,10 @@ class PythonMailbox(Routed):
             self._waiting_events = deque()
         self._waiting_events.append(event)
 
-    def _channel(self, topic: str, *, raw: bool) -> Subscription:
-        if self.pace is SPENT:
-            self.pace = Pace(BUDGET, self.hand)
-        return Subscription(self, topic, raw)
-
     def inbox(self) -> Subscription:
         """The inbox; the first call opens it and moves everything that waits (L4, L6)."""
         if self._inbox is None:
-            self._inbox = self._channel("@inbox", raw=False)
+            self._inbox = Subscription(self, "@inbox", raw=False)
             self._inbox.on_take = self._on_take
             if self._waiting is not None:
                 self._inbox.extend(self._waiting)
@@ -204,7 +189,7 @@ class PythonMailbox(Routed):
     def events(self) -> Subscription:
         """The events channel; the first call opens it and moves what waits (L3)."""
         if self._events is None:
-            self._events = self._channel("@events", raw=False)
+            self._events = Subscription(self, "@events", raw=False)
             if self._waiting_events is not None:
                 self._events.extend(self._waiting_events)
                 self._waiting_events = None
@@ -222,7 +207,7 @@ class PythonMailbox(Routed):
                 message.arrival = self._arrived
         channel = self._topics.get(topic)
         if channel is None:
-            channel = self._channel(topic, raw=not as_message)
+            channel = Subscription(self, topic, raw=not as_message)
             channel.on_take = self._on_take
             self._topics[topic] = channel
             if self._waiting is not None:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from enum import StrEnum
 from typing import Any
 
-from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.pid import Pid
 
 RESERVED = "@"  # topics that begin so belong to the framework (L1)
@@ -122,11 +122,26 @@ class EventKind(StrEnum):
 class Result:
     """How a process ended: `value`, or `error` as a fresh exception (V1, PY12)."""
 
-    __slots__ = ("error", "value")
+    __slots__ = ("_error", "_original", "value")
 
     def __init__(self, value: Any = None, error: ProcessError | None = None) -> None:
         self.value = value
-        self.error = error
+        self._error = error
+        self._original: ProcessError | None = None
+
+    @classmethod
+    def failed(cls, original: ProcessError) -> Result:
+        """With a copy of an error, which is made when somebody looks at it."""
+        result = cls()
+        result._original = original
+        return result
+
+    @property
+    def error(self) -> ProcessError | None:
+        """The error, or None for a normal end."""
+        if self._original is not None:
+            self._error, self._original = fresh(self._original), None
+        return self._error
 
     def __repr__(self) -> str:
         return f"Result(error={self.error!r})" if self.error else f"Result(value={self.value!r})"

@@ -35,16 +35,19 @@ class Hand:
         self.at = self.stamp()
 
 
+UNREAD = Hand(perf_counter)  # of whoever has no node to tell
+
+
 class Pace:
     """What is left until a checkpoint is due. Hot loops count `left` down by themselves.
 
     `pace.left -= 1`, then `pace.left >= 0 or pace.look()` says whether a message may be taken.
     """
 
-    __slots__ = ("_hand", "_looked", "_more", "_most", "_step", "_until", "left")
+    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "hand", "left")
 
-    def __init__(self, most: int, hand: Hand | None = None) -> None:
-        self._hand = hand  # moves with each look
+    def __init__(self, most: int, hand: Hand = UNREAD) -> None:
+        self.hand = hand  # moves with each look
         self.left = 0  # messages before the next look
         self._most = most
         self._more = 0  # messages after that look, at most
@@ -64,9 +67,8 @@ class Pace:
         if more <= 0:
             return False
         now = perf_counter()
-        hand = self._hand
-        if hand is not None:
-            hand.at = now if hand.stamp is perf_counter else hand.stamp()
+        hand = self.hand
+        hand.at = now if hand.stamp is perf_counter else hand.stamp()
         step = 1
         if self._until == 0.0:
             self._until = now + SECONDS

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from trio_actors._core.context import ProcessContext, make_context
-from trio_actors._core.exit import Exit, Forced, LinkFailed, deadline_exceeded
+from trio_actors._core.exit import Cause, CauseKind, Exit, Forced, LinkFailed, deadline_exceeded
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import AFTER, ENDED, READY, RUNNING, IllegalStep, State, Step
 from trio_actors._core.mailbox import Mailbox
@@ -130,6 +130,7 @@ class Process:
     deadline_by: Rare[Pid | None] = Rare(None)
     guardian: Rare[Process | None] = Rare(None)  # who stops it, in an order of its own
     readiness: Rare[Callable[[Any], None] | None] = Rare(None)
+    reason: Rare[Cause | None] = Rare(None)  # for which it was asked to end, or has decided to
     upgradable: Rare[bool] = Rare(False)  # asked to be told when newer code is there
     calls: Rare[Calls | None] = Rare(None)
     timers: Rare[Timers | None] = Rare(None)
@@ -180,6 +181,8 @@ class Process:
                 self.mailbox.put_event(item)
         elif isinstance(item, Cancel):
             self.mailbox.put_event(item.event)
+            if self.reason is None:
+                self.reason = Cause(CauseKind.ASKED, item.event.sender)
             self.limit(item.deadline, item.event.sender)
 
     def oldest_unread(self) -> float:

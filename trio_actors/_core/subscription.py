@@ -23,7 +23,6 @@ import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core.message import Sent, unpacked
-from trio_actors._core.pace import Pace
 from trio_actors._core.wake import GO, Given
 
 Wanted = Callable[[Any], bool]
@@ -34,10 +33,22 @@ _CLOSED = object()  # handed to waiting tasks in place of an item
 
 
 class Owner(Protocol):
-    """The mailbox that a channel belongs to."""
+    """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
-    pace: Pace
+    left: int
     route: deque[Any] | None  # the inbox's queue while senders may append to it
+
+    def look(self) -> bool:
+        """Whether one more item may be taken, after `left` of them."""
+        ...
+
+    def renew(self) -> None:
+        """The reader has waited."""
+        ...
+
+    def go_on(self) -> None:
+        """The reader has passed a checkpoint that was due."""
+        ...
 
     def open_route(self) -> None:
         """The reader is at a checkpoint of a channel."""
@@ -205,11 +216,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         Raises: trio.EndOfChannel (or `end`): closed and drained.
         """
         mailbox = self._mailbox
-        pace = mailbox.pace
         queue = self.queue
         if queue is not None:
-            pace.left -= 1
-            if pace.left >= 0 or pace.look():
+            mailbox.left -= 1
+            if mailbox.left >= 0 or mailbox.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
                     self.queue = None
@@ -225,16 +235,20 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 await trio.lowlevel.checkpoint()
             finally:
                 mailbox.close_route()
-            pace.go_on()
+            mailbox.go_on()
             if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
-        item = await wait_task_rescheduled(self._enter())
+        if self._first is None:  # _enter, written out: so it is with one reader
+            self._first = current_task()
+            item = await wait_task_rescheduled(self._first_leaves)
+        else:
+            item = await wait_task_rescheduled(self._enter(current_task()))
         if mailbox.route is not None:
             mailbox.close_route()
-        pace.renew()
+        mailbox.renew()
         if item is None:
             item, self._handed = self._handed, None
         elif item is _CLOSED:
@@ -255,12 +269,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self.on_take()
         return item.payload if self.raw else item
 
-    def _enter(self) -> Callable[[Any], Abort]:
-        """Puts the current task into the line; returns how it leaves when cancelled."""
-        task = current_task()
-        if self._first is None:
-            self._first = task
-            return self._first_leaves
+    def _enter(self, task: Task) -> Callable[[Any], Abort]:
+        """Puts a task behind the one that waits longest; returns how it leaves when cancelled."""
         if self._others is None:
             self._others = deque()
         self._others.append(task)
