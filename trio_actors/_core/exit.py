@@ -105,6 +105,12 @@ class Exit:
         except ProcessError as error:
             return Exit.failed(fresh(error))
 
+    def with_cause(self, cause: Cause) -> Exit:
+        """The same end for another cause; this one may be shared (NOTHING)."""
+        exit = Exit(self.value, self.error, cause, shutdown=self.shutdown)
+        exit.logged = self.logged
+        return exit
+
     def result(self) -> Result:
         """What one watcher is told: its own copy of the error (V3, PY12)."""
         error = self.error
@@ -177,18 +183,14 @@ class LinkFailed(Forced):
 
 
 def explained(exit: Exit, reason: Cause) -> Exit:
-    """An end with what its process knew of the reason (SU42); ends are shared, so another one."""
+    """The end with what its process knew of the reason (SU42)."""
     cause = exit.cause
     own = reason.kind is not CauseKind.ASKED and cause.kind is CauseKind.RAISED
     if own or cause.kind is CauseKind.RETURNED:
-        cause = reason
-    elif reason.because is not None and cause.by == reason.by:
-        cause = Cause(cause.kind, cause.by, reason.because)
-    else:
-        return exit
-    told = Exit(exit.value, exit.error, cause, shutdown=exit.shutdown)
-    told.logged = exit.logged
-    return told
+        return exit.with_cause(reason)
+    if reason.because is not None and cause.by == reason.by:
+        return exit.with_cause(Cause(cause.kind, cause.by, reason.because))
+    return exit
 
 
 def terminated(by: Pid | None) -> Forced:

@@ -52,22 +52,22 @@ class ExitMemory:
                 self._parts.popleft()
         self._young[pid] = (total, id, exit, at)
 
+    def _find(self, pid: Pid) -> _Packed | None:
+        for part in reversed(self._parts):
+            packed = part.get(pid)
+            if packed is not None:
+                return packed if packed[0] > self.total - REMEMBERED else None
+        return None
+
     def get(self, pid: str) -> ExitRecord | None:
         """The end of a process, if remembered."""
-        packed = self._find(pid)
+        packed = self._find(Pid(pid))
         return None if packed is None else ExitRecord(Pid(pid), *packed[1:])
 
     def exit_of(self, pid: Pid) -> Exit | None:
         """How a process ended, if remembered."""
         packed = self._find(pid)
         return None if packed is None else packed[2]
-
-    def _find(self, pid: str) -> _Packed | None:
-        for part in reversed(self._parts):
-            packed = part.get(Pid(pid))
-            if packed is not None and packed[0] > self.total - REMEMBERED:
-                return packed
-        return None
 
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""

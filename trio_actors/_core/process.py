@@ -10,14 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from trio_actors._core.context import ProcessContext, make_context
-from trio_actors._core.exit import (
-    Cause,
-    CauseKind,
-    Exit,
-    Forced,
-    LinkFailed,
-    deadline_exceeded,
-)
+from trio_actors._core.exit import Cause, CauseKind, Exit, Forced, LinkFailed, deadline_exceeded
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import AFTER, ENDED, READY, RUNNING, IllegalStep, State, Step
 from trio_actors._core.mailbox import Mailbox
@@ -135,9 +128,9 @@ class Process:
     # The earliest cancel deadline ever asked for (K7), on Trio's clock, and by whom.
     deadline: Rare[float] = Rare(inf)
     deadline_by: Rare[Pid | None] = Rare(None)
-    reason: Rare[Cause | None] = Rare(None)  # for which it was asked to end, or has decided to
     guardian: Rare[Process | None] = Rare(None)  # who stops it, in an order of its own
     readiness: Rare[Callable[[Any], None] | None] = Rare(None)
+    reason: Rare[Cause | None] = Rare(None)  # for which it was asked to end, or has decided to
     upgradable: Rare[bool] = Rare(False)  # asked to be told when newer code is there
     calls: Rare[Calls | None] = Rare(None)
     timers: Rare[Timers | None] = Rare(None)
