@@ -3,6 +3,9 @@
 An application with 10,000 processes runs in a process of its own, with its control socket. Its CPU
 time (user and system) is read while nobody looks and while one viewer does, as a share of the
 seconds that went by. The viewer is the feed of `observe`, in this process.
+
+Then such an application runs in this process, and a task that gives way at once measures the CPU
+time that goes by between two of its turns while snapshots are taken.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
 import trio
 
+from registry import open_app
 from registry.control.client import connect
+from registry.control.desk import Desk
+from registry.control.protocol import write_request
 from registry.observe.feed import Feed, pause
 
 APP = """\
@@ -72,15 +79,37 @@ async def measure(folder: Path, count: int, seconds: float) -> None:
         print(f"  nobody looks   {await share():.2%} of a core")
         async with connect(None, socket) as connection, trio.open_nursery() as looking:
             began = trio.current_time()
-            await connection.ask("snapshot", exits=20)
-            took = trio.current_time() - began
+            took = (await connection.ask("snapshot", exits=20))["took"]
+            whole = trio.current_time() - began
             feed = Feed(connection)
             feed.join()
             looking.start_soon(feed.run)
             print(f"  one viewer     {await share():.2%} of a core")
-            print(f"  one snapshot took {took:.3f} s; the next comes after {pause(took):.1f} s")
+            print(f"  one snapshot took {took:.3f} s of the application, {whole:.3f} s in all;")
+            print(f"  the next comes after {pause(took):.1f} s")
             looking.cancel_scope.cancel()
         process.kill()
+
+
+async def delays(folder: Path, rounds: int = 5) -> list[float]:
+    """Seconds of CPU time between the turns of a task while snapshots are taken, in order."""
+    waited: list[float] = []
+
+    async def neighbour() -> None:
+        last = time.thread_time()
+        while True:
+            await trio.lowlevel.checkpoint()
+            now = time.thread_time()
+            waited.append(now - last)
+            last = now
+
+    async with open_app(folder) as app, trio.open_nursery() as nursery:
+        desk = Desk(str(folder), app)
+        nursery.start_soon(neighbour)
+        for _ in range(rounds):
+            await desk.reply(write_request("snapshot", {"exits": 20}))
+        nursery.cancel_scope.cancel()
+    return sorted(waited)
 
 
 def main() -> None:
@@ -89,7 +118,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="200 processes, 3 seconds")
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as name:
-        trio.run(measure, Path(name), 200 if quick else 10_000, 3.0 if quick else 12.0)
+        trio.run(measure, Path(name), 200 if quick else 10_000, 3.0 if quick else 20.0)
+        waited = trio.run(delays, Path(name))
+    p99 = waited[len(waited) * 99 // 100]
+    print(f"a neighbour's delay: p99 {p99 * 1e3:.1f} ms, at most {waited[-1] * 1e3:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class LuaDrive(MailboxOnly):
             self.end_soon()
             return
         process.step(Step.BEGIN)
-        self.body.shard.begin(self.body)
+        self.body.begin(process)
 
     def interrupt(self) -> None:
         """A forced end or an upgrade: no line of the script runs any more."""

@@ -5,6 +5,8 @@ import attrs
 from trio_actors import ProcessInvalid
 
 MEGABYTE = 1 << 20
+QUANTUM = 50_000  # instructions between two looks of the hook: some 0.3 ms
+FINE_QUANTUM = 10_000  # for processes that may only use few
 SLACK = 16 * MEGABYTE  # between the soft limit, where a process ends, and the one Lua enforces
 
 
@@ -19,7 +21,7 @@ class Limits:
 
     Attributes:
         instructions: of one step, from one blocking operation to the next (TM8).
-        memory: bytes of the Lua state, which up to 250 processes share unless isolated.
+        memory: bytes of the Lua state, which up to 500 processes share unless isolated.
         message_size: bytes of one message, argument list or result.
         coroutines, channels, timers: alive at one time.
         isolated: a Lua state of its own, so that `memory` counts this process alone.
@@ -42,8 +44,14 @@ class Limits:
             self.channels,
             self.timers,
             self.isolated,
+            self.quantum,
         )
         object.__setattr__(self, "shared", key)  # what processes in one state have in common
+
+    @property
+    def quantum(self) -> int:
+        """How exactly instructions are counted."""
+        return QUANTUM if self.instructions >= 20 * QUANTUM else FINE_QUANTUM
 
 
 DEFAULT_LIMITS = Limits()

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_actors.lua")
 
 Work = Callable[[], Any]
-NO_ARGUMENTS: Flat = ("a", 0)
+NO_ARGUMENTS: Flat = ()
 
 
 class Carried(Foreign):
@@ -80,13 +80,21 @@ class LuaTarget:
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> LuaBody:
         """Runs the chunk in a state of this host (E5). Raises: ProcessError (E6, M24, M27)."""
-        from lua_bridge.runner import runner_of
+        flat = NO_ARGUMENTS
+        if args:
+            carried = len(args) == 1 and type(args[0]) is Carried
+            flat = args[0].flat if carried else encode(list(args))
+        runner = host.extensions.get("lua")
+        if runner is None:
+            runner = _start_runner(host)
+        shard = runner.place(self.limits)
+        return LuaBody(shard, shard.prepare(self, flat), self)
 
-        carried = len(args) == 1 and type(args[0]) is Carried
-        flat = args[0].flat if carried else encode(list(args)) if args else NO_ARGUMENTS
-        shard = runner_of(host).place(self.limits)
-        idx = shard.prepare(self, flat)
-        return LuaBody(shard, idx, self)
+
+def _start_runner(host: Host) -> Any:
+    from lua_bridge.runner import runner_of
+
+    return runner_of(host)
 
 
 class LuaBody(TaskBody):
@@ -120,12 +128,15 @@ class LuaBody(TaskBody):
 
     def make_mailbox(self, process: Process) -> LuaMailbox:
         """Leads into the Lua state."""
-        node = process.node
-        direct = not process.inherited.guarded and not node.strict and node.gate is None
         self.process = process
         self.mailbox = LuaMailbox(self)
-        self.shard.register(self, process, direct)
         return self.mailbox
+
+    def begin(self, process: Process) -> None:
+        """The first step may come."""
+        node = process.node
+        direct = not process.inherited.guarded and not node.strict and node.gate is None
+        self.shard.enter(self, process, direct)
 
     def attach(self, process: Process) -> Drive:
         """Stepped by the host's runner."""
@@ -133,7 +144,7 @@ class LuaBody(TaskBody):
 
     async def run(self, ctx: ProcessContext) -> Any:
         """Another task owns the script: it sleeps until the end and returns or raises its exit."""
-        self.shard.begin(self)
+        self.begin(ctx.process)
         try:
             await self._wake_up()
             if self.end is None:
@@ -204,6 +215,8 @@ class LuaBody(TaskBody):
 
     def _exit(self, args: tuple[Any, ...]) -> outcome.Outcome[Any]:
         if args[0]:
+            if args[1] == "n":
+                return outcome.Value(None)
             try:
                 return outcome.Value(decode(args[1], args[2:]))
             except ProcessError as refusal:
@@ -239,6 +252,7 @@ class LuaMailbox(Untyped):
     """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
 
     __slots__ = ("body", "saved")
+    route = None
 
     def __init__(self, body: LuaBody) -> None:
         self.body = body

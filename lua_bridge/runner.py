@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from trio_actors import Process
     from trio_actors._core.clock import Timer
 
-PROCESSES = 250  # in one state (decision 2)
+PROCESSES = 500  # in one state (decision 2)
 STEPS = 1024  # between checkpoints
-SECONDS = 0.001  # and at most about this long, and one slice of a script that computes
+SECONDS = 0.0015  # and at most about this long; half of it for a slice of a script that computes
 TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01
@@ -88,6 +88,8 @@ class Shard:
         self.queue: deque[tuple[Any, tuple[Any, ...]]] = deque()
         self.watched: set[str] = set()  # PIDs elsewhere whose end the state wants to hear of
         self.busy = False  # a worker thread is in the state
+        self.open = True  # in the runner's list of shards with room
+        self.dropped = False  # takes no more processes
         self.queued = False  # in the runner's list of shards with work
         self.due = 0  # when the runner is to ring, in nanoseconds; 0 for never
         self._count = 0
@@ -152,13 +154,9 @@ class Shard:
             raise make_error(ErrorKind.RATE_LIMITED, f"memory limit exceeded: {error}") from None
         return self._count
 
-    def register(self, body: LuaBody, process: Process, direct: bool) -> None:
-        """The process has a PID now."""
-        self.state.register(body.idx, process.pid, process.target.id, direct)
-
-    def begin(self, body: LuaBody) -> None:
-        """The first step may come."""
-        self.push(self.state.begin, (body.idx,))
+    def enter(self, body: LuaBody, process: Process, direct: bool) -> None:
+        """The process has a PID, and the first step may come."""
+        self.push(self.state.enter, (body.idx, process.pid, process.target.id, direct))
 
     def interrupt(self, body: LuaBody) -> None:
         """Stops the chunk that a prompt runs in this process; the process goes on."""
@@ -307,9 +305,11 @@ class Runner:
     def place(self, limits: Limits) -> Shard:
         """A shard with room for one more process."""
         key = limits.shared
-        room = self._open.setdefault(key, [])
+        room = self._open.get(key)
+        if room is None:
+            room = self._open[key] = []
         if not self.threads and room and room[-1].state.full():
-            room.pop()  # a process that goes will bring it back
+            room.pop().open = False  # a process that goes will bring it back
         if len(room) < max(1, self.threads) or limits.isolated:
             shard = Shard(self, limits)
             self.shards.append(shard)
@@ -320,24 +320,24 @@ class Runner:
             shard = room[-1]
         if limits.isolated or len(shard.bodies) + 1 >= PROCESSES:
             room.remove(shard)
+            shard.open = False
         return shard
 
     def freed(self, shard: Shard) -> None:
         """A process of this shard is gone."""
         if shard.limits.isolated:
             self.drop(shard)
-            return
-        room = self._open.get(shard.limits.shared)
-        if room is not None and shard in self.shards and shard not in room:
-            room.append(shard)
+        elif not shard.open and not shard.dropped:
+            self._open[shard.limits.shared].append(shard)
+            shard.open = True
 
     def drop(self, shard: Shard) -> None:
         """This shard takes no more processes."""
-        if shard in self.shards:
+        if not shard.dropped:
             self.shards.remove(shard)
-        room = self._open.get(shard.limits.shared, [])
-        if shard in room:
-            room.remove(shard)
+        if shard.open:
+            self._open[shard.limits.shared].remove(shard)
+        shard.dropped, shard.open = True, False
 
     def enqueue(self, shard: Shard) -> None:
         """This shard has something to do."""

@@ -22,10 +22,9 @@ from lua_bridge.script import Script
 from trio_actors import ErrorKind, ProcessError, make_error
 
 CORE = (
-    *("base", "codec", "sched", "requests", "timers", "channel", "sandbox", "libs", "patterns"),
-    *("process", "spawn", "program", "chunks"),
+    *("base", "codec", "limits", "outbox", "ends", "sched", "requests", "timers", "channel"),
+    *("sandbox", "libs", "patterns", "process", "spawn", "program", "chunks"),
 )
-QUANTUM = 10_000  # instructions between two looks of the hook: some 0.3 ms
 STRING_LIMIT = 1 << 20
 ARGUMENTS = 20_000  # more values than this do not fit one call into Lua
 
@@ -116,7 +115,7 @@ class LuaState:
         if sliced is None:
             sliced = slicing.wanted()
         main = slicing.address(self.runtime.execute("return tostring((coroutine.running()))"))
-        self.slicer = slicing.Slicer(main, QUANTUM, limits.instructions) if sliced else None
+        self.slicer = slicing.Slicer(main, limits.quantum, limits.instructions) if sliced else None
         self._load(limits, sliced)
 
     def _load(self, limits: Limits, sliced: bool) -> None:
@@ -135,7 +134,7 @@ class LuaState:
             "instructions": limits.instructions,
             "string_limit": STRING_LIMIT,
             "source_limit": STRING_LIMIT,
-            "quantum": QUANTUM,
+            "quantum": limits.quantum,
             "sliced": sliced,
             "mono": lambda: int(services.now() * 1e9),
             "wall": lambda process: round(services.wall_time(process) * 1e6) * 1000,
@@ -171,6 +170,7 @@ class LuaState:
             self.fire_run,
             self.answer_value,
             self.drained,
+            self.enter,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()
@@ -212,10 +212,11 @@ class LuaState:
         self, idx: int, script: Script, method: str, instructions: int, args: tuple[Any, ...]
     ) -> None:
         """Runs the chunk for a new process (E5). Raises: ProcessError (E6)."""
-        self.compile(script)
-        result = self._prepare(
-            idx, self._compiled[script.number], text_out(method), instructions, *args
-        )
+        key = self._compiled.get(script.number)
+        if key is None:
+            self.compile(script)
+            key = self._compiled[script.number]
+        result = self._prepare(idx, key, text_out(method), instructions, *args)
         if result is not True:
             raise error_of(result[1:])
 

@@ -121,6 +121,7 @@ HONEST = "the_simulation_itself_is_honest"
 WINDOW = "an_intensity_window_counts_the_last_period"
 DECIDES = "a_supervisor_decides_as_its_model"
 POOL = "a_pool_refines_its_model"
+WORKERS = "every_worker_is_kept_or_dropped"
 
 TOPOLOGY = CORE + "topology:Topology."
 NODE = CORE + "node:Node."
@@ -128,6 +129,7 @@ NAME = CORE + "names:Names."
 PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
 DECIDE = "supervision.decide:_Turn."
+POOLS = "trio_actors.functions.pool:Pool."
 POOL_CORE = "trio_actors.functions.pool_core:PoolCore."
 
 _ = Mutant
@@ -160,7 +162,7 @@ MUTANTS = [
     _("the latest deadline wins", PROCESS + "limit", "deadline < self.deadline", "True", DEADLINE),
     _("deadlines are not enforced", PROCESS + "limit", "self.drive.limit(deadline)", "pass", DEADLINE),
     _("a CANCEL has no deadline", NODE + "request_cancel", "if deadline != inf:", "if False:", DEADLINE),
-    _("a CANCEL is not shown", PROCESS + "deliver", "self.mailbox.put_event(item.event)", "pass", DEADLINE),
+    _("a CANCEL is not shown", PROCESS + "deliver", "self.entrance.put_event(item.event)", "pass", DEADLINE),
     _("a value is lost", CORE + "task:judge", "if error is None:\n            return Exit(value), None", "if error is None:\n            return Exit(None), None", TABLE),
     _("errors lose their kind", CORE + "errors:fresh", "kind = error.kind or ErrorKind.INTERNAL", "kind = ErrorKind.INTERNAL", CALL),
     _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),
@@ -217,6 +219,11 @@ MUTANTS = [
     _("the newest call starts first", POOL_CORE + "assign", "next(iter(self.line))", "next(reversed(self.line))", POOL),
     _("full pools let one more wait", POOL_CORE + "submit", "len(self.line) >= limit", "len(self.line) > limit", POOL),
     _("who gave up stays in the line", POOL_CORE + "withdraw", "self.line.pop(request, request) is None", "request in self.line", POOL),
+    _("a worker given back is forgotten", POOLS + "wait", "self._freed(worker)", "self._assign()", WORKERS),
+    _("a worker that failed leaves a gap", POOL_CORE + "discard", "self.grow(1, now)", "pass", WORKERS),
+    _("a closing pool makes no workers", POOL_CORE + "close", "if not self.on_demand:", "if False:", WORKERS),
+    _("a closed pool keeps its workers", POOLS + "_freed", "if self.closed:", "if False:", WORKERS),
+    _("what was given up begins", "trio_actors.functions.children:Children._run", "if not begun:", "if False:", WORKERS),
 ]  # fmt: skip
 
 

@@ -7,12 +7,13 @@ the supervisor is stopped while it is waited for.
 
 from typing import Any
 
-import hypothesis.strategies as st
 import trio
+from attrs import frozen
 from hypothesis import example, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
+from property_tests.picking import Pick, drawn, rolled
 from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
 from trio_actors import Node, ProcessContext, ProcessError, Shutdown, open_node
@@ -98,10 +99,6 @@ async def leaf(ctx: ProcessContext, script: Script, name: str) -> None:
 def real(given: dict[str, Any], script: Script) -> Supervisor:
     """The supervisor that is described."""
     template = given["template"]
-    backoff = None
-    if template["delay"]:
-        times = dict.fromkeys(("initial_delay", "max_delay"), template["delay"])
-        backoff = {**times, "backoff_factor": 1, "jitter": 0, "reset_after": 1}
     one = child(
         "t",
         leaf,
@@ -109,7 +106,7 @@ def real(given: dict[str, Any], script: Script) -> Supervisor:
         ready=True,
         restart=template["restart"],
         significant=template["significant"],
-        backoff=backoff,
+        backoff=model.backoff_of(template["delay"]),
     )
     return Supervisor(
         strategy="simple_one_for_one",
@@ -120,42 +117,64 @@ def real(given: dict[str, Any], script: Script) -> Supervisor:
     )
 
 
-@st.composite
-def supervisors(draw: st.DrawFn) -> dict[str, Any]:
+def make_supervisor(pick: Pick) -> dict[str, Any]:
     """Flags and a template."""
-    auto = draw(st.sampled_from(["never", "any_significant", "all_significant"]))
-    restart = draw(st.sampled_from(["permanent", "transient", "temporary"]))
+    auto = pick.one(["never", "any_significant", "all_significant"])
+    restart = pick.one(["permanent", "transient", "temporary"])
     return {
-        "intensity": draw(st.sampled_from([10, 3, 1, 0])),
-        "period": draw(st.sampled_from([2.0, 5.0])),
+        "intensity": pick.one([10, 3, 10, 1, 0]),
+        "period": pick.one([2.0, 5.0]),
         "auto": auto,
         "template": {
             "restart": restart,
-            "significant": restart != "permanent" and auto != "never" and draw(st.booleans()),
-            "delay": draw(st.sampled_from([0.0, 0.75, 2.0])),
+            "significant": restart != "permanent" and auto != "never" and pick.one([False, True]),
+            "delay": pick.one([0.0, 0.75, 2.0]),
         },
     }
 
 
-steps = st.one_of(
-    st.just(("start",)),
-    st.just(("start",)),
-    st.tuples(
-        st.just("crash"), st.integers(0, 11), st.sampled_from(["normal", "shutdown", "abnormal"])
-    ),
-    st.tuples(st.just("crash"), st.integers(0, 11), st.just("abnormal")),
-    st.tuples(st.just("terminate"), st.integers(0, 11)),
-    st.tuples(st.just("pause"), st.sampled_from([0.3, 0.9, 2.3, 6.1])),
-    st.tuples(st.just("update"), supervisors()),
-    st.just(("stranger",)),
-)
+def make_step(pick: Pick) -> tuple[Any, ...]:
+    """Something that is done."""
+    match pick.one(["start", "crash", "start", "crash", "terminate", "pause", "rare"]):
+        case "start":
+            return ("start",)
+        case "crash":
+            return ("crash", pick.one(range(12)), pick.one(["abnormal", "normal", *HOW]))
+        case "terminate":
+            return ("terminate", pick.one(range(12)))
+        case "pause":
+            return ("pause", pick.one([0.3, 0.9, 2.3, 6.1]))
+    return ("update", make_supervisor(pick)) if pick.one([True, False]) else ("stranger",)
+
+
+HOW = ["abnormal", "normal", "shutdown"]
+
+
+@frozen
+class Plot:
+    """A supervisor, which starts fail, and what is done."""
+
+    given: dict[str, Any]
+    failures: list[bool]
+    steps: list[tuple[Any, ...]]
+    hangs: int | None  # which start never gets ready
+
+
+def make_plot(pick: Pick) -> Plot:
+    """The whole of it."""
+    failures = [pick.one([True, True, True, False]) for _ in range(pick.one([8, 4, 12, 0]))]
+    hangs = pick.one(range(1, 11)) if pick.one([False, False, True]) else None
+    size = pick.one([14, 9, 20, 5, 2, 0])
+    return Plot(make_supervisor(pick), failures, [make_step(pick) for _ in range(size)], hangs)
 
 
 class History:
     """One supervisor on both sides."""
 
-    def __init__(self, given: dict[str, Any], failures: list[bool], hangs: int | None) -> None:
+    def __init__(self, plot: Plot) -> None:
+        given, failures, hangs = plot.given, plot.failures, plot.hangs
         self.given = given
+        self.history = plot.steps
         self.script = Script(failures, hangs)  # of the running system
         self.template = given["template"]
         flags = {key: given[key] for key in ("intensity", "period", "auto")}
@@ -163,13 +182,13 @@ class History:
         self.ideal = Dynamic("one_for_one", specs=[], world=world, **flags)
         self.names = iter(map(str, range(1_000)))
 
-    async def run(self, history: list[tuple[Any, ...]]) -> None:
+    async def run(self) -> None:
         """The whole history, and an orderly stop."""
         async with open_node() as node, node.open_host("app:h") as host:
             pid = await host.spawn(real(self.given, self.script), ready=True)
             stranger = await host.spawn(trio_stays)
             try:
-                for step in history:
+                for step in self.history:
                     await self.step(SupervisorRef(node, pid), stranger, *step)
                     await wait_all_tasks_blocked()
                     self.compare(node, pid)
@@ -269,10 +288,10 @@ ONE: dict[str, Any] = {
 }
 
 
-@example(  # due together: who crashed first is the first to start again, and hangs
+DUE_TOGETHER = Plot(  # who crashed first is the first to start again, and hangs
     given=ONE,
     failures=[],
-    history=[
+    steps=[
         ("start",),
         ("start",),
         ("crash", 1, "normal"),
@@ -281,19 +300,26 @@ ONE: dict[str, Any] = {
     ],
     hangs=3,
 )
+
+
+def check(plot: Plot) -> None:
+    """The same starts, stops, states, counts, answers and ends, after every step."""
+    trio.run(History(plot).run, clock=MockClock(autojump_threshold=0))
+
+
+@example(DUE_TOGETHER)
 @settings(max_examples=times(300))
-@given(
-    supervisors(),
-    st.lists(st.sampled_from([True, True, True, False]), max_size=12),
-    st.integers(0, 14).flatmap(lambda size: st.lists(steps, min_size=size, max_size=size)),
-    st.none() | st.integers(1, 10),
-)
-def test_dynamic_children_are_those_of_the_model(
-    given: dict[str, Any],
-    failures: list[bool],
-    history: list[tuple[Any, ...]],
-    hangs: int | None,
-) -> None:
-    """SU23: the same starts, stops, states, counts, answers and ends, after every step."""
-    clock = MockClock(autojump_threshold=0)
-    trio.run(History(given, failures, hangs).run, history, clock=clock)
+@given(drawn(make_plot))
+def test_dynamic_children_are_those_of_the_model(plot: Plot) -> None:
+    """SU23: whatever Hypothesis draws."""
+    check(plot)
+
+
+def test_dynamic_children_are_those_of_the_model_in_long_histories() -> None:
+    """SU23: the same, rolled."""
+    for seed, plot in rolled(make_plot, 300):
+        try:
+            check(plot)
+        except BaseException as exc:
+            exc.add_note(f"seed {seed}: {plot}")
+            raise

@@ -10,14 +10,14 @@ import random
 from collections import deque
 from typing import Any
 
-import hypothesis.strategies as st
+from attrs import frozen
 from hypothesis import given, settings
 
 from property_tests.models import supervisor as model
+from property_tests.picking import Pick, drawn, rolled, some
 from property_tests.profiles import times
 from supervision import state as s
 from supervision.administration import SHOWN
-from supervision.backoff import Backoff
 from supervision.decide import decide
 from supervision.specs import ChildSpec, SupervisorSpec
 from supervision.terms import AutoShutdown, ExitClass, RestartType, Strategy
@@ -53,7 +53,8 @@ class Driver:
         self.operations = 0
         self.alive: set[int] = set()  # keys of children that have a process
         self.ended: s.End | None = None
-        self.answers: dict[int, str] = {}
+        self.answers: dict[Any, str] = {}
+        self.asked_meanwhile: list[str] = []  # tokens
         self.events: deque[s.Event] = deque()
 
     def feed(self, event: s.Event) -> None:
@@ -94,6 +95,10 @@ class Driver:
             if (id, how) == model.STOP:
                 self.events.append(s.Stop())
                 continue
+            if how in model.REQUESTS:
+                self.asked_meanwhile.append(f"meanwhile {len(self.asked_meanwhile)}")
+                self.events.append(REQUESTS[how](self.asked_meanwhile[-1], id))
+                continue
             other = self.state.children.get(self.state.by_id.get(id, -1))
             if other is not None and other is not record and other.key in self.alive:
                 self.crash(other, how, now=False)
@@ -120,34 +125,88 @@ class Driver:
             for record in self.state.children.values()
         ]
 
+    def failures(self) -> list[int]:
+        """The numbers that the next delays are made of (SU15)."""
+        return [record.failures for record in self.state.children.values()]
+
 
 IDS = ("a", "b", "c", "d")
-ids = st.sampled_from(IDS)
-exits = st.sampled_from([str(c) for c in ExitClass])
+EXITS = tuple(str(c) for c in ExitClass)
+REQUESTS: dict[str, Any] = {
+    "terminate_child": s.TerminateChild,
+    "restart_child": s.RestartChild,
+    "delete_child": s.DeleteChild,
+}
 
 
-@st.composite
-def child_specs(draw: st.DrawFn, id: str, auto: str) -> model.Spec:
-    restart = draw(st.sampled_from([str(r) for r in RestartType]))
-    significant = restart != "permanent" and auto != "never" and draw(st.booleans())
-    delay = draw(st.sampled_from([0.0, 0.0, 1.0, 3.0]))
+def make_child(pick: Pick, id: str, auto: str) -> model.Spec:
+    """One child."""
+    restart = pick.one([str(r) for r in RestartType])
+    significant = restart != "permanent" and auto != "never" and pick.one([False, True])
+    delay = pick.one([0.0, 1.0, 0.0, 3.0])
     return {"id": id, "restart": restart, "significant": significant, "delay": delay}
 
 
-@st.composite
-def supervisors(draw: st.DrawFn) -> dict[str, Any]:
-    auto = draw(st.sampled_from([str(a) for a in AutoShutdown]))
-    names = draw(st.permutations(IDS))[: draw(st.sampled_from([4, 3, 2, 1, 0]))]
+def make_supervisor(pick: Pick) -> dict[str, Any]:
+    """Flags and children."""
+    auto = pick.one(["never", "any_significant", "never", "all_significant"])
     return {
-        "strategy": draw(st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"])),
-        "intensity": draw(st.sampled_from([10, 3, 1, 0])),
-        "period": draw(st.sampled_from([2.0, 5.0])),
+        "strategy": pick.one(["one_for_one", "one_for_all", "rest_for_one"]),
+        "intensity": pick.one([20, 10, 3, 20, 1, 0]),
+        "period": pick.one([2.0, 5.0]),
         "auto": auto,
-        "specs": [draw(child_specs(name, auto)) for name in names],
+        "specs": [make_child(pick, id, auto) for id in some(pick, IDS, pick.one([4, 3, 4, 2, 0]))],
     }
 
 
+def make_step(pick: Pick, auto: str) -> tuple[Any, ...]:
+    """A crash, time, a request, an update; rarely a stop, after which nothing happens."""
+    match pick.one(["crash", "crash", "wait", "ask", "crash and wait", "crash and wait", "rare"]):
+        case "crash":
+            return ("crash", pick.one(range(12)), pick.one(EXITS))
+        case "wait":
+            return ("pause", pick.one([0.5, 1.0, 2.0, 6.0]))
+        case "ask":
+            return (pick.one(list(REQUESTS)), pick.one(IDS))
+        case "crash and wait":
+            first = ("crash", pick.one(range(12)), pick.one(EXITS))
+            return (first, ("pause", pick.one([1.0, 3.0, 6.0])))
+    if pick.one([True, False]):
+        return ("start_child", make_child(pick, pick.one(IDS), auto))
+    return ("update", make_supervisor(pick)) if pick.one([True, True, False]) else ("stop",)
+
+
+@frozen
+class Plot:
+    """A supervisor, what goes wrong, what happens while it is busy, and what is done to it."""
+
+    spec: dict[str, Any]
+    failures: dict[str, list[bool]]  # the starts of each child
+    meanwhile: dict[int, list[tuple[str, str]]]  # by the number of the start or stop
+    steps: list[tuple[Any, ...]]
+
+
+def make_plot(pick: Pick) -> Plot:
+    """The whole of it; most supervisors start, or there would not be much to see."""
+    spec = make_supervisor(pick)
+    first = pick.one([[True], [True], [True, True], []])
+    more = [True, True, True, False]
+    failures = {
+        id: [*first, *(pick.one(more) for _ in range(pick.one([4, 2, 6, 0])))] for id in IDS
+    }
+    hows = [*EXITS, *EXITS, *REQUESTS]
+    meanwhile: dict[int, list[tuple[str, str]]] = {}
+    for _ in range(pick.one([6, 3, 10, 1, 0])):
+        size = pick.one([1, 2, 3])
+        meanwhile[pick.one(range(1, 24))] = [(pick.one(IDS), pick.one(hows)) for _ in range(size)]
+    if pick.one([False] * 7 + [True]):
+        meanwhile.setdefault(pick.one(range(1, 30)), []).append(model.STOP)
+    size = pick.one([12, 8, 16, 4, 2, 0])
+    return Plot(spec, failures, meanwhile, [make_step(pick, spec["auto"]) for _ in range(size)])
+
+
 def checked_supervisor(given: dict[str, Any]) -> SupervisorSpec:
+    """The same for the running code."""
     return SupervisorSpec(
         strategy=Strategy(given["strategy"]),
         intensity=given["intensity"],
@@ -157,36 +216,20 @@ def checked_supervisor(given: dict[str, Any]) -> SupervisorSpec:
     )
 
 
-def steps(auto: str) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.one_of(
-        st.tuples(st.just("crash"), st.integers(0, 11), exits),
-        st.tuples(st.just("crash"), st.integers(0, 11), exits),
-        st.tuples(st.just("pause"), st.sampled_from([0.5, 1.0, 2.0, 6.0])),
-        st.tuples(st.sampled_from(["terminate_child", "restart_child", "delete_child"]), ids),
-        st.tuples(st.just("start_child"), ids.flatmap(lambda id: child_specs(id, auto))),
-        st.tuples(st.just("update"), supervisors()),
-        st.tuples(st.just("update"), supervisors()),
-        st.tuples(st.just("stop")),
-    )
-
-
 def checked(spec: model.Spec) -> ChildSpec:
-    delay = spec["delay"]
-    backoff = None
-    if delay:
-        backoff = Backoff(
-            initial_delay=delay, max_delay=delay, backoff_factor=1, jitter=0, reset_after=1
-        )
+    """The same for the running code."""
     return ChildSpec(
         id=spec["id"],
         target="t:t",
         restart=RestartType(spec["restart"]),
         significant=spec["significant"],
-        backoff=backoff,
+        backoff=model.backoff_of(spec["delay"]),
     )
 
 
 ANSWERS = {
+    "ok": "ok",
+    "failed": "no",
     "already exists": "ALREADY_EXISTS",
     "not found": "NOT_FOUND",
     "conflict": "CONFLICT",
@@ -194,29 +237,13 @@ ANSWERS = {
 }
 
 
-@settings(max_examples=times(300))
-@given(st.data())
-def test_decide_does_what_the_model_does(data: st.DataObject) -> None:
-    """Starts, stops, answers, states and the end agree after every step of a history."""
-    given_spec = data.draw(supervisors(), label="supervisor")
-    outcomes = st.lists(st.sampled_from([True, True, True, False]), max_size=6)
-    failures = data.draw(st.dictionaries(ids, outcomes), label="failing starts")
-    deaths = data.draw(
-        st.dictionaries(
-            st.integers(1, 30), st.lists(st.tuples(ids, exits), max_size=2), max_size=4
-        ),
-        label="deaths while busy",
-    )
-    stop_at = data.draw(st.none() | st.integers(1, 30), label="stop while busy")
-    if stop_at is not None:
-        deaths.setdefault(stop_at, []).append(model.STOP)
-    real = Driver(checked_supervisor(given_spec), World(failures, deaths))
-    ideal = model.Supervisor(**given_spec, world=World(failures, deaths))
+def check(plot: Plot) -> None:
+    """Starts, stops, answers, states and the end agree after every step."""
+    real = Driver(checked_supervisor(plot.spec), World(plot.failures, plot.meanwhile))
+    ideal = model.Supervisor(**plot.spec, world=World(plot.failures, plot.meanwhile))
     real.feed(s.Boot())
     ideal.boot()
-    size = data.draw(st.integers(0, 12), label="length")
-    history = st.lists(steps(given_spec["auto"]), min_size=size, max_size=size)
-    for number, step in enumerate(data.draw(history, label="history")):
+    for number, step in enumerate(plot.steps):
         compare(real, ideal)
         if ideal.ended is not None:
             break
@@ -224,8 +251,33 @@ def test_decide_does_what_the_model_does(data: st.DataObject) -> None:
     compare(real, ideal)
 
 
+@settings(max_examples=times(300))
+@given(drawn(make_plot))
+def test_decide_does_what_the_model_does(plot: Plot) -> None:
+    """SU3-SU30: whatever Hypothesis draws."""
+    check(plot)
+
+
+def test_decide_does_what_the_model_does_in_long_histories() -> None:
+    """SU3-SU30: the same, rolled."""
+    for seed, plot in rolled(make_plot, 3000):
+        try:
+            check(plot)
+        except BaseException as exc:
+            exc.add_note(f"seed {seed}: {plot}")
+            raise
+
+
+def answer_of(said: str) -> str:
+    """An answer of the model in the words of `Driver`."""
+    return ANSWERS[said]
+
+
 def one_step(real: Driver, ideal: model.Supervisor, number: int, step: tuple[Any, ...]) -> None:
     match step:
+        case (tuple(), tuple()):  # one after the other
+            for one in step:
+                one_step(real, ideal, number, one)
         case ("crash", number, how):
             alive = [child for child in ideal.children if child.alive]
             if alive:
@@ -244,22 +296,21 @@ def one_step(real: Driver, ideal: model.Supervisor, number: int, step: tuple[Any
             answer: list[str] = []
             ideal.mailbox.append(("ask", what, argument, answer))
             ideal.run()
-            request: Any = {
-                "start_child": lambda: s.StartChild(number, checked(argument)),
-                "terminate_child": lambda: s.TerminateChild(number, argument),
-                "restart_child": lambda: s.RestartChild(number, argument),
-                "delete_child": lambda: s.DeleteChild(number, argument),
-                "update": lambda: s.Update(number, checked_supervisor(argument)),
-            }[what]()
-            real.feed(request)
-            said = answer[0] if answer else "stopping"
-            expected = {"ok": "ok", "failed": "no"}.get(said) or ANSWERS[said]
-            # A stop and the answer may cross: then what was done may be answered or refused.
-            assert real.answers[number] == expected
+            match what:
+                case "start_child":
+                    real.feed(s.StartChild(number, checked(argument)))
+                case "update":
+                    real.feed(s.Update(number, checked_supervisor(argument)))
+                case _:
+                    real.feed(REQUESTS[what](number, argument))
+            assert real.answers[number] == answer_of(answer[0] if answer else "stopping")
 
 
 def compare(real: Driver, ideal: model.Supervisor) -> None:
     assert real.log == ideal.log
     assert (real.ended is not None) == (ideal.ended is not None)
+    said = [answer[0] if answer else "stopping" for answer in ideal.asked_meanwhile]
+    assert [real.answers[token] for token in real.asked_meanwhile] == [answer_of(a) for a in said]
     if ideal.ended is None:
         assert real.picture() == ideal.picture()
+        assert real.failures() == [child.failures for child in ideal.children]

@@ -8,18 +8,19 @@ histories a start never gets ready, and the tree is stopped while it is waited f
 
 from typing import Any
 
-import hypothesis.strategies as st
 import trio
 from hypothesis import HealthCheck, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
+from property_tests.models.supervisor_plots import IDS, Plot, make_plot
+from property_tests.picking import drawn, rolled
 from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
-from supervision.control import running
-from trio_actors import Node, Pid, ProcessContext, ProcessError, Shutdown, open_node
-
-IDS = "abcd"
+from supervision.control import Answer, running
+from supervision.promises import REQUEST
+from supervision.state import DeleteChild, RestartChild, TerminateChild
+from trio_actors import Message, Node, Pid, ProcessContext, ProcessError, Shutdown, open_node
 
 Path = tuple[str, ...]
 
@@ -29,26 +30,26 @@ class Busy(Exception):
 
 
 class Script:
-    """Which starts fail: the n-th start of a leaf path, by a list; after it all work.
+    """Which starts fail, by their numbers in the whole tree; that numbered `hangs` is never ready.
 
-    The start with the number `hangs` never gets ready.
+    Without `early` the numbers are counted from when the whole tree runs for the first time.
     """
 
-    def __init__(self, failures: dict[str, list[bool]], hangs: int | None) -> None:
-        self.failures = {id: list(outcomes) for id, outcomes in failures.items()}
-        self.hangs = hangs
+    def __init__(self, plot: Plot) -> None:
+        self.failures = plot.failures
+        self.hangs = plot.hangs
+        self.counting = plot.early
         self.starts = 0
         self.busy = trio.Event()
         self.log: list[tuple[str, Path]] = []
 
     def start(self, path: Path) -> bool:
         self.log.append(("start", path))
-        self.starts += 1
+        self.starts += self.counting
         if self.starts == self.hangs:
             self.busy.set()
             return True
-        outcomes = self.failures.get(path[-1])
-        return outcomes.pop(0) if outcomes else True
+        return self.starts not in self.failures
 
     def stop(self, path: Path) -> None:
         self.log.append(("stop", path))
@@ -74,6 +75,7 @@ class Tree(model.Supervisor):
     def start(self, child: model.Child) -> bool:
         child.waiting, child.due = False, None
         child.incarnation += 1
+        child.since = self.now
         path = (*self.path, child.id)
         if "supervisor" in child.spec:
             inner = Tree.of(child.spec["supervisor"], path, self.script, self.now)
@@ -89,6 +91,8 @@ class Tree(model.Supervisor):
         return child.alive
 
     def stop(self, child: model.Child) -> None:
+        if child.alive or self.has_exit(child):
+            child.runs_no_more(self.now)
         if child.alive and child.id in self.inner:
             self.inner.pop(child.id).end("stopped")
         elif child.alive:
@@ -175,14 +179,10 @@ async def leaf(ctx: ProcessContext, script: Script, path: Path) -> None:
 
 def real_child(spec: dict[str, Any], path: Path, script: Script) -> Any:
     path = (*path, spec["id"])
-    backoff = None
-    if spec["delay"]:
-        times = dict.fromkeys(("initial_delay", "max_delay"), spec["delay"])
-        backoff = {**times, "backoff_factor": 1, "jitter": 0, "reset_after": 1}
     fields = {
         "restart": spec["restart"],
         "significant": spec["significant"],
-        "backoff": backoff,
+        "backoff": model.backoff_of(spec["delay"]),
     }
     if "supervisor" in spec:
         return child(spec["id"], real(spec["supervisor"], path, script), **fields)
@@ -222,71 +222,27 @@ def pid_of(node: Node, root: str, path: Path) -> str:
     return root
 
 
-# ---- histories -----------------------------------------------------------------------------------
-
-
-@st.composite
-def children(draw: st.DrawFn, auto: str, depth: int, size: int = 4) -> list[dict[str, Any]]:
-    specs = []
-    for id in draw(st.lists(st.sampled_from(IDS), unique=True, max_size=size)):
-        restart = draw(st.sampled_from(["permanent", "transient", "temporary"]))
-        spec: dict[str, Any] = {
-            "id": id,
-            "restart": restart,
-            "significant": restart != "permanent" and auto != "never" and draw(st.booleans()),
-            # no two waits end at the same time, so that the order of starts is determined
-            "delay": draw(st.sampled_from([0.0, 0.0, 1.0, 3.0])) and draw(st.floats(0.5, 3.5)),
-        }
-        if depth and draw(st.booleans()):
-            spec["supervisor"] = draw(trees(depth - 1))
-        specs.append(spec)
-    return specs
-
-
-@st.composite
-def trees(draw: st.DrawFn, depth: int = 2) -> dict[str, Any]:
-    auto = draw(st.sampled_from(["never", "any_significant", "all_significant"]))
-    return {
-        "strategy": draw(st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"])),
-        "intensity": draw(st.sampled_from([0, 1, 3, 10])),
-        "period": draw(st.sampled_from([2.0, 5.0])),
-        "auto": auto,
-        "children": draw(children(auto, depth)),
-    }
-
-
-REQUESTS = ["terminate", "restart", "delete", "start"]
-steps = st.one_of(
-    st.tuples(
-        st.sampled_from(
-            ["crash"] * 4 + ["pause"] * 2 + ["terminate", "restart", "delete", "start"]
-        ),
-        st.integers(0, 50),
-        st.integers(0, 50),
-        st.sampled_from(["normal", "shutdown", "abnormal"]),
-    ),
-    st.tuples(st.just("update"), st.integers(0, 50), trees(1), st.just("")),
-)
+# ---- both sides ---------------------------------------------------------------------------------
 
 
 class History:
     """One tree on both sides."""
 
-    def __init__(
-        self, spec: dict[str, Any], failures: dict[str, list[bool]], hangs: int | None
-    ) -> None:
-        self.spec = spec
-        self.ideal_script = Script(failures, hangs)
-        self.real_script = Script(failures, hangs)
-        self.ideal = Tree.of(spec, (), self.ideal_script, 0.0)
+    def __init__(self, plot: Plot) -> None:
+        self.spec = plot.spec
+        self.history = plot.steps
+        self.ideal_script = Script(plot)
+        self.real_script = Script(plot)
+        self.ideal = Tree.of(plot.spec, (), self.ideal_script, 0.0)
 
-    async def run(self, history: list[tuple[str, int, Any, str]]) -> None:
+    async def run(self) -> None:
         async with open_node() as node, node.open_host("app:h") as host:
             pid = host.spawn_soon(real(self.spec, (), self.real_script))
             try:
                 self.ideal.boot()
                 await wait_all_tasks_blocked()
-                await self.steps(node, pid, history)
+                self.ideal_script.counting = self.real_script.counting = True
+                await self.steps(node, pid)
                 if self.ideal.ended is None:
                     self.ideal.end("asked to stop")
             except Busy:
@@ -297,8 +253,8 @@ class History:
                 self.ideal.end("asked to stop")
         assert self.real_script.log == self.ideal_script.log
 
-    async def steps(self, node: Node, pid: str, history: list[tuple[str, int, Any, str]]) -> None:
-        for step in history:
+    async def steps(self, node: Node, pid: str) -> None:
+        for step in self.history:
             self.compare(node, pid)
             if self.ideal.ended is not None:
                 return
@@ -315,7 +271,7 @@ class History:
 
     async def step(self, node: Node, pid: str, what: str, n: int, m: Any, how: str) -> None:
         if what == "pause":
-            seconds = (n + 1) / 16 + 0.001
+            seconds = (n + 1) / 10 + 0.001
             with trio.move_on_after(seconds):  # real first: the model may raise Busy
                 await self.real_script.busy.wait()
             await wait_all_tasks_blocked()
@@ -327,8 +283,26 @@ class History:
                 node.send(pid_of(node, pid, (*tree.path, one.id)), how)
                 tree.crash(one, how)
                 self.ideal.settle()
+        elif what == "burst":
+            await self.burst(node, pid, n, m)
         else:
             await self.request(node, pid, what, n, m)
+
+    async def burst(self, node: Node, pid: str, n: int, requests: list[tuple[str, str]]) -> None:
+        """Several requests are there before the first one is handled."""
+        all = self.ideal.supervisors()
+        tree = all[n % len(all)]
+        process = node.processes[Pid(pid_of(node, pid, tree.path))]
+        answers = [Answer() for _ in requests]
+        expected: list[list[str]] = [[] for _ in requests]
+        for (what, id), answer, said in zip(requests, answers, expected, strict=True):
+            request = REQUESTS[what](answer, id)
+            node.post(None, process, Message(REQUEST, None, request))
+            tree.mailbox.append(("ask", f"{what}_child", id, said))
+        await wait_all_tasks_blocked()
+        tree.run()
+        self.ideal.settle()
+        assert [said_by(answer) for answer in answers] == [said[0] for said in expected]
 
     async def request(self, node: Node, pid: str, what: str, n: int, m: Any) -> None:
         all = self.ideal.supervisors()
@@ -366,6 +340,16 @@ class History:
         assert answers == [expected]
 
 
+def said_by(answer: Answer) -> str:
+    """An answer in the words of the model."""
+    return ANSWERS[answer.error.kind.name] if answer.error else "ok"
+
+
+REQUESTS: dict[str, Any] = {
+    "terminate": TerminateChild,
+    "restart": RestartChild,
+    "delete": DeleteChild,
+}
 ANSWERS = {
     "ALREADY_EXISTS": "already exists",
     "NOT_FOUND": "not found",
@@ -376,25 +360,26 @@ ANSWERS = {
 }
 
 
+def check(plot: Plot) -> None:
+    """The same starts, stops, states, counts, answers and ends, after every step."""
+    trio.run(History(plot).run, clock=MockClock(autojump_threshold=0))
+
+
 @settings(
     max_examples=times(300),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(
-    trees(),
-    st.dictionaries(
-        st.sampled_from(IDS), st.lists(st.sampled_from([True, True, True, False]), max_size=6)
-    ),
-    st.lists(steps, max_size=10),
-    st.none() | st.integers(1, 12),
-)
-def test_the_running_supervisor_refines_the_model(
-    spec: dict[str, Any],
-    failures: dict[str, list[bool]],
-    history: list[tuple[str, int, Any, str]],
-    hangs: int | None,
-) -> None:
-    """The same starts, stops, states, counts and ends, after every step."""
-    clock = MockClock(autojump_threshold=0)
-    trio.run(History(spec, failures, hangs).run, history, clock=clock)
+@given(drawn(make_plot))
+def test_the_running_supervisor_refines_the_model(plot: Plot) -> None:
+    """SU3-SU30: whatever Hypothesis draws."""
+    check(plot)
+
+
+def test_the_running_supervisor_refines_the_model_in_long_histories() -> None:
+    """SU3-SU30: the same, rolled."""
+    for seed, plot in rolled(make_plot, 300):
+        try:
+            check(plot)
+        except BaseException as exc:
+            exc.add_note(f"seed {seed}: {plot}")
+            raise

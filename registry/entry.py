@@ -5,6 +5,7 @@ Rules: I7 (structure and data), section 11 of functions.md (the same four parts 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import attrs
@@ -59,6 +60,10 @@ class Entry:
     meta: dict[str, Any] = attrs.field(factory=dict)
     data: dict[str, Any] = attrs.field(factory=dict)
     origin: Origin | None = attrs.field(default=None, eq=False, repr=False)
+
+    def copied(self) -> Entry:
+        """An equal entry whose meta and data somebody else may change (RG13)."""
+        return Entry(self.id, self.kind, deepcopy(self.meta), deepcopy(self.data), self.origin)
 
     @property
     def parts(self) -> EntryId:

@@ -89,6 +89,8 @@ class BaseKind:
     meta_model: type[Any] | None = None
     # The data is not read into the model at all.
     free_data: bool = False
+    # A removal loses something that no `add` brings back: it is done last.
+    irrevocable: bool = False
     # The sentence under the kind's heading in the reference documentation.
     doc: str = ""
 

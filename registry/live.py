@@ -6,10 +6,12 @@ Rules: section 11 of functions.md: RG1-RG4 (queries), RG5-RG9 (atomic changes), 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import trio
 
 from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
 from trio_actors._core.inherited import permitted
@@ -30,14 +32,15 @@ from .versions import History, Version
 if TYPE_CHECKING:
     from .app import App
 
+log = logging.getLogger("trio_actors.registry")
 SYSTEM = "registry"
-PARTS = ("id", "kind", "meta", "data")
+Record = Callable[[HistoryFile], None]  # writes something into it
 
 
 def entry_of(value: Any) -> Entry:
     """An entry from its run-time form `{id, kind, meta, data}`. Raises: ProcessInvalid."""
     if isinstance(value, Entry):
-        return value
+        return value.copied()
     if not isinstance(value, Mapping):
         raise make_error(ErrorKind.INVALID, "an entry is a table with id, kind, meta and data")
     id, kind = id_text(value.get("id")), value.get("kind")
@@ -49,34 +52,39 @@ def entry_of(value: Any) -> Entry:
     for name, part in (("meta", meta), ("data", data)):
         if not isinstance(part, Mapping):
             raise make_error(ErrorKind.INVALID, f"entry {id}: {name}: expected a table")
-    return Entry(id, kind, dict(meta), dict(data))
+    return Entry(id, kind, dict(meta), dict(data)).copied()
+
+
+def copies(ops: Iterable[Op]) -> list[Op]:
+    """Operations whose entries nobody else has (RG13)."""
+    return [Op(op.kind, op.entry.copied()) for op in ops]
 
 
 @attrs.frozen(slots=True)
 class Snapshot:
-    """The entries of one version; it never changes (RG13)."""
+    """The entries of one version; it never changes (RG13), so it gives copies."""
 
     version: Version
     state: State = attrs.field(repr=False)
 
     def entries(self) -> list[Entry]:
         """All entries, sorted by id."""
-        return find(self.state.values(), {})
+        return self.find({})
 
     def get(self, id: str) -> Entry:
         """One entry. Raises: ProcessNotFound."""
         entry = self.state.get(id)
         if entry is None:
             raise make_error(ErrorKind.NOT_FOUND, f"entry not found: {id}")
-        return entry
+        return entry.copied()
 
     def find(self, query: Mapping[str, Any]) -> list[Entry]:
         """The entries that fit a filter, sorted by id (RG1-RG4)."""
-        return find(self.state.values(), query)
+        return [entry.copied() for entry in find(self.state.values(), query)]
 
     def namespace(self, name: str) -> list[Entry]:
         """The entries of a namespace, sorted by id."""
-        return [entry for entry in self.entries() if entry.namespace == name]
+        return self.find({"namespace": name})
 
 
 class Changes:
@@ -136,15 +144,12 @@ class Registry:
         history, wanted = file.resume(files)
         if wanted != files:
             await self._change(wanted)
-        self.history, self.file = history, file
         file.started(files)
+        self.history, self.file = history, file
         if wanted != history.state(history.current):
-            self._add(wanted)
-
-    def _add(self, state: State) -> None:
-        self.history = self.history.added(state)
-        if self.file is not None:
-            self.file.added(self.history.current, state)
+            history = history.added(wanted)
+            file.added(history.current, wanted)
+            self.history = history
 
     @property
     def _state(self) -> State:
@@ -161,7 +166,8 @@ class Registry:
         self, query: Mapping[str, Any], *, caller: ProcessContext | None = None
     ) -> list[Entry]:
         """Entries that fit a filter, sorted by id; those that may not be read are left out."""
-        return [entry for entry in find(self._state.values(), query) if self._may(caller, entry)]
+        found = find(self._state.values(), query)
+        return [entry.copied() for entry in found if self._may(caller, entry)]
 
     def _may(self, caller: ProcessContext | None, entry: Entry) -> bool:
         if caller is None:
@@ -191,10 +197,8 @@ class Registry:
 
     def build_delta(self, old: State | Snapshot, new: State | Snapshot) -> tuple[Op, ...]:
         """The operations that lead from one state to another."""
-        return delta(
-            old.state if isinstance(old, Snapshot) else old,
-            new.state if isinstance(new, Snapshot) else new,
-        )
+        before = old.state if isinstance(old, Snapshot) else old
+        return tuple(copies(delta(before, new.state if isinstance(new, Snapshot) else new)))
 
     # -- changes
 
@@ -210,13 +214,18 @@ class Registry:
         Raises: ProcessError as RG6 says; then nothing has changed.
         """
         require(self.app.node, caller, "registry.apply", "")
-        ops = list(ops)
+        ops = copies(ops)
         if not ops:
             raise make_error(ErrorKind.INVALID, "no operations")
         old = self._state
         new = apply(old, ops)
-        await self._change(new)
-        self._add(new)
+        history = self.history.added(new)
+        await self._change(
+            new,
+            lambda file: file.added(history.current, new),
+            lambda file: file.taken_back(history.current, self.history.current),
+        )
+        self.history = history
         self._announce(delta(old, new))
         return self.current_version()
 
@@ -230,13 +239,19 @@ class Registry:
         require(self.app.node, caller, "registry.apply_version", "")
         number = version.id if isinstance(version, Version) else version
         old, new = self._state, self.history.state(number)
-        await self._change(new)
+        current = self.history.current
+        await self._change(new, lambda f: f.moved(number), lambda f: f.moved(current))
         self.history = self.history.moved(number)
-        if self.file is not None:
-            self.file.moved(number)
         self._announce(delta(old, new))
 
-    async def _change(self, new: State) -> None:
+    async def _change(
+        self, new: State, record: Record | None = None, undo: Record | None = None
+    ) -> None:
+        """Write a state down, and go to it; if either fails nothing has changed (RG5).
+
+        It is written first, because that may well fail, and some steps cannot be undone whole. A
+        program that is killed between the two goes to the new state at its next start.
+        """
         if self._busy:
             text = "another change is being applied"
             raise make_error(ErrorKind.CONFLICT, text, retryable=True)
@@ -249,7 +264,13 @@ class Registry:
                 raise refusal(checked.problems)
             app.definitions = dict(checked.definitions)
             steps = plan(old, app.definitions, app.kind_of)
-            await carry_out(steps, self._do)
+            with trio.CancelScope(shield=True):  # all of it or nothing (RG9)
+                await self._write(record)
+                try:
+                    await carry_out(steps, self._do)
+                except Exception:
+                    await self._take_back(undo)  # noqa: ASYNC120  shielded
+                    raise
         except BaseException:
             app.definitions = old
             raise
@@ -260,6 +281,17 @@ class Registry:
                 committed = getattr(app.kind_of(step.new), "committed", None)
                 if committed is not None:
                     committed(app, step.old, step.new)
+
+    async def _write(self, record: Record | None) -> None:
+        """In a thread: the disk may be slow, the file locked by somebody else."""
+        if self.file is not None and record is not None:
+            await self.app.node.blocking(record, self.file)
+
+    async def _take_back(self, undo: Record | None) -> None:
+        try:
+            await self._write(undo)
+        except ProcessError as error:  # the next change writes over it
+            log.error("a refused change is still in the history: %s", error)
 
     async def _do(self, step: Step) -> None:
         app = self.app
@@ -337,7 +369,8 @@ def op_of(value: Mapping[str, Any]) -> Op:
 
 
 def table(entry: Entry) -> dict[str, Any]:
-    """An entry as plain data."""
+    """An entry as plain data, a copy."""
+    entry = entry.copied()
     return {"id": entry.id, "kind": entry.kind, "meta": entry.meta, "data": entry.data}
 
 

@@ -7,7 +7,9 @@ change themselves but depend on what changed (`Kind.affected_by`): importers of 
 
 Order: what nothing left behind refers to is removed first, so that its place is free; then updates
 and additions, dependencies first; then the rest of the removals. Dependents are always removed
-before what they refer to.
+before what they refer to. What loses something with its removal that no undoing brings back
+(`Kind.irrevocable`: the messages of a queue, the processes of a host) is removed at the very end,
+when nothing else can be refused any more; with it what it refers to.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class Step:
 def plan(old: Definitions, new: Definitions, kind_of: KindOf) -> list[Step]:
     """The steps from one set of definitions, in order of creation, to another."""
     gone = [id for id in old if id not in new or new[id].kind != old[id].kind]
-    late = _needed_by_survivors(old, set(gone))
+    lossy = {id for id in gone if id not in new and getattr(kind_of(old[id]), "irrevocable", False)}
+    late = lossy | _needed_by_others(old, set(gone), lossy)
     changed: set[str] = set(gone)
     middle: list[Step] = []
     for id, definition in new.items():
@@ -73,10 +76,10 @@ def plan(old: Definitions, new: Definitions, kind_of: KindOf) -> list[Step]:
     return [*first, *middle, *last]
 
 
-def _needed_by_survivors(old: Definitions, gone: set[str]) -> set[str]:
-    """Those to be removed that something left behind still refers to, and what they refer to."""
+def _needed_by_others(old: Definitions, gone: set[str], lossy: set[str]) -> set[str]:
+    """Those to be removed that something left behind or late refers to, and what they refer to."""
     late: set[str] = set()
-    todo = [definition for id, definition in old.items() if id not in gone]
+    todo = [definition for id, definition in old.items() if id not in gone or id in lossy]
     while todo:
         for reference in todo.pop().references:
             if reference.id in gone and reference.id not in late:

@@ -9,7 +9,7 @@ from supervision.runner import TooManyRestarts
 from supervision.service_machine import ServiceState
 from supervision.service_spec import Security, ServiceSpec, read_service
 from supervision.services import ServiceManager, ServiceStatus, open_services
-from supervision.snapshot import ExitRow, PoolRow, Row, Snapshot, snapshot
+from supervision.snapshot import ExitRow, PoolRow, Row, Snapshot, Taking, snapshot
 from supervision.specs import (
     ChildDefinition,
     ChildSpec,
@@ -69,6 +69,7 @@ __all__ = [
     "ServiceState",
     "ServiceStatus",
     "Snapshot",
+    "Taking",
     "SpecInvalid",
     "Strategy",
     "Supervisor",

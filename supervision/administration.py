@@ -141,6 +141,7 @@ def terminate_child(state: SupervisorState, request: TerminateChild, plan: list[
     if record.state is not _C.STOPPED:
         record.move(_C.STOPPED)
         record.due = None
+        state.let_go()
     if state.simple or record.removed or record.spec.restart is RestartType.TEMPORARY:
         state.drop(record)  # also one that update() has listed and nobody has started
     plan.append(Reply(request.token))
@@ -212,6 +213,7 @@ def update(state: SupervisorState, spec: SupervisorSpec) -> None:
             state.children[record.key] = record
         else:
             state.by_id.pop(record.spec.id, None)
+    state.let_go()
 
 
 # ---- queries: answered at any time, they change nothing ------------------------------------------

@@ -18,6 +18,7 @@ mailbox, on which the reasoning about every other case rests.
 """
 
 from collections import deque
+from math import inf
 from typing import assert_never
 
 from supervision import administration
@@ -161,8 +162,10 @@ class _Turn:
             if record is None or record.state not in ALIVE:
                 continue  # it went by itself meanwhile (SU6)
             if record.state is not _C.STOPPING:
+                if record.state is _C.RUNNING:
+                    record.run_ends(self.now)
                 record.move(_C.STOPPING)
-                self.plan.append(Halt(key))
+                self.plan.append(Halt(key, job.because))
             job.waiting.add(key)
             if not all_at_once:
                 return
@@ -179,7 +182,7 @@ class _Turn:
             state.backlog.append(Again(None))
         else:
             state.group_due = None
-            job.start = deque(record.key for record in state.in_state(_C.RESTARTING))
+            job.start = state.group()
 
     def finish(self, job: Job) -> None:
         state = self.state
@@ -210,10 +213,9 @@ class _Turn:
             return  # a stop and the readiness crossed
         record.move(_C.RUNNING)
         record.since = self.now
-        if record.pid is not None:
-            state.by_pid.pop(record.pid, None)
-        record.pid = event.pid
+        last, record.pid = record.pid, event.pid
         if state.simple:
+            state.by_pid.pop(last or "", None)
             state.by_pid[event.pid] = record.key
             if record.spec.restart is RestartType.TEMPORARY:
                 record.args = ()  # SU23
@@ -242,7 +244,7 @@ class _Turn:
             case JobKind.BOOT:
                 record.move(_C.STOPPED)
                 reason = f"child {record.spec.id!r} failed to start"
-                self.shut_down(End(reason, event.error, record.spec.id))
+                self.shut_down(End(reason, event.error, record.spec.id, event.pid))
             case JobKind.ADD | JobKind.REVIVE:
                 record.move(_C.STOPPED)
                 state.job = None
@@ -251,19 +253,19 @@ class _Turn:
                 self.plan.append(Refuse(job.token, event.error))
             case JobKind.RESTART:
                 record.move(_C.RESTARTING)
-                self.try_again(record, job, event.error)
+                self.try_again(record, job, event)
             case JobKind.TERMINATE:
                 raise RuntimeError(f"{event} during {job.kind}")
             case _:
                 assert_never(job.kind)
 
-    def try_again(self, record: ChildRecord, job: Job, error: object) -> None:
+    def try_again(self, record: ChildRecord, job: Job, event: StartFailed) -> None:
         """A restart failed: it counts, and is tried again (SU12)."""
-        delay = self.count_restart(record, error, ran=0.0)
+        delay = self.count_restart(record, event.error, event.pid)
         if delay is None:
             return
         state = self.state
-        if REACH[state.spec.strategy] is Reach.ITSELF:
+        if not job.together:  # the strategy may have changed since it began
             state.job = None
             self.restart_later(record, delay)
             return
@@ -271,6 +273,7 @@ class _Turn:
         job.stop = deque(reversed(job.started))
         job.started = job.started or [record.key]  # not empty: the mark of a failed attempt
         job.due = self.now + delay
+        job.because = event.pid
         job.group = True
 
     # ---- children that end -----------------------------------------------------------------------
@@ -287,18 +290,23 @@ class _Turn:
             else:
                 self.gone(record, None)
         elif record.state is _C.STARTING:
-            self.start_failed(StartFailed(event.key, event.error, event.final))
+            self.start_failed(StartFailed(event.key, event.error, event.final, event.pid))
         elif record.state is _C.STOPPING:
             self.gone(record, event)
         elif record.state is _C.RUNNING:
             abnormal = event.exit_class is ExitClass.ABNORMAL
             kind = ReportKind.FAILED if abnormal else ReportKind.EXITED
             self.report(kind, record, event.error)
+            record.run_ends(self.now)
             if state.job is not None and event.key in state.job.stop:
                 self.gone(record, event)  # SU6, and simultaneous failures of one group
             else:
                 record.move(_C.EXITED)
-                state.backlog.append(event)
+                record.exit = event
+                if state.job is None and not state.backlog:
+                    self.react(event)
+                else:
+                    state.backlog.append(event)
 
     def gone(self, record: ChildRecord, event: Ended | None) -> None:
         """A child that was to be stopped is down."""
@@ -318,7 +326,7 @@ class _Turn:
         """A child has ended by itself: the decision table."""
         state = self.state
         record = state.children.get(event.key)
-        if record is None or record.state is not _C.EXITED:
+        if record is None or record.state is not _C.EXITED or record.exit is not event:
             return  # a group restart or a request has dealt with it
         if event.final:  # SU9: never restarted; whoever ends the program stops the others
             record.move(_C.STOPPED)
@@ -327,7 +335,7 @@ class _Turn:
             self.leave(record)
             return
         record.move(_C.RESTARTING)
-        delay = self.count_restart(record, event.error, ran=self.now - record.since)
+        delay = self.count_restart(record, event.error, record.pid)
         if delay is None:
             return
         reach = REACH[state.spec.strategy]
@@ -353,15 +361,16 @@ class _Turn:
                     return
             case AutoShutdown.ANY_SIGNIFICANT:
                 pass
-        self.shut_down(End(f"significant child {record.spec.id!r} has ended"))
+        reason = f"significant child {record.spec.id!r} has ended"
+        self.shut_down(End(reason, pid=record.pid))
 
     # ---- restarts --------------------------------------------------------------------------------
 
-    def count_restart(self, record: ChildRecord, error: object, *, ran: float) -> float | None:
+    def count_restart(self, record: ChildRecord, error: object, pid: str | None) -> float | None:
         """Count one restart; its delay, or None if it was one too many (SU13, SU15)."""
         state, backoff = self.state, record.spec.backoff
         if backoff is not None:
-            record.failures = 1 if ran >= backoff.reset_after else record.failures + 1
+            record.failures += 1
         record.restarts += 1
         state.restarts += 1
         if not state.window.add(self.now):
@@ -369,7 +378,7 @@ class _Turn:
             count, period = state.spec.intensity, state.spec.period
             state.gave_up = True
             why = f"more than {count} restarts within {period:g} s, the last of {record.spec.id!r}"
-            self.shut_down(End(f"reached maximum restart intensity: {why}"))
+            self.shut_down(End(f"reached maximum restart intensity: {why}", pid=pid))
             return None
         delay = 0.0 if backoff is None else backoff.delay(record.failures, state.rng)
         self.report(ReportKind.RESTARTING, record, error, delay)
@@ -381,6 +390,7 @@ class _Turn:
             record.due = self.now + delay
             self.plan.append(Wake(record.due, record.key))
         elif state.backlog or state.job is not None:  # others came first
+            record.due = self.now
             state.backlog.append(Again(record.key))
         else:
             state.job = Job(JobKind.RESTART, start=deque((record.key,)))
@@ -391,13 +401,16 @@ class _Turn:
         members = list(state.children.values())
         if reach is Reach.LATER:
             members = members[members.index(culprit) :]
-        job = Job(JobKind.RESTART, group=True, due=self.now + delay)
+        job = Job(JobKind.RESTART, group=True, together=True, due=self.now + delay)
+        job.because = culprit.pid
         for record in members:
             if record.state in ALIVE:
                 job.stop.appendleft(record.key)
             elif record.removed or record.spec.restart is RestartType.TEMPORARY:
                 state.drop(record)
-            elif record.state is not _C.RESTARTING:
+            elif record.state is _C.RESTARTING:
+                record.due = None  # from now on it waits with the others
+            else:
                 if record.state is _C.EXITED:
                     record.move(_C.STOPPED)
                 record.move(_C.RESTARTING)
@@ -407,16 +420,17 @@ class _Turn:
         """Begin the restart of one child, or of all members of the group that wait."""
         state = self.state
         if event.key is None:
-            waiting = list(state.in_state(_C.RESTARTING))
-            due = state.group_due
+            due, keys = state.group_due, state.group()
         else:
             record = state.children.get(event.key)
-            waiting = [record] if record and record.state is _C.RESTARTING else []
-            due = record.due if record else None
-        if not waiting or (due is not None and due > self.now):
+            alone = record is not None and record.state is _C.RESTARTING
+            due = record.due if record and alone else inf  # None: it waits with the others now
+            keys = deque((event.key,)) if due is not None else deque()
+        if not keys or (due is not None and due > self.now):
             return  # overtaken: terminated, restarted with a group, or put off
-        state.group_due = None
-        state.job = Job(JobKind.RESTART, start=deque(record.key for record in waiting))
+        if event.key is None:
+            state.group_due = None
+        state.job = Job(JobKind.RESTART, start=keys, together=event.key is None)
 
     # ---- the end ---------------------------------------------------------------------------------
 
@@ -455,5 +469,7 @@ class _Turn:
     def report(
         self, kind: ReportKind, record: ChildRecord, reason: object = None, delay: float = 0.0
     ) -> None:
+        if kind in self.state.unheard:
+            return
         row = Report(kind, record.key, record.spec.id, record.pid, reason, record.restarts, delay)
         self.plan.append(row)

@@ -19,6 +19,7 @@ class SupervisorMailbox(Untyped):
     """One queue of everything, read by one task."""
 
     __slots__ = ("_closed", "_taken", "_task", "items")
+    route = None
 
     def __init__(self) -> None:
         self.items: deque[Message | Event] = deque()

@@ -56,9 +56,18 @@ def reason_text(reason: Any) -> str:
     return "" if reason is None else str(reason)
 
 
-def wanted(kind: ReportKind) -> bool:
-    """Whether anybody would see such an event."""
-    return logger.isEnabledFor(LEVELS[kind])
+_BELOW: Final = {  # by the lowest level that is seen: the events that are not
+    level: frozenset(kind for kind, its in LEVELS.items() if its < level)
+    for level in sorted({*LEVELS.values(), logging.CRITICAL + 1})
+}
+
+
+def unheard() -> frozenset[ReportKind]:
+    """The events that nobody would see: no records are made of them."""
+    for level in _BELOW:
+        if logger.isEnabledFor(level):
+            break
+    return _BELOW[level]
 
 
 def report(record: Record, *, logged: bool = False) -> None:

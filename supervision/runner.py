@@ -17,19 +17,21 @@ from attrs import define, field
 from supervision import state as s
 from supervision.decide import decide
 from supervision.mailbox import SupervisorMailbox
-from supervision.promises import REQUEST
-from supervision.reports import Record, reason_text, report, wanted
+from supervision.promises import REQUEST, KeepsPromises
+from supervision.reports import Record, reason_text, report, unheard
 from supervision.specs import SupervisorSpec
 from supervision.state import SupervisorState
 from supervision.terms import ExitClass
 from supervision.watchdog import WATCHDOG
 from trio_actors import (
+    Cause,
     CauseKind,
     ErrorKind,
     Event,
     EventKind,
     Exit,
     Message,
+    Node,
     Pid,
     Process,
     ProcessContext,
@@ -39,7 +41,7 @@ from trio_actors import (
     as_process_error,
     make_error,
 )
-from trio_actors._core.exit import terminated
+from trio_actors._core.exit import link_failed, terminated
 from trio_actors._core.pid import CLOCK
 from trio_actors._core.spawn import launch
 
@@ -68,14 +70,20 @@ class Runner:
     mailbox: SupervisorMailbox
     state: SupervisorState
     nested: Callable[[SupervisorSpec], Target]  # what runs a definition inside another one
+    node: Node = field(init=False)
     bound: float = inf  # no stop may last longer (SU7)
     end: s.End | None = None
     asked: bool = False  # to stop, by CANCEL
     processes: dict[int, Process] = field(factory=dict)
     keys: dict[Pid, int] = field(factory=dict)
     late: set[int] = field(factory=set)  # their start took too long
+    limits: dict[int, float] = field(factory=dict)  # until when those that are asked to stop may
+    left: dict[int, int] = field(factory=dict)  # processes below those that are overdue
     todo: deque[s.Event] = field(factory=deque)
     exits: dict[int, Exit] = field(factory=dict)  # of the event being handled
+
+    def __attrs_post_init__(self) -> None:
+        self.node = self.process.node
 
     async def until_end(self) -> None:
         """Work until the supervisor has nothing left to do."""
@@ -92,12 +100,14 @@ class Runner:
         for process in self.processes.values():
             WATCHDOG.met(process.pid)
             if not process.ended:
-                self.ctx.node.abandon(process, "could not be stopped")
+                self.node.abandon(process, "could not be stopped")
 
     def leave(self) -> None:
         """End the process as it was decided (SU4, SU13, SU30)."""
         end = self.end
         assert end is not None
+        if end.pid is not None and not self.asked:
+            self.process.reason = Cause(self.why(end), Pid(end.pid))
         if end.error is not None:
             raise _start_error(end)
         if self.asked:
@@ -105,6 +115,12 @@ class Runner:
         if self.state.gave_up:
             raise TooManyRestarts(end.reason)
         raise Shutdown(end.reason)
+
+    def why(self, end: s.End) -> CauseKind:
+        """The kind of an end that was decided here (SU42)."""
+        if end.error is not None:
+            return CauseKind.CHILD
+        return CauseKind.INTENSITY if self.state.gave_up else CauseKind.SIGNIFICANT
 
     # ---- what happens ----------------------------------------------------------------------------
 
@@ -116,6 +132,9 @@ class Runner:
             elif item.kind is EventKind.CANCEL:
                 self.asked = True
                 self.feed(s.Stop())
+                self.hurry()
+            elif item.kind is EventKind.LINK_DOWN and item.sender == self.process.parent:
+                self.process.force(link_failed(item.sender))  # who started it is no stranger
         elif item.topic == REQUEST:
             self.feed(item.payload)
         elif item.topic == WAKE:
@@ -134,19 +153,23 @@ class Runner:
         if key is None:
             return
         del self.processes[key]
+        self.limits.pop(key, None)
+        self.left.pop(key, None)
         WATCHDOG.met(event.sender)
-        memory = self.ctx.node.exits.get(event.sender)
         assert event.result is not None
-        exit = memory.exit if memory else Exit(event.result.value, event.result.error)
+        exit = self.node.exits.exit_of(event.sender)
+        if exit is None:  # so many have ended meanwhile
+            exit = Exit(event.result.value, event.result.error)
         self.exits[key] = exit
         if key in self.late:
             self.late.discard(key)
             timeout = make_error(ErrorKind.TIMEOUT, "start timeout", retryable=None)
-            self.feed(s.Ended(key, ExitClass.ABNORMAL, timeout))
+            self.feed(s.Ended(key, ExitClass.ABNORMAL, timeout, pid=event.sender))
         else:
             error = exit.error or _early(self.state, key)
             final = exit.cause.kind is CauseKind.OUTSIDE
-            self.feed(s.Ended(key, _class_of(exit), error, final))
+            exit_class = _class_of(exit, self.node.control)
+            self.feed(s.Ended(key, exit_class, error, final, event.sender))
         self.exits.pop(key, None)
 
     def on_ready(self, key: int, process: Process) -> None:
@@ -160,22 +183,33 @@ class Runner:
         if process.readiness is not None:
             self.late.add(key)
             process.force(terminated(self.process.pid))
-            self.expect_end(key, process, self.ctx.node.now())
+            unwinds = process.host.drain if signals_readiness(process) else 0.0  # SU7
+            self.expect_end(key, process, self.node.now() + unwinds)
 
     def on_lost(self, key: int, process: Process) -> None:
-        """The child cannot be stopped (SU8)."""
+        """The child cannot be stopped (SU8); a supervisor may still be giving up its own."""
+        if process.ended:
+            return  # just now: its EXIT is on the way
+        left = sum(below(process))
+        if left and left < self.left.get(key, inf):
+            self.left[key] = left
+            self.expect_end(key, process, self.node.now())
+            return
         del self.processes[key]
         del self.keys[process.pid]
+        self.limits.pop(key, None)
+        self.left.pop(key, None)
         WATCHDOG.met(process.pid)
         self.late.discard(key)
         self.feed(s.Lost(key, where(process)))
-        self.ctx.node.abandon(process, "could not be stopped")
+        self.node.abandon(process, "could not be stopped")
 
     # ---- what is to be done ----------------------------------------------------------------------
 
     def feed(self, event: s.Event) -> None:
         """Decide and act, until there is nothing to do but wait."""
-        now, state, todo = self.ctx.node.now(), self.state, self.todo  # one moment for all of it
+        now, state, todo = self.node.now(), self.state, self.todo  # one moment for all of it
+        state.unheard = unheard()
         todo.append(event)
         while todo:
             for action in decide(state, todo.popleft(), now):
@@ -189,7 +223,7 @@ class Runner:
             case s.Launch():
                 self.launch(action.key)
             case s.Halt():
-                self.halt(action.key)
+                self.halt(action.key, action.because)
             case s.Wake():
                 self.at(action.at, WAKE, action.key)
             case s.Reply():
@@ -206,7 +240,7 @@ class Runner:
     def launch(self, key: int) -> None:
         """Start a child's process; what becomes of it arrives as an event."""
         record = self.state.children[key]
-        spec, node = record.spec, self.ctx.node
+        spec, node = record.spec, self.node
         target = spec.target
         if isinstance(target, SupervisorSpec):
             target = self.nested(target)
@@ -234,37 +268,56 @@ class Runner:
         process.readiness = lambda _value: node.post(process.pid, self.process, ready)
         self.at(node.now() + spec.start_timeout, LATE, (key, process))
 
-    def halt(self, key: int) -> None:
-        """Ask the child to stop within its limit (SU5), or end it at once."""
+    def halt(self, key: int, because: str | None = None) -> None:
+        """Ask the child to stop within its limit (SU5), or end it at once.
+
+        It may have been asked before: then only an earlier limit is told to it.
+        """
         process, spec = self.processes.get(key), self.state.children[key].spec
         if process is None or process.ended:
             return  # its EXIT is on the way
-        node, limit = self.ctx.node, spec.stop_limit
+        node, limit = self.node, spec.stop_limit
         now = node.now()
         until = min(inf if limit is None else now + limit, self.bound, self.process.deadline)
+        if key in self.limits and until >= self.limits[key]:
+            return
+        self.limits[key] = until
+        if process.reason is None:  # SU42
+            if because is None and self.state.phase is s.Phase.STOPPING:
+                because = self.process.pid
+            cause = because and Pid(because)
+            process.reason = Cause(CauseKind.ASKED, self.process.pid, cause or None)
         if until <= now:
             process.force(terminated(self.process.pid))
+            process.limit(now, self.process.pid)  # children of its own have no time either
         else:
             node.request_cancel(process, self.process.pid, until)
         if until < inf:
             self.expect_end(key, process, max(until, now))
 
+    def hurry(self) -> None:
+        """The time to stop may be shorter than it was: tell those that are stopping (K7, SU7)."""
+        for key in list(self.limits):
+            self.halt(key)
+
     def expect_end(self, key: int, process: Process, until: float) -> None:
-        """The child has to be gone soon after ``until``, or it is a zombie (SU8)."""
-        self.at(until + GRACE, LOST, (key, process))
-        seconds = until + GRACE - self.ctx.node.now()
+        """The child has to be gone soon after ``until``, or it is a zombie (SU8).
+
+        Who waits for a zombie is none: a supervisor is given more time than its children.
+        """
+        due = until + GRACE * (1 + len(below(process)))
+        self.at(due, LOST, (key, process))
+        seconds = due - self.node.now()
         what = f"{process.pid} ({process.id}) does not stop"
         WATCHDOG.expect(process.pid, seconds, what)
 
     def at(self, due: float, topic: str, payload: Any) -> None:
         """A message to the supervisor itself at a time of Trio's clock (TS2)."""
-        node, message = self.ctx.node, Message(topic, CLOCK, payload)
+        node, message = self.node, Message(topic, CLOCK, payload)
         node.clock.at(due, lambda: node.post(CLOCK, self.process, message))
 
     def report(self, action: s.Report) -> None:
         """SU40."""
-        if not wanted(action.kind):
-            return
         exit = self.exits.get(action.key)
         reason = action.reason if action.kind is not s.ReportKind.STOPPED else None
         record = Record(
@@ -291,8 +344,22 @@ def signals_readiness(process: Process) -> bool:
     return bool(getattr(process.target, "signals_readiness", False))
 
 
-def _class_of(exit: Exit) -> ExitClass:
-    if exit.shutdown:
+def below(process: Process) -> list[int]:
+    """How many processes there are on each level below a supervisor; none for any other process."""
+    counts: list[int] = []
+    level = [process]
+    while True:
+        bodies = [getattr(one.drive, "body", None) for one in level]
+        runners = [one.runner for one in bodies if isinstance(one, KeepsPromises)]
+        level = [child for one in runners if one for child in one.processes.values()]
+        if not level:
+            return counts
+        counts.append(len(level))
+
+
+def _class_of(exit: Exit, control: Pid) -> ExitClass:
+    out_of_time = exit.cause.kind is CauseKind.DEADLINE and exit.cause.by == control
+    if exit.shutdown or out_of_time:  # the host's stop took all the time there was
         return ExitClass.SHUTDOWN
     return ExitClass.ABNORMAL if exit.abnormal else ExitClass.NORMAL
 

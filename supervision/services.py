@@ -68,6 +68,7 @@ class _Service:
     waiting: bool = False  # for its dependencies
     due: float = inf  # when the machine wants to hear that time is up
     timed_out: bool = False  # its start took too long and it is being ended
+    lost: bool = False  # its process would not end and counts as a zombie
     held: Hold | None = None
     logged: bool = False  # the last crash is in the log already
 
@@ -245,8 +246,10 @@ class ServiceManager:
             case _S.FAILED:
                 return (_E.RETRY, "", False)
             case _S.STOPPING:  # the deadline has ended it (K6) or cannot
+                service.lost = True
                 return (_E.STOP_TIMEOUT, "stop timeout", False)
             case _S.STARTING if service.timed_out:  # and it did not end: a zombie
+                service.lost = True
                 return (_E.FAILED, "start timeout", False)
             case _S.STARTING if service.process is not None:
                 service.timed_out = True
@@ -290,7 +293,7 @@ class ServiceManager:
         """Spawn the process; what becomes of it arrives in the queue (Y4, Y35)."""
         spec = service.spec
         service.pid = service.process = None
-        service.timed_out = False
+        service.timed_out = service.lost = False
         service.due = self.node.now() + spec.start_timeout
         try:
             host = self.node.hosts.get(spec.host)
@@ -318,6 +321,8 @@ class ServiceManager:
         if service.process is not process:
             return  # a zombie that ended after all
         service.process = None
+        if service.lost:
+            return  # the same, before the next one was started
         service.logged = exit.logged
         event, reason, clean = self._meaning(service, process, exit)
         service.put(event, reason, clean=clean)

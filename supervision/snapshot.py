@@ -4,6 +4,11 @@ Rules: SU14 (children without a process are listed), SU41 (tree with states, res
 mailbox depths), SU42 (recent exits with their cause chains), PL19 (pools). Nothing here awaits or
 changes anything.
 
+Thousands of processes take a tenth of a second, in which nothing else runs. So a picture can be
+taken piece by piece (`Taking`): whoever takes it lets others run between the pieces. Its rows are
+then some milliseconds apart: a process that has ended since its place was found shows as `ended`,
+one that has begun since is not in it.
+
 The tree is a list of rows in the order in which it is drawn, each with its depth and the key of the
 row above it. A nested form would be as deep as the longest chain of processes that started each
 other, which no reader of JSON has to survive.
@@ -17,6 +22,7 @@ from attrs import define, fields, frozen
 
 from supervision import administration
 from supervision.control import running
+from supervision.runner import Runner
 from supervision.service_machine import ServiceState
 from supervision.services import ServiceManager, ServiceStatus
 from supervision.state import ChildRecord
@@ -24,8 +30,11 @@ from supervision.terms import ChildType
 from supervision.tree import explain
 from trio_actors import Node, Pid, Process, ProcessNotFound
 
+Data = dict[str, Any]
 VERSION: Final = 1  # of the form of the data
 EXITS: Final = 20  # how many are shown by default
+
+BETWEEN: Final = 64  # processes that are looked at between two places for a pause
 
 SERVICE: Final = "service"
 PROCESS: Final = "process"  # no supervisor and no service keeps it alive
@@ -100,18 +109,61 @@ class Snapshot:
     exits: tuple[ExitRow, ...]
     pools: tuple[PoolRow, ...]
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> Data:
         """The same as dicts, lists, texts and numbers, with ``version`` of this form."""
-        data: dict[str, Any] = {"version": VERSION, **_as_data([self], Snapshot)[0]}
-        data["rows"] = _as_data(self.rows, Row)
-        data["exits"] = _as_data(self.exits, ExitRow)
-        data["pools"] = _as_data(self.pools, PoolRow)
+        data: Data = {"version": VERSION, **next(_as_data([self], Snapshot))}
+        data["rows"] = list(_as_data(self.rows, Row))
+        data["exits"] = list(_as_data(self.exits, ExitRow))
+        data["pools"] = list(_as_data(self.pools, PoolRow))
         return data
 
 
-def _as_data(rows: Iterable[Any], kind: type) -> list[dict[str, Any]]:
+class Taking:
+    """A picture that is taken piece by piece; it is complete when the sections are used up.
+
+    Every piece of a section is a row as a dict, or None: no row yet, but a place for a pause.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        services: ServiceManager | None = None,
+        *,
+        exits: int = EXITS,
+        limit: int | None = None,
+    ) -> None:
+        self.head: Data = {
+            "node": node.name,
+            "at": node.wall_time(),
+            "processes": len(node.processes),
+            "delivered": node.count_delivered(),
+            "ended": node.exits.total,
+            "dead_letters": node.dead_letters.count,
+        }
+        self.rows = _Rows(node, services, limit).build()
+        self.exits = _exits(node, exits)
+        self.pools = _pools(node)
+
+    def sections(self) -> Iterator[tuple[str, Iterator[Data | None]]]:
+        """The lists of `Snapshot.as_data()`, in their order, piece by piece."""
+        yield "rows", self.rows
+        yield "exits", _as_data(self.exits, ExitRow)
+        yield "pools", _as_data(self.pools, PoolRow)
+
+    def complete(self) -> Snapshot:
+        """All of it now."""
+        return Snapshot(
+            rows=tuple(Row(**row) for row in self.rows if row is not None),
+            exits=tuple(self.exits),
+            pools=tuple(self.pools),
+            **self.head,
+        )
+
+
+def _as_data(rows: Iterable[Any], kind: type) -> Iterator[Data]:
     names = [field.name for field in fields(kind)]  # asdict() takes three times as long
-    return [{name: getattr(row, name) for name in names} for row in rows]
+    for row in rows:
+        yield {name: getattr(row, name) for name in names}
 
 
 def snapshot(
@@ -128,17 +180,7 @@ def snapshot(
             others are only counted (``Row.below``, ``Snapshot.processes``). With it the cost of
             thousands of children is small.
     """
-    return Snapshot(
-        node=node.name,
-        at=node.wall_time(),
-        processes=len(node.processes),
-        delivered=node.delivered,
-        ended=node.exits.total,
-        dead_letters=node.dead_letters.count,
-        rows=tuple(_Rows(node, services, limit).build()),
-        exits=tuple(_exits(node, exits)),
-        pools=tuple(_pools(node)),
-    )
+    return Taking(node, services, exits=exits, limit=limit).complete()
 
 
 def doing(process: Process) -> str:
@@ -165,7 +207,11 @@ def _pools(node: Node) -> Iterator[PoolRow]:
 
 
 class _Rows:
-    """Finds who stands below whom, then draws from the top without recursion."""
+    """Finds who stands below whom, then draws from the top without recursion.
+
+    Its rows are dicts, which become `Row` objects where somebody wants those: for thousands of
+    processes that somebody watches, the dicts are all that is needed.
+    """
 
     def __init__(self, node: Node, services: ServiceManager | None, limit: int | None) -> None:
         self.node = node
@@ -177,15 +223,19 @@ class _Rows:
         # Of each process: what stands directly below it, as processes or as children without one.
         self.below: dict[str, list[Process | ChildRecord]] = {}
         self.record_of: dict[str, ChildRecord] = {}
+        self.runners: dict[str, Runner] = {}
         self.roots: list[Process] = []
-        self._sort()
 
-    def _sort(self) -> None:
+    def _sort(self) -> Iterator[None]:
         processes = self.node.processes
-        for process in processes.values():
+        there = list(processes.values())  # others may come and go between two pieces
+        for count, process in enumerate(there):
+            if not count % BETWEEN:
+                yield None
             runner = running(process)
             if runner is None:
                 continue
+            self.runners[process.pid] = runner
             below = self.below.setdefault(process.pid, [])
             for record in runner.state.children.values():
                 child = runner.processes.get(record.key)
@@ -194,8 +244,12 @@ class _Rows:
                 else:
                     self.record_of[child.pid] = record
                     below.append(child)
-        for process in processes.values():
+        for count, process in enumerate(there):
+            if not count % BETWEEN:
+                yield None
             if process.pid in self.record_of or process.pid in self.service_of:
+                continue
+            if process.pid not in processes:  # it has ended since
                 continue
             parent = process.parent
             if parent is not None and parent in processes:
@@ -203,8 +257,9 @@ class _Rows:
             else:
                 self.roots.append(process)
 
-    def build(self) -> Iterator[Row]:
-        """The rows in the order in which they are drawn."""
+    def build(self) -> Iterator[Data | None]:
+        """The rows in the order in which they are drawn; before them, places for a pause."""
+        yield from self._sort()
         for status in self.statuses.values():
             process = self.node.processes.get(Pid(status.pid)) if status.pid else None
             yield self._service(status, process)
@@ -214,7 +269,7 @@ class _Rows:
             yield self._process(process, None, 0)
             yield from self._under(process, process.pid)
 
-    def _under(self, top: Process, key: str) -> Iterator[Row]:
+    def _under(self, top: Process, key: str) -> Iterator[Data]:
         todo = [(one, key, 1) for one in reversed(self.below.get(top.pid, ())[: self.limit])]
         while todo:
             one, parent, depth = todo.pop()
@@ -225,79 +280,80 @@ class _Rows:
             yield row
             below = self.below.get(one.pid)
             if below:
-                todo += [(one, row.key, depth + 1) for one in reversed(below[: self.limit])]
+                todo += [(one, row["key"], depth + 1) for one in reversed(below[: self.limit])]
 
-    def _service(self, status: ServiceStatus, process: Process | None) -> Row:
+    def _service(self, status: ServiceStatus, process: Process | None) -> Data:
         held = status.waits_for or status.reason
         state = str(status.state).lower()
         if process is not None and status.state is ServiceState.RUNNING:
             state = doing(process)
-        return Row(
-            key=f"service {status.id}",
-            parent=None,
-            depth=0,
-            pid=process.pid if process else None,
-            name=status.id,
-            entry=process.id if process else "",
-            kind=SERVICE,
-            state=state,
-            restarts=max(0, status.runs - 1),
-            mailbox=process.mailbox.depth() if process else 0,
-            unread=process.oldest_unread() if process else 0.0,
-            uptime=self.now - process.since if process else 0.0,
-            host=process.host.id if process else "",
-            names=tuple(self.node.names.names_of(process.pid)) if process else (),
-            note=held,
-            below=len(self.below.get(process.pid, ())) if process else 0,
-        )
+        return {
+            "key": f"service {status.id}",
+            "parent": None,
+            "depth": 0,
+            "pid": process.pid if process else None,
+            "name": status.id,
+            "entry": process.id if process else "",
+            "kind": SERVICE,
+            "state": state,
+            "restarts": max(0, status.runs - 1),
+            "mailbox": process.mailbox.depth() if process else 0,
+            "unread": process.oldest_unread() if process else 0.0,
+            "uptime": self.now - process.since if process else 0.0,
+            "host": process.host.id if process else "",
+            "names": tuple(self.node.names.names_of(process.pid)) if process else (),
+            "note": held,
+            "below": len(self.below.get(process.pid, ())) if process else 0,
+        }
 
-    def _process(self, process: Process, parent: str | None, depth: int) -> Row:
+    def _process(self, process: Process, parent: str | None, depth: int) -> Data:
         pid = process.pid
         names = tuple(self.node.names.names_of(pid))
+        runner = self.runners.get(pid)
         record = self.record_of.get(pid)
         if record is not None:
             key, name = f"{parent}/{record.key}", record.spec.id
             kind, restarts = str(record.spec.type), record.restarts
         else:
             key, name, restarts = pid, names[0] if names else "", 0
-            kind = PROCESS if running(process) is None else str(ChildType.SUPERVISOR)
-        return Row(
-            key=key,
-            parent=parent,
-            depth=depth,
-            pid=pid,
-            name=name,
-            entry=process.id,
-            kind=kind,
-            state=doing(process),
-            restarts=restarts,
-            mailbox=process.mailbox.depth(),
-            unread=process.oldest_unread(),
-            uptime=self.now - process.since,
-            host=process.host.id,
-            names=names,
-            note="",
-            below=len(self.below.get(pid, ())),
-        )
+            kind = PROCESS if runner is None else str(ChildType.SUPERVISOR)
+        return {
+            "key": key,
+            "parent": parent,
+            "depth": depth,
+            "pid": pid,
+            "name": name,
+            "entry": process.id,
+            "kind": kind,
+            "state": process.doing() if runner is None else str(runner.state.phase),
+            "restarts": restarts,
+            "mailbox": process.mailbox.depth(),
+            "unread": process.oldest_unread(),
+            "uptime": self.now - process.since,
+            "host": process.host.id,
+            "names": names,
+            "note": "",
+            "below": len(self.below.get(pid, ())),
+        }
 
-    def _waiting(self, record: ChildRecord, parent: str, depth: int) -> Row:
+    def _waiting(self, record: ChildRecord, parent: str, depth: int) -> Data:
         target = record.spec.target
         info = administration.info(record, self.now)
-        return Row(
-            key=f"{parent}/{record.key}",
-            parent=parent,
-            depth=depth,
-            pid=None,
-            name=info.id,
-            entry=target if isinstance(target, str) else "",
-            kind=str(info.type),
-            state=info.state,
-            restarts=info.restarts,
-            mailbox=0,
-            unread=0.0,
-            uptime=0.0,
-            host="",
-            names=(),
-            note="",
-            below=0,
-        )
+        return {
+            "key": f"{parent}/{record.key}",
+            "parent": parent,
+            "depth": depth,
+            "pid": None,
+            "name": info.id,
+            "entry": target if isinstance(target, str) else "",
+            "kind": str(info.type),
+            "state": info.state,
+            "restarts": info.restarts,
+            "mailbox": 0,
+            "unread": 0.0,
+            "uptime": 0.0,
+            "host": "",
+            "names": (),
+            "note": "",
+            "below": 0,
+        }

@@ -65,14 +65,21 @@ class ChildRecord:
     restarts: int = 0
     failures: int = 0  # n of SU15
     since: float = 0.0  # when it was started
-    due: float | None = None  # when its own restart may begin
+    due: float | None = None  # when its own restart may begin; None: it waits with its group
     removed: bool = False  # left out by update(): not restarted any more
+    exit: "Ended | None" = None  # while EXITED: the end that is to be handled
 
     def move(self, state: ChildState) -> None:
         """Raises: RuntimeError for a move that the table does not know."""
         if state not in CHILD_MOVES[self.state]:
             raise RuntimeError(f"child {self.spec.id!r}: {self.state} -> {state}")
         self.state = state
+
+    def run_ends(self, now: float) -> None:
+        """However it ends: after a long run the next failure is the first one again (SU15)."""
+        backoff = self.spec.backoff
+        if backoff is not None and now - self.since >= backoff.reset_after:
+            self.failures = 0
 
 
 class Phase(StrEnum):
@@ -111,10 +118,12 @@ class Job:
     stop: deque[int] = Factory(deque)
     start: deque[int] = Factory(deque)
     due: float = 0.0  # the starts wait for this time
-    group: bool = False  # a restart of several
+    group: bool = False  # a restart of several whose members are being stopped
+    together: bool = False  # a restart of several, from the first stop to the last start
     waiting: set[int] = Factory(set)
     started: list[int] = Factory(list)
     token: Any = None  # whom to answer
+    because: str | None = None  # the PID of whose end led to it
 
 
 @define(eq=False)
@@ -135,6 +144,7 @@ class SupervisorState:
     gave_up: bool = False  # because of too many restarts
     keys: int = 0
     restarts: int = 0
+    unheard: frozenset["ReportKind"] = frozenset()  # nobody is interested in such reports
 
     def __attrs_post_init__(self) -> None:
         self.window = IntensityWindow(self.spec.intensity, self.spec.period)
@@ -159,6 +169,16 @@ class SupervisorState:
             del self.by_id[record.spec.id]
         if record.pid is not None:
             self.by_pid.pop(record.pid, None)
+
+    def let_go(self) -> None:
+        """Of a group that waits for its restart somebody has been taken out."""
+        if self.group_due is not None and not self.group():
+            self.group_due = None  # it was the last one
+
+    def group(self) -> deque[int]:
+        """The children that are to be restarted together, not those that wait by themselves."""
+        waiting = self.in_state(ChildState.RESTARTING)
+        return deque(record.key for record in waiting if record.due is None)
 
     def in_state(self, *states: ChildState) -> Iterator[ChildRecord]:
         """Records in start order."""
@@ -188,6 +208,7 @@ class StartFailed:
     key: int
     error: Any
     final: bool = False
+    pid: str | None = None
 
 
 @define  # once per restart: see Report
@@ -198,6 +219,7 @@ class Ended:
     exit_class: ExitClass
     error: Any = None
     final: bool = False
+    pid: str | None = None
 
 
 @frozen
@@ -273,9 +295,13 @@ class Launch:
 
 @frozen
 class Halt:
-    """Stop the child's process within its limit; answer with Ended or Lost."""
+    """Stop the child's process within its limit; answer with Ended or Lost.
+
+    ``because`` is the PID of the sibling whose end led to it (SU42).
+    """
 
     key: int
+    because: str | None = field(default=None, eq=False)
 
 
 @frozen
@@ -345,6 +371,7 @@ class End:
     reason: str
     error: Any = None
     child: str | None = None  # the child whose start failed
+    pid: str | None = field(default=None, eq=False)  # whose end led to it (SU42)
 
 
 Action = Launch | Halt | Wake | Reply | Refuse | Report | Ready | End

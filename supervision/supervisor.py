@@ -137,6 +137,7 @@ class SupervisorBody(KeepsPromises, TaskBody):
                 if process.deadline > runner.bound:
                     runner.bound += process.host.drain
                 runner.feed(s.Stop("the supervisor was cancelled"))
+                runner.hurry()
                 await runner.until_end()
             raise
         except BaseException:  # a fault of the supervisor itself: nothing it knows can be trusted

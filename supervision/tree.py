@@ -3,12 +3,18 @@
 Rules: SU41 (snapshots), SU42 (cause chains). Nothing here awaits or changes anything.
 """
 
+from typing import Final
+
 from attrs import frozen
 
 from supervision import administration
 from supervision.control import runner_of, running
-from trio_actors import Cause, CauseKind, ErrorKind, Node, Pid, Process, format_duration, make_error
+from trio_actors import CauseKind, ErrorKind, Node, Pid, Process, format_duration, make_error
+from trio_actors._core.exit import OF_CHILDREN
 from trio_actors._core.operations import alive, resolve
+
+# The end of `cause.by` may have been the reason:
+LEADS_ON: Final = OF_CHILDREN | {CauseKind.LINK, CauseKind.TERMINATED, CauseKind.DEADLINE}
 
 
 @frozen
@@ -185,14 +191,10 @@ def explain(node: Node, pid: str) -> Explanation:
         if record is None:
             break
         cause, error = record.exit.cause, record.exit.error
+        by = None if cause.kind in OF_CHILDREN else cause.by
         how = "shutdown" if record.exit.shutdown else str(cause.kind)
-        chain.append(Why(wanted, record.id, record.at, how, cause.by, str(error or "")))
-        wanted = cause.by if _leads_on(cause) else None
+        chain.append(Why(wanted, record.id, record.at, how, by, str(error or "")))
+        wanted = cause.because or (cause.by if cause.kind in LEADS_ON else None)
     if not chain:
         raise make_error(ErrorKind.NOT_FOUND, f"no end of {pid} is remembered")
     return Explanation(tuple(chain))
-
-
-def _leads_on(cause: Cause) -> bool:
-    """Whether the end of ``cause.by`` may have been the reason."""
-    return cause.kind in (CauseKind.LINK, CauseKind.TERMINATED, CauseKind.DEADLINE)

@@ -35,9 +35,9 @@ def require(
     if inherited is None:
         if caller is None:
             return
-        inherited = inherited_of(caller)
-    if not inherited.guarded and not node.strict:
-        return
+        inherited = caller.inherited
+    if (inherited.actor is None or inherited.scope is None) and not node.strict:
+        return  # `guarded`, written out: every call comes here
     pid = node.control if caller is None else caller.pid
     if not permitted(node.guard, node.strict, inherited, pid, action, resource):
         raise make_error(ErrorKind.PERMISSION_DENIED, f"not allowed: {resource}")

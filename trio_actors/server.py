@@ -337,6 +337,7 @@ async def _serve(serving: Served) -> None:
     process = serving.process
     server, by_type = serving.server, serving.table.by_type
     task = trio.lowlevel.current_task()
+    item: Any
     while serving.finished is None:
         queue = serving._queue
         if serving.suspended:

@@ -15,7 +15,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.bounded import Entrance, Limited
 from trio_actors._core.errors import ErrorKind, make_error
-from trio_actors._core.exit import CauseKind
+from trio_actors._core.exit import OF_CHILDREN, CauseKind
 from trio_actors._core.exits import ExitRecord
 from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node, NodeStatistics
@@ -121,7 +121,8 @@ def explain_text(node: Node, dest: str) -> str:
     lines = []
     for depth, record in enumerate(chain):
         cause = record.exit.cause
-        by = f" by {cause.by}" if cause.by and cause.kind is not CauseKind.LINK else ""
+        told = cause.kind is CauseKind.LINK or cause.kind in OF_CHILDREN  # by the next line
+        by = f" by {cause.by}" if cause.by and not told else ""
         what = record.exit.error.message if record.exit.error else f"value {record.exit.value!r}"
         prefix = "because " if depth else ""
         lines.append(

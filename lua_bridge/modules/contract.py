@@ -10,7 +10,7 @@ from typing import Any
 
 from lua_bridge import handles
 from lua_bridge.modules import LuaModule, Values
-from lua_bridge.modules.funcs import mapping, service_of
+from lua_bridge.modules.funcs import keep_future, mapping, service_of
 from trio_actors import ProcessContext
 from trio_actors.functions import Contract, Instance
 from trio_actors.security import Actor, Scope
@@ -90,7 +90,7 @@ async def _invoke(ctx: ProcessContext, number: int, method: str, *args: Any) -> 
 
 
 def _start(ctx: ProcessContext, number: int, method: str, *args: Any) -> int:
-    return handles.keep(ctx, _object(ctx, number)._start(ctx, method, args, lua=True))
+    return keep_future(ctx, _object(ctx, number)._start(ctx, method, args, lua=True))
 
 
 MODULE = LuaModule(

@@ -57,7 +57,16 @@ def _start(ctx: ProcessContext, spec: Any, id: str, *args: Any) -> int:
     functions, parts = service_of(ctx), mapping(spec) or {}
     inherited = overlay(ctx, parts) if parts else None
     options = mapping(parts.get("options"))
-    return handles.keep(ctx, functions.start_from(ctx, id, args, options, inherited=inherited))
+    return keep_future(ctx, functions.start_from(ctx, id, args, options, inherited=inherited))
+
+
+def keep_future(ctx: ProcessContext, future: Future) -> int:
+    """The number of a future; the call of one for which there is no room is cancelled."""
+    try:
+        return handles.keep(ctx, future)
+    except ProcessError:
+        future.cancel()
+        raise
 
 
 async def _wait(ctx: ProcessContext, number: int) -> Values:

@@ -5,16 +5,27 @@ before the next, and starting and stopping of children as plain calls that retur
 ``decide`` must show the same behaviour although it is never allowed to wait.
 
 The world is a script: ``world.start(child)`` says whether a start works, and before every start or
-stop ``world.meanwhile(operation number)`` names children that die just then, or says by STOP that
-the supervisor is asked to stop just then: it finishes that start or stop and does nothing else.
+stop ``world.meanwhile(operation number)`` names children that die just then, or what is asked of
+the supervisor just then, or says by STOP that it is asked to stop: it finishes that start or stop
+and does nothing else.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-Spec = dict[str, Any]  # id, restart, significant, delay (of a restart; 0 = none)
+from supervision.backoff import Backoff
+
+Spec = dict[str, Any]  # id, restart, significant, delay (of the first restart; 0 = none)
+FACTOR, CAP = 2.0, 3.0  # delays grow by the one, up to so many times the first
+RESET = 1.5  # a run of so many seconds makes the next delay the first one again (SU15)
 STOP = ("", "stop")  # in the script: no child dies, the supervisor is asked to stop
+REQUESTS = ("terminate_child", "restart_child", "delete_child")
+
+
+def backoff_of(delay: float) -> Backoff | None:
+    """What a supervisor is to be given for such a delay."""
+    return Backoff(delay, delay * CAP, FACTOR, 0.0, RESET) if delay else None
 
 
 @dataclass
@@ -24,8 +35,11 @@ class Child:
     waiting: bool = False  # for a restart
     incarnation: int = 0
     restarts: int = 0
+    failures: int = 0  # restarts with a delay since the last long run
+    since: float = 0.0
     removed: bool = False
     dynamic: bool = False  # of simple_one_for_one
+    alone: bool = False  # it waits by itself, not with a group
     due: float | None = None
     turn: int = 0  # of those that are due together the one that began to wait first is the first
 
@@ -36,6 +50,17 @@ class Child:
     @property
     def goes(self) -> bool:
         return self.removed or self.dynamic or self.spec["restart"] == "temporary"
+
+    @property
+    def delay(self) -> float:
+        """Of the restart that has just been counted (SU15)."""
+        first = float(self.spec["delay"])
+        return min(first * FACTOR ** (self.failures - 1), first * CAP)
+
+    def runs_no_more(self, now: float) -> None:
+        """Whatever ended the run: after a long one the next failure is the first."""
+        if self.spec["delay"] and now - self.since >= RESET:
+            self.failures = 0
 
 
 class Over(Exception):
@@ -60,7 +85,9 @@ class Supervisor:
     asked: bool = False  # to stop, while busy
     ending: bool = False
     group_due: float | None = None
+    group_turn: int = 0
     turns: int = 0
+    asked_meanwhile: list[list[str]] = field(default_factory=list)  # the answers, or still none
 
     # ---- the world -------------------------------------------------------------------------------
 
@@ -69,6 +96,10 @@ class Supervisor:
         self.operations += 1
         for id, how in self.world.meanwhile(self.operations):
             self.asked = self.asked or (id, how) == STOP
+            if how in REQUESTS:
+                self.asked_meanwhile.append([])
+                self.mailbox.append(("ask", how, id, self.asked_meanwhile[-1]))
+                continue
             for other in self.children:
                 if other.id == id and other.alive and other is not child:
                     other.alive = False
@@ -79,11 +110,14 @@ class Supervisor:
         child.incarnation += 1
         self.operation("start", child)
         child.alive = bool(self.world.start(child.id))
+        child.since = self.now if child.alive else child.since
         self.stop_if_asked()
         return child.alive
 
     def stop(self, child: Child) -> None:
         """Stop it, or notice that it is down already: then its exit message is used up."""
+        if child.alive or self.has_exit(child):
+            child.runs_no_more(self.now)
         if child.alive:
             self.operation("stop", child)
             child.alive = False
@@ -137,12 +171,19 @@ class Supervisor:
         ]
         if self.group_due is not None:
             dues.append((self.group_due, None))
-        return min(dues, key=lambda due: (due[0], due[1].turn if due[1] else 0), default=None)
+        turn = self.group_turn
+        return min(dues, key=lambda due: (due[0], due[1].turn if due[1] else turn), default=None)
 
     def wait(self, child: Child, delay: float) -> None:
         """It will be started again in so many seconds."""
         self.turns += 1
         child.due, child.turn = self.now + delay, self.turns
+
+    def group_waits(self, due: float) -> None:
+        """The same for a group; it may have been waiting for that time before."""
+        if due != self.group_due:
+            self.turns += 1
+            self.group_due, self.group_turn = due, self.turns
 
     def fire(self, child: Child | None) -> None:
         """That time has come."""
@@ -169,6 +210,7 @@ class Supervisor:
     def on_exit(self, child: Child, incarnation: int, how: str) -> None:
         if child not in self.children or child.incarnation != incarnation:
             return
+        child.runs_no_more(self.now)
         restart = child.spec["restart"]
         wanted = restart == "permanent" or (restart == "transient" and how == "abnormal")
         if child.removed or not wanted:
@@ -192,6 +234,7 @@ class Supervisor:
 
     def count(self, child: Child) -> None:
         child.restarts += 1
+        child.failures += bool(child.spec["delay"])
         child.waiting = True
         self.times = [t for t in [*self.times, self.now] if t >= self.now - self.period]
         if len(self.times) > self.intensity:
@@ -199,8 +242,9 @@ class Supervisor:
 
     def restart(self, child: Child) -> None:
         """Stop those that share its fate; start at once, or later after the delay."""
-        delay = child.spec["delay"]
+        delay = child.delay
         if self.strategy == "one_for_one":
+            child.alone = True
             if delay:
                 self.wait(child, delay)
             else:
@@ -212,20 +256,20 @@ class Supervisor:
             if other.goes:
                 self.children.remove(other)
             else:
-                other.waiting = True
+                other.waiting, other.alone, other.due = True, False, None
         self.start_group_after(delay)
 
     def start_group_after(self, delay: float) -> None:
         due = max(self.now + delay, self.group_due or 0.0)
         if due > self.now:
-            self.group_due = due
+            self.group_waits(due)
         else:
             self.group_due = None
             self.start_group()
 
     def start_group(self) -> None:
         up: list[Child] = []
-        for child in [child for child in self.children if child.waiting]:
+        for child in [child for child in self.children if child.waiting and not child.alone]:
             if self.start(child):
                 up.append(child)
                 continue
@@ -235,25 +279,28 @@ class Supervisor:
                 if other.goes:
                     self.children.remove(other)
                 else:
-                    other.waiting = True
-            due = max(self.now + child.spec["delay"], self.group_due or 0.0)
+                    other.waiting, other.alone = True, False
+            child.alone = False
+            due = max(self.now + child.delay, self.group_due or 0.0)
             if due > self.now:
-                self.group_due = due
+                self.group_waits(due)
             else:
                 self.mailbox.append(("again", None))
             return
 
     def on_again(self, child: Child | None) -> None:
         if child is None:
-            if self.group_due is None and any(c.waiting for c in self.children):
+            if self.group_due is None:
                 self.start_group()
             return
         if child not in self.children or not child.waiting or child.due is not None:
             return
+        if not child.alone:
+            return  # it waits with a group meanwhile
         if not self.start(child):
             self.count(child)
-            if child.spec["delay"]:
-                self.wait(child, child.spec["delay"])
+            if child.delay:
+                self.wait(child, child.delay)
             else:
                 self.mailbox.append(("again", child))
 
@@ -281,7 +328,13 @@ class Supervisor:
         child.waiting, child.due = False, None
         if child.goes:
             self.children.remove(child)
+        self.nobody_waits()
         return "ok"
+
+    def nobody_waits(self) -> None:
+        """Then the group does not wait either."""
+        if not any(child.waiting and not child.alone for child in self.children):
+            self.group_due = None
 
     def restart_child(self, id: str) -> str:
         child = self.by_id(id)
@@ -314,6 +367,7 @@ class Supervisor:
             if child.alive or self.has_exit(child):
                 child.removed = True
                 self.children.append(child)
+        self.nobody_waits()
         return "ok"
 
     # ---- simple_one_for_one ----------------------------------------------------------------------

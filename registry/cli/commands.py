@@ -348,7 +348,10 @@ def explore(
     seconds: Annotated[float, Parameter(help="Virtual seconds that each run lasts.")] = 3.0,
     kills: Annotated[float, Parameter(help="Probability of a kill at a delivery.")] = 0.03,
     delays: Annotated[float, Parameter(help="Probability of a delay at a delivery.")] = 0.03,
-    replay: Annotated[str | None, Parameter(help="Make only the run of this token.")] = None,
+    replay: Annotated[
+        str | None,
+        Parameter(name=("--replay", "--sim-replay"), help="Make only the run of this token."),
+    ] = None,
     report: Annotated[
         Path | None, Parameter(help="Directory for text, Mermaid and SVG of a failure.")
     ] = None,

@@ -98,7 +98,7 @@ class Runner:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, signals)
                 if listener is not None:
-                    nursery.start_soon(serve, listener, desk.answer)
+                    nursery.start_soon(serve, listener, desk.reply)
                 code = await self._run(desk)
                 nursery.cancel_scope.cancel()
         return code if self.decided is None else self.decided

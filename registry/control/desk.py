@@ -3,6 +3,7 @@
 Rules: SU41 (`snapshot`), SU42 (`explain`). The operations are a table; none of them changes
 anything, so that looking is always safe. The fields of each are checked before it runs. What
 changes something is another table (acting.py), refused unless the application has operators.
+`reply` gives the same answers as `answer`, and lets others run while it makes a large one.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
+import trio
 
-from supervision import explain
+from supervision import Taking, explain
 from trio_actors import ProcessError, sys
 
 from ..app import App
 from .acting import ACTS, Operators
 from .protocol import PROTOCOL, ControlError, Request, read_request, write_answer, write_error
+from .slices import in_slices
 
 log = logging.getLogger("trio_actors.control")
 
@@ -34,6 +37,8 @@ class Desk:
     app: App | None = None
     # Who may do more than look; None for nobody.
     operators: Operators | None = None
+    # Large answers are made one after the other.
+    _turn: trio.Lock = attrs.field(factory=trio.Lock)
 
     def opened(self, app: App) -> None:
         """From now on there is something to look at."""
@@ -42,25 +47,44 @@ class Desk:
     def answer(self, line: bytes) -> bytes:
         """The answer to one request, as a line. Raises nothing."""
         try:
-            request = read_request(line)
-            operation = OPERATIONS.get(request.op) or CONTROLS.get(request.op)
-            if operation is None:
-                known = ", ".join(OPERATIONS)
-                raise ControlError("invalid", f"expected one of {known}, got {request.op!r}")
-            return write_answer(operation.run(self, operation.checked(request)))
-        except ControlError as error:
-            return write_error(error)
-        except ProcessError as error:
-            return write_error(ControlError(str(error.kind.value or "internal"), error.message))
-        except Exception as error:  # a look must not harm the application
-            log.exception("control socket: a request failed")
-            return write_error(ControlError("internal", f"{type(error).__name__}: {error}"))
+            operation, fields = self._asked(line)
+            return write_answer(operation.run(self, fields))
+        except Exception as error:
+            return _refusal(error)
+
+    async def reply(self, line: bytes) -> bytes:
+        """As `answer`, in slices (slices.py) if it is a large one. Raises nothing."""
+        try:
+            operation, fields = self._asked(line)
+            if operation.take is None:
+                return write_answer(operation.run(self, fields))
+            async with self._turn:
+                return await in_slices(operation.take(self, fields))
+        except Exception as error:
+            return _refusal(error)
+
+    def _asked(self, line: bytes) -> tuple[Operation, Mapping[str, Any]]:
+        request = read_request(line)
+        operation = OPERATIONS.get(request.op) or CONTROLS.get(request.op)
+        if operation is None:
+            known = ", ".join(OPERATIONS)
+            raise ControlError("invalid", f"expected one of {known}, got {request.op!r}")
+        return operation, operation.checked(request)
 
     def running(self) -> App:
         """The application. Raises: ControlError while it is being opened."""
         if self.app is None:
             raise ControlError("unavailable", "the application is being opened")
         return self.app
+
+
+def _refusal(error: Exception) -> bytes:
+    if isinstance(error, ProcessError):
+        error = ControlError(str(error.kind.value or "internal"), error.message)
+    if not isinstance(error, ControlError):  # a look must not harm the application
+        log.error("control socket: a request failed", exc_info=error)
+        error = ControlError("internal", f"{type(error).__name__}: {error}")
+    return write_error(error)
 
 
 Check = Callable[[Any], bool]
@@ -72,6 +96,8 @@ class Operation:
     """One row of the table."""
 
     run: Callable[[Desk, Mapping[str, Any]], Any]
+    # The same as a picture that can be taken in slices.
+    take: Callable[[Desk, Mapping[str, Any]], Taking] | None = None
     required: Checks = attrs.field(factory=dict)
     optional: Checks = attrs.field(factory=dict)
 
@@ -99,6 +125,11 @@ def _hello(desk: Desk, fields: Mapping[str, Any]) -> Any:
 
 def _snapshot(desk: Desk, fields: Mapping[str, Any]) -> Any:
     return desk.running().snapshot(**fields).as_data()
+
+
+def _take(desk: Desk, fields: Mapping[str, Any]) -> Taking:
+    app = desk.running()
+    return Taking(app.node, app.supervisor, **fields)
 
 
 def _process(desk: Desk, fields: Mapping[str, Any]) -> Any:
@@ -131,6 +162,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "hello": Operation(_hello),
     "snapshot": Operation(
         _snapshot,
+        _take,
         optional={
             "exits": (_is_count, f"an integer from 0 to {MAX_EXITS}"),
             "limit": (_is_limit, "an integer above 0"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ log = logging.getLogger("trio_actors.control")
 CONNECTIONS: Final = 16  # at the same time; who comes next is told and sent away
 PATIENCE: Final = 10.0  # seconds for a reader to take an answer
 
-Answer = Callable[[bytes], bytes]
+Answer = Callable[[bytes], bytes | Awaitable[bytes]]
 
 
 @contextmanager
@@ -67,8 +67,10 @@ async def _converse(stream: trio.SocketStream, answer: Answer, room: trio.Capaci
                 await stream.send_all(write_error(error))
                 return
             for request in requests:
+                found = answer(request)
+                line = found if isinstance(found, bytes) else await found
                 with trio.move_on_after(PATIENCE) as patience:
-                    await stream.send_all(answer(request))
+                    await stream.send_all(line)
                 if patience.cancelled_caught:
                     return
     finally:

@@ -31,8 +31,12 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Of the server: a function that sets them could break the framing of the connection.
-FRAMING = frozenset({"connection", "content-length", "date", "transfer-encoding", "upgrade"})
+# Of the server: a function that sets them could break the framing of the connection. In HTTP/2 the
+# headers of a connection end it, with all that others asked for on it.
+FRAMING = frozenset(
+    ("connection", "content-length", "date", "keep-alive", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade")
+)  # fmt: skip
 
 
 class Unusable(Exception):

@@ -31,6 +31,7 @@ from .site import Limits
 log = logging.getLogger("trio_actors.http")
 # Busy: the connection is being closed at this very moment.
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+ONE_WRITE = 65536  # bytes; what is larger is not copied for that
 LAST = 1.0  # seconds for the last answers after the functions were cancelled
 
 
@@ -55,6 +56,8 @@ class Connection(TCPServer):
         self._write = write
         # Calls that end with the connection (HT7); of HTTP/1 only, where it is the client.
         self.calls: set[trio.CancelScope] = set()
+        # What goes out in one write with what follows it; None: at once.
+        self._held: list[bytes] | None = None
         state = ConnectionState({"connection": self})
         super().__init__(ASGIWrapper(app), config, context, state, stream)  # type: ignore[arg-type]
 
@@ -70,6 +73,22 @@ class Connection(TCPServer):
         """Closes it at once."""
         self._scope.cancel(reason="the request was not read to its end")
 
+    def hold(self) -> list[bytes]:
+        """What is sent from now on goes out in one write: when it is released or the answer ends.
+
+        The next request may be answered before this one comes to release its own.
+        """
+        self._held = held = list[bytes]()
+        return held
+
+    async def release(self, held: list[bytes] | None) -> None:
+        """What was held goes out, if it has not yet. Checkpoint: if there is anything."""
+        if held and held is self._held:
+            self._held = None
+            small = sum(map(len, held)) <= ONE_WRITE
+            for data in [b"".join(held)] if small else filter(None, held):
+                await self._put_out(data)
+
     async def _read_data(self) -> None:
         await super()._read_data()
         for call in self.calls:
@@ -78,15 +97,23 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """As Hypercorn's, but a client that does not read is given up after a while."""
         if not isinstance(event, RawData):
+            await self.release(self._held)
+            self._held = None
+            if isinstance(event, Closed):
+                async with self.send_lock:  # another task may be writing
+                    pass
             await super().protocol_send(event)
-            return
-        if not event.data:
-            return
+        elif self._held is not None:
+            self._held.append(event.data)
+        elif event.data:
+            await self._put_out(event.data)
+
+    async def _put_out(self, data: bytes) -> None:
         sent = False
         async with self.send_lock:
             with trio.move_on_after(self._write):
                 try:
-                    await self.stream.send_all(event.data)
+                    await self.stream.send_all(data)
                     sent = True
                 except GONE:
                     pass

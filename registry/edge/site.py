@@ -113,9 +113,13 @@ class WebApp:
             return
         if reply is None:
             return
+        connection = scope["state"]["connection"]
+        # Head and body go out in one write.
+        held = connection.hold() if scope["http_version"].startswith("1") else None
         await _send(send, reply, request_id)
+        await connection.release(held)
         if reply.close:
-            scope["state"]["connection"].abort()
+            connection.abort()
 
     def expire(self) -> None:
         """The server has stopped long enough: requests that still run are answered with 503."""

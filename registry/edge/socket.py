@@ -46,15 +46,20 @@ class End:
 
 
 def is_foreign(headers: Mapping[str, str]) -> bool:
-    """Whether a page of another host asks.
+    """Whether a page of another host asks, or one that cannot be told.
 
-    >>> is_foreign({"host": "a:80", "origin": "http://a:80"}), is_foreign({"host": "a"})
+    >>> is_foreign({"host": "A:80", "origin": "http://a:80"}), is_foreign({"host": "a"})
     (False, False)
-    >>> is_foreign({"host": "a", "origin": "https://b"})
-    True
+    >>> is_foreign({"host": "a", "origin": "https://b"}), is_foreign({"origin": "http://[a"})
+    (True, True)
     """
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True
 
 
 def outgoing(payload: Any) -> str | bytes:

@@ -53,6 +53,8 @@ class TerminalHost:
 class HostKind(BaseKind):
     """A host opens when its entry is added and stops in order when it is removed."""
 
+    irrevocable = True
+
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """The rules of its lifecycle."""
         return lifecycle_findings(definition, others)

@@ -73,6 +73,7 @@ class QueueKind(BaseKind):
     """`queue.queue`."""
 
     model = Queue
+    irrevocable = True
     doc = "A queue of messages for functions."
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
@@ -132,17 +133,20 @@ class QueueKind(BaseKind):
         queue = queues_of(app.node).by_id[new.id]
         model: Queue = new.model
         assert isinstance(queue, MemoryQueue | DurableQueue)
-        queue.max_length = model.max_length
+        queue.resize(model.max_length)
         queue.terms = Terms(model.max_attempts, model.dead_letter)
         queue.visibility_timeout = model.visibility_timeout
         if isinstance(queue, DurableQueue):
             queue.visibility_timeout = model.visibility_timeout or VISIBILITY_TIMEOUT
 
     async def remove(self, app: App, definition: Definition) -> None:
-        """The messages of a memory queue are lost (QU9), those of a file stay in it."""
+        """The messages of a memory queue are lost (QU9), those of a file stay in it.
+
+        Whoever waits for room in it is told that it is not there any more.
+        """
         queue = queues_of(app.node).by_id.pop(definition.id)
-        if isinstance(queue, DurableQueue):
-            del queue.file.queues[definition.id]
+        assert isinstance(queue, MemoryQueue | DurableQueue)
+        queue.close()
 
 
 def queue_path(root: Path, model: Queue) -> Path:

@@ -1,5 +1,12 @@
 """`schedule.job`: a function called at intervals or by a cron expression (extra `schedule`).
 
+Intervals follow Trio's clock, cron expressions the wall clock of the node, which may jump: it is
+set, or the machine slept. So the wall clock is looked at again while a job waits, and what has been
+missed is left out, however much that is.
+
+Daylight saving, as cron has it: a time of day that is left out in spring comes at once after the
+gap, one that comes twice in autumn is used the first time, and `*` goes through both hours.
+
 Rules: SJ1 (no drift; five fields in a time zone), SJ2-SJ4, section 13 (fields).
 """
 
@@ -8,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from math import floor, inf
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from ..app import App
 
 log = logging.getLogger("trio_actors.schedules")
+LOOK = 600.0  # seconds after which the wall clock is looked at again
+TOLERANCE = 1.0  # seconds that a run may be late
 
 
 @attrs.frozen(slots=True)
@@ -45,15 +55,19 @@ class Job:
     lifecycle: Lifecycle = setting("when the schedule runs", factory=Lifecycle)
 
 
-def due_times(job: Job, start: float) -> Iterator[float]:
-    """The moments of the runs after `start`, in seconds of the wall clock. Endless."""
+def due_times(job: Job, start: float, after: float | None = None) -> Iterator[float]:
+    """The moments of the runs of a job that began at `start`, those after `after` only.
+
+    Units: seconds, of the wall clock for `cron`.
+    """
+    after = start if after is None else after
     if job.interval is not None:
-        number = 1
+        number = max(1, floor((after - start) / job.interval) + 1)
         while True:
             yield start + number * job.interval
             number += 1
     assert job.cron is not None
-    begin = datetime.fromtimestamp(start, UTC).astimezone(ZoneInfo(job.timezone))
+    begin = datetime.fromtimestamp(after, UTC).astimezone(ZoneInfo(job.timezone))
     for moment in CronSim(job.cron, begin):
         yield moment.timestamp()
 
@@ -80,17 +94,24 @@ async def _runs(ctx: ProcessContext, job: Job) -> None:
         finally:
             active -= 1
 
-    node = ctx.node
+    clock, look = (ctx.node.wall_time, LOOK) if job.interval is None else (ctx.node.now, inf)
+    start = clock()
+    times = due_times(job, start)
     async with trio.open_nursery() as nursery:
-        for due in due_times(job, node.wall_time()):
-            late = node.wall_time() - due
-            if late > 1:
-                continue  # SJ3: missed times are not made up
-            await trio.sleep(max(0.0, -late))
-            if active and job.overlap == "skip":
+        while True:
+            due = next(times, None)
+            if due is None:  # it never comes again
+                return
+            await trio.lowlevel.checkpoint()
+            while (wait := due - clock()) > 0:
+                await trio.sleep(min(wait, look))
+            if -wait > TOLERANCE:  # SJ3: missed times are not made up
+                log.warning("job %s missed a run", ctx.id, extra={"job": ctx.id, "late": -wait})
+                times = due_times(job, start, clock())
+            elif active and job.overlap == "skip":
                 log.warning("job %s skipped: still running", ctx.id, extra={"job": ctx.id})
-                continue
-            nursery.start_soon(once)
+            else:
+                nursery.start_soon(once)
 
 
 class JobKind(RunningKind):
@@ -110,6 +131,8 @@ class JobKind(RunningKind):
             yield Finding(("interval",), "a duration above 0", "0")
         if job.cron is not None:
             try:
+                if len(job.cron.split()) != 5:
+                    raise CronSimError("Wrong number of fields")
                 CronSim(job.cron, datetime(2024, 1, 1, tzinfo=UTC))
             except CronSimError as error:
                 expected = "five fields: minute hour day month weekday"

@@ -40,6 +40,7 @@ class MemoryStoreKind(BaseKind):
     """`store.memory`."""
 
     model = MemoryStoreFields
+    irrevocable = True
     doc = "Keys and values in memory, with times to live; gone when the application ends."
 
     async def add(self, app: App, definition: Definition) -> None:
@@ -51,6 +52,12 @@ class MemoryStoreKind(BaseKind):
             max_size=model.max_size,
             cleanup_interval=model.cleanup_interval,
         )
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """Its values stay, its limits change."""
+        model: MemoryStoreFields = new.model
+        store = app.functions.security.stores[new.id]
+        store.limit(model.max_size, model.cleanup_interval)
 
     async def remove(self, app: App, definition: Definition) -> None:
         """Its values are gone."""

@@ -15,7 +15,7 @@ APP = Path(__file__).parents[2] / "examples" / "orders"
 
 
 async def test_every_order_is_accounted_for(autojump_clock: trio.testing.MockClock) -> None:
-    """Issue: throughput, retries, rejections and denied calls; in virtual time."""
+    """Aim: throughput, retries, rejections and denied calls; in virtual time."""
     async with open_app(APP) as app:
         from orders import load  # type: ignore[import-not-found]
 

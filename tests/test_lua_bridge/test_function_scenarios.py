@@ -13,7 +13,7 @@ import trio.testing
 from bilingual import LUA, PYTHON, Outcome, opened
 
 import trio_actors
-from lua_bridge import LuaTarget, Script
+from lua_bridge import LuaTarget, Script, handles
 from trio_actors import ProcessContext, ProcessError, funcs
 from trio_actors.functions import Call, Next
 from trio_actors.functions.breaker import BreakerState
@@ -490,7 +490,7 @@ async def test_a_process_called_as_a_function(caller: str, callee: str) -> None:
 
 
 async def test_random_cancellations_leak_nothing(autojump_clock: Clock) -> None:
-    """Issue aim, for Lua among Python: 3,000 calls, and no task, slot or process is left."""
+    """Aim, for Lua among Python: 10,000 calls, and no task, slot, process or object is left."""
     async with opened() as bench:
         rng = bench.functions.node.rng
         bench.install("lua", "sleeper", pool={"workers": 20})
@@ -517,24 +517,30 @@ async def test_random_cancellations_leak_nothing(autojump_clock: Clock) -> None:
                 bench.py(id, branch, {"type": "adaptive", "max_size": 200})
 
         async def one() -> None:
+            executor = bench.functions.new().with_options({"timeout": rng.randint(1, 30)})
+            id = rng.choice(["app:lua", "app:py", "app:sleeper"])
+            if rng.randrange(3) == 0:
+                future = executor.async_(id, 1)
+                await trio.sleep(rng.random() * 0.03)
+                future.cancel()
+                return
             with trio.move_on_after(rng.random() * 0.03):
                 try:
-                    options = {"timeout": rng.randint(1, 30)}
-                    executor = bench.functions.new().with_options(options)
-                    await executor.call(rng.choice(["app:lua", "app:py", "app:sleeper"]), 1)
+                    await executor.call(id, 1)
                 except ProcessError:
                     pass
 
         await bench.functions.call("app:lua", 1)  # the runner and the clock have started
         await trio.testing.wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
-        for _ in range(15):
+        for _ in range(50):
             async with trio.open_nursery() as nursery:
                 for _ in range(200):
                     nursery.start_soon(one)
         await trio.testing.wait_all_tasks_blocked()
         assert trio.lowlevel.current_statistics().tasks_living == tasks
         assert bench.functions.node.processes == {}
+        assert handles._tables == {}
         for id in ("app:lua", "app:py", "app:sleeper", "app:leaf"):
             stats = bench.functions.statistics(id)
             assert (stats.busy, stats.queued) == (0, 0)

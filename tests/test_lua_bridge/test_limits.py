@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from lua_bridge import Limits, slicing, state
+from lua_bridge import Limits, slicing
 from trio_actors import ErrorKind, ProcessError
 
 OVER: dict[str, tuple[Limits, str, str]] = {
@@ -130,6 +130,6 @@ async def test_message_size(world: Any) -> None:
 async def test_defaults_are_on() -> None:
     """Without `limits:` every limit has a value"""
     default = Limits()
-    assert default.instructions >= state.QUANTUM
+    assert default.instructions >= default.quantum
     values = [getattr(default, f.name) for f in attrs.fields(Limits) if f.init]
     assert all(value > 0 for value in values if not isinstance(value, bool))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from lua_bridge import LuaTarget, Script
+from lua_bridge import Limits, LuaTarget, Script
 from trio_actors import Bounded, ErrorKind, ProcessContext, ProcessError, ProcessInvalid
 
 SCRIPTS: dict[str, tuple[str, Any]] = {
@@ -548,3 +548,51 @@ async def test_what_cannot_cross_is_given_back(world: Any) -> None:
         assert caught.value.undelivered is not None
         assert caught.value.undelivered.topic == "t"
     world.node.terminate(pid)
+
+
+LAST_WORDS = {
+    "return": "return 1",
+    "error": "error('boom')",
+    "endless loop": "while true do end",
+    "memory": "local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end",
+    "terminate oneself": "process.terminate(process.pid())",
+    "cancelled deadline": "time.sleep('1h')",
+}
+
+
+@pytest.mark.parametrize("end", LAST_WORDS.values(), ids=LAST_WORDS.keys())
+async def test_what_was_sent_before_an_end_arrives_in_order(world: Any, end: str) -> None:
+    """M12, M14: messages of the last step are in their mailboxes, however that step ends"""
+    collect = (
+        "return function(n) local inbox, got = process.inbox(), {} "
+        "for i = 1, n do local m = inbox:receive() got[i] = m:topic() .. m:payload() end "
+        "return got end"
+    )
+    limits = Limits(instructions=2_000_000, memory=1 << 24)
+    collector = world.lua("app:collect", collect, limits=limits)
+    one = await world.host.spawn(collector, 4)
+    two = await world.host.spawn(collector, 2)
+    source = (
+        "return function(one, two) for i = 1, 2 do process.send(one, 'a', i) "
+        f"process.send(two, 'b', i) process.send(one, 'c', i) end {end} end"
+    )
+    sender = world.lua("app:sender", source, modules=("time",), limits=limits)
+    with trio.fail_after(60):
+        await world.host.spawn(sender, one, two)
+        first, second = await world.node.wait(one), await world.node.wait(two)
+    assert first.value == ["a1", "c1", "a2", "c2"]
+    assert second.value == ["b1", "b2"]
+
+
+async def test_what_was_sent_to_oneself_is_there_at_once(world: Any) -> None:
+    """M11, M12: also among messages to others"""
+    source = (
+        "return function(other) local inbox, got = process.inbox(), {} "
+        "for i = 1, 3 do process.send(other, 't', i) process.send(process.pid(), 't', i) "
+        "local r = channel.select{inbox:case_receive(), default = true} "
+        "got[i] = r.value:payload() end return got end"
+    )
+    idle = await world.host.spawn(
+        world.lua("app:idle", "return function() process.inbox():receive() end")
+    )
+    assert await world.run(source, idle) == [1, 2, 3]

@@ -156,6 +156,44 @@ async def test_every_operation_answers(app: Path) -> None:
     assert set(OPERATIONS) == {"hello", "snapshot", "process", "explain"}
 
 
+async def test_others_run_while_a_large_answer_is_made(
+    app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SU41: in slices the answer is the same; between two slices everybody else has a turn."""
+    monkeypatch.setattr("registry.control.slices.SLICE", 0.0)
+    async with open_app(app) as running:
+        desk, turns = Desk("/app", running), 0
+        for _ in range(299):
+            await running.spawn("app:serve", "app:hosts")
+        await trio.testing.wait_all_tasks_blocked()
+
+        async def neighbour() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        def steady(line: bytes) -> Any:
+            answer = read_answer(line)
+            varying = dict.fromkeys(("at", "took"), 0)
+            rows = [{**row, "uptime": 0} for row in answer["rows"]]
+            return {**answer, **varying, "rows": rows, "pools": answer["pools"]}
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(neighbour)
+            line = write_request("snapshot", {"exits": 3})
+            sliced = await desk.reply(line)
+            nursery.cancel_scope.cancel()
+        assert 0 < read_answer(sliced)["took"] < 60
+        assert steady(sliced) == steady(desk.answer(line))
+        assert len(read_answer(sliced)["rows"]) == 300
+        assert turns > 300 / 16
+        with pytest.raises(ControlError, match="unexpected field rows"):
+            read_answer(await desk.reply(b'{"op": "snapshot", "rows": 1}'))
+        for pid in list(running.node.processes):
+            running.node.cancel(pid, 1)
+
+
 def test_a_fault_of_ours_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A look never ends the application."""
     desk = Desk("/app", app=object())  # type: ignore[arg-type]  # has no snapshot

@@ -107,6 +107,68 @@ async def test_a_fault_at_any_step_of_any_kind(write_app: WriteApp) -> None:
         assert {**picture(app), "version": ""} == {**before, "version": ""}
 
 
+LOSSY = """\
+namespace: app
+entries:
+  - {name: host, kind: process.host}
+  - {name: waits, kind: process.lua, source: "return function() process.inbox():receive() end"}
+  - {name: fast, kind: queue.queue, dead_letter: dead}
+  - {name: dead, kind: queue.queue}
+  - {name: mem, kind: store.memory}
+  - {name: tokens, kind: security.token_store, store: mem}
+  - {name: plain, kind: registry.entry}
+"""
+
+
+async def test_a_refused_change_has_lost_nothing(write_app: WriteApp) -> None:
+    """RG5: messages, processes and values outlive a change that would have removed their places.
+
+    Limits of a store change without losing its values, also with a token store that uses it.
+    """
+    async with open_app(write_app({"main.yaml": LOSSY})) as app:
+        stores, do = app.functions.security.stores, app.registry._do
+        await queues_of(app.node).publish("app:fast", "a message")
+        stores["app:mem"].set("key", "value")
+        pid = await app.spawn("app:waits", "app:host")
+        removals = ("host", "fast", "dead", "tokens", "mem", "plain")
+
+        def change() -> Any:
+            found = app.registry.changes().create(
+                {"id": "app:new", "kind": "registry.entry", "data": {}}
+            )
+            for name in removals:
+                found.delete(f"app:{name}")
+            return found
+
+        order: list[str] = []
+
+        async def failing(step: Step) -> None:
+            definition = step.new or step.old
+            assert definition is not None
+            order.append(definition.id)
+            if definition.id == "app:new":
+                raise ProcessUnavailable("a fault")
+            await do(step)
+
+        app.registry._do = failing  # type: ignore[method-assign]
+        with pytest.raises(ProcessUnavailable, match="a fault"):
+            await change().apply()
+        assert "app:plain" in order[: order.index("app:new")]  # this one comes back whole
+        assert queues_of(app.node).info("app:fast").ready == 1
+        assert stores["app:mem"].get("key") == "value"
+        assert pid in app.node.processes
+        app.registry._do = do  # type: ignore[method-assign]
+        limits = {"id": "app:mem", "kind": "store.memory", "data": {"max_size": 1}}
+        await app.registry.changes().update(limits).apply()
+        assert stores["app:mem"].get("key") == "value"
+        with pytest.raises(ProcessUnavailable, match="full"):
+            stores["app:mem"].set("more", 1)
+        assert app.functions.security.token_stores["app:tokens"]._store is stores["app:mem"]
+        await change().apply()
+        assert app.definitions.keys() == {"app:waits", "app:new"}
+        assert pid not in app.node.processes
+
+
 STATES = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2), max_size=6)
 
 

@@ -248,6 +248,39 @@ async def test_a_client_that_does_not_read_is_given_up(path: Path) -> None:
         assert (await client.get("/do/x")).status_code == 204
 
 
+async def test_an_answer_goes_out_whole_before_its_connection_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HT3: in one write, however slow that is; the reader of the connection does not cut it off."""
+    writes: list[int] = []
+    plain = trio.SocketStream.send_all
+
+    async def slow(stream: trio.SocketStream, data: Any) -> None:
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        writes.append(len(data))
+        await plain(stream, data)
+
+    async with served(path) as (app, _):
+        monkeypatch.setattr(trio.SocketStream, "send_all", slow)
+        for request in (b"GET /shout", b"HEAD /shout", b"GET /do/x", b"GET /no"):
+            head = request + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            stream = await raw(app, head)
+            del writes[:]
+            answer = b"".join([bytes(part) async for part in stream])
+            await stream.aclose()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 "), request
+            assert bool(body) == (request in (b"GET /shout", b"GET /no"))
+            assert writes == [len(answer)]
+        lines = (b"GET /shout?text=%d HTTP/1.1\r\nHost: x\r\n" % number for number in range(5))
+        stream = await raw(app, b"\r\n".join(lines) + b"Connection: close\r\n\r\n")
+        answer = b"".join([bytes(part) async for part in stream])
+        await stream.aclose()
+        found = [part.partition(b"}")[0] for part in answer.split(b'{"text":')[1:]]
+        assert found == [b'"%d"' % number for number in range(5)]
+
+
 async def test_a_stop_lets_requests_finish_or_cancels_them(path: Path) -> None:
     """HT7: no new connections, a running call gets its part of `stop_timeout`, then 503."""
     async with served(path) as (app, client):

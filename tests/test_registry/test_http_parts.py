@@ -87,6 +87,7 @@ def test_a_header_may_come_several_times() -> None:
         {"status": 200, "headers": {"X-A": "a\r\nSet-Cookie: b"}},
         {"status": 200, "headers": {"X A": "b"}}, {"status": 200, "headers": {"X": "\u20ac"}},
         {"status": 200, "headers": {"Content-Length": "5"}}, {"status": 200, "headers": "x"},
+        {"status": 200, "headers": {"Keep-Alive": "5"}}, {"status": 200, "headers": {"TE": "x"}},
         {"status": 200, "headers": {"X": {}}}, {"status": 200, "headers": {"X": True}},
     ],
 )  # fmt: skip

@@ -149,7 +149,9 @@ async def test_a_stop_closes_with_going_away(path: Path) -> None:
 async def test_who_may_not_is_refused(path: Path) -> None:
     """404, no websocket, a foreign page, and what the service's policies do not allow."""
     async with served(path) as (_, address):
-        cases = [("/no", {}, 404), ("/plain", {}, 400), ("/lua", {"Origin": "http://evil"}, 403)]
+        foreign = ("http://evil", "http://[evil", "null")
+        cases = [("/no", {}, 404), ("/plain", {}, 400)]
+        cases += [("/lua", {"Origin": origin}, 403) for origin in foreign]
         for target, headers, status in cases:
             async with connected(address, target, **headers) as socket:
                 assert socket.refused == status
@@ -161,3 +163,41 @@ async def test_who_may_not_is_refused(path: Path) -> None:
         async with connected(address, "/chat/x") as socket:
             assert await socket.receive() is None
             assert socket.closed == 1011
+
+
+async def test_a_message_that_is_too_large_closes(path: Path) -> None:
+    """HT2's limit is that of messages too: 1009, in one frame or many; the process is cancelled."""
+    async with served(path, **{"app:web:max_body": 1000}) as (app, address):
+        async with connected(address, "/chat/x") as socket:
+            await socket.receive()
+            await socket.send("x" * 1000)
+            assert await socket.receive() == "x" * 1000
+            await socket.send("x" * 1001)
+            assert await socket.receive() is None
+            assert socket.closed == 1009
+        with trio.fail_after(10):
+            while app.node.hosts["app:hall"].alive:
+                await trio.sleep(0.005)
+
+
+@pytest.mark.parametrize("word", ["object", "surrogate"])
+async def test_what_cannot_be_sent_closes_that_connection_only(path: Path, word: str) -> None:
+    """HT9: 1011 for who has it, and the log; others go on."""
+    async with (
+        served(path) as (app, address),
+        connected(address, "/chat/x") as other,
+        connected(address, "/chat/y") as socket,
+    ):
+        await other.receive()
+        await socket.receive()
+        [bridge] = [p for p in app.node.processes.values() if p.pid in bridges(app)[-1:]]
+        app.node.send(bridge.pid, "message", object() if word == "object" else "\ud800")
+        assert await socket.receive() is None
+        assert socket.closed == 1011
+        await other.send("still here")
+        assert await other.receive() == "still here"
+
+
+def bridges(app: App) -> list[str]:
+    """PIDs of the bridges of websockets, oldest first."""
+    return [pid for pid, one in app.node.processes.items() if one.id == "app:chat"]

@@ -289,6 +289,31 @@ async def test_snapshots_do_not_change(app_path: Path) -> None:
             registry.snapshot(7)
 
 
+async def test_what_was_given_or_read_is_a_copy(app_path: Path) -> None:
+    """RG13: nobody changes a version by changing what he gave or got, however deep."""
+    async with open_app(app_path) as app:
+        registry = app.registry
+        data: dict[str, Any] = {"list": [1]}
+        entry = {"id": "app:new", "kind": "registry.entry", "data": data, "meta": {"m": [1]}}
+        change = registry.changes().create(entry)
+        data["list"].append("by who gave it")
+        await change.apply()
+        change.ops()[0].entry.data["list"].append("by who asked for the operations")
+        snapshot = registry.snapshot()
+        for found in (
+            registry.get("app:new"),
+            *registry.find({"id": "app:new"}),
+            snapshot.get("app:new"),
+            *snapshot.find({"id": "app:new"}),
+            *(one for one in snapshot.namespace("app") if one.id == "app:new"),
+            *(one for one in snapshot.entries() if one.id == "app:new"),
+        ):
+            assert (found.data, found.meta) == ({"list": [1]}, {"m": [1]})
+            found.data["list"].append("by a reader")
+            found.meta["m"].append("by a reader")
+        assert registry.get("app:new").data == {"list": [1]}
+
+
 async def test_changes_are_announced(app_path: Path) -> None:
     """RG15, EV1-EV3: after success, as system `registry`; `registry.entry` makes no events."""
     async with open_app(app_path) as app:

@@ -1,16 +1,16 @@
-"""Queues and schedules: QU1-QU9, SJ1-SJ4, FZ31, FZ34."""
+"""Queues in memory, and entries of queues and jobs: QU1-QU9, SJ3, FZ31, FZ34."""
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry import App, open_app
-from registry.kinds.schedules import Job, due_times
 from trio_actors import ProcessInvalid, ProcessNotFound
 from trio_actors.queues import Queues, queues_of
 
@@ -237,17 +237,6 @@ async def test_a_job_that_is_still_running_is_skipped(
         assert "skipped" in caplog.text
 
 
-def test_cron_follows_its_time_zone() -> None:
-    """SJ1: five fields, in the zone of the job, over the change of daylight saving time."""
-    start = datetime(2026, 3, 28, 12, 0, tzinfo=UTC).timestamp()
-    times = due_times(Job("a:f", cron="30 8 * * 1-5", timezone="Europe/Berlin"), start)
-    found = [datetime.fromtimestamp(next(times), UTC).isoformat() for _ in range(2)]
-    assert found == ["2026-03-30T06:30:00+00:00", "2026-03-31T06:30:00+00:00"]
-    winter = due_times(Job("a:f", cron="0 0 1 * *"), datetime(2026, 1, 5, tzinfo=UTC).timestamp())
-    year = [datetime.fromtimestamp(next(winter), UTC).month for _ in range(12)]
-    assert year == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
-
-
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
@@ -256,6 +245,8 @@ def test_cron_follows_its_time_zone() -> None:
         ("kind: schedule.job, func: tick, interval: 1s, cron: '* * * * *'",
          "expected exactly one of cron and interval, got both"),
         ("kind: schedule.job, func: tick, cron: '* * * *'", "cron: expected five fields"),
+        ("kind: schedule.job, func: tick, cron: '0 * * * * *'", "cron: expected five fields"),
+        ("kind: schedule.job, func: tick, cron: '0 0 30 2 *'", "cron: expected five fields"),
         ("kind: schedule.job, func: tick, interval: 1s, timezone: Nowhere/Land",
          "timezone: expected the name of a time zone"),
         ("kind: schedule.job, func: tick, interval: 1s, overlap: skp",
@@ -281,44 +272,6 @@ def test_wrong_entries_are_load_errors(
     assert any(f"entry app:wrong: {line}" in one for one in found)
 
 
-FAILING = """\
-namespace: app
-entries:
-  - {name: crash, kind: function.lua, method: m, source: "return {m = function() error('no') end}"}
-  - {name: slow, kind: function.py, source: "trio:sleep_forever"}
-  - name: nothing
-    kind: security.policy
-    policy: {actions: [x], resources: [y], effect: allow}
-  - {name: job, kind: schedule.job, interval: 10s, lifecycle: {auto_start: true}, func: crash}
-"""
-
-
-@pytest.mark.parametrize(
-    ("overrides", "kind"),
-    [
-        ({}, "Internal"),
-        ({"app:job:func": "slow", "app:job:options": {"timeout": "1s"}}, "Timeout"),
-        ({"app:job:lifecycle.security": {"actor": {"id": "j"}, "policies": ["nothing"]}},
-         "PermissionDenied"),
-    ],
-)  # fmt: skip
-async def test_a_failing_run_is_logged_and_the_schedule_goes_on(
-    write_app: WriteApp,
-    autojump_clock: trio.testing.MockClock,
-    caplog: pytest.LogCaptureFixture,
-    overrides: dict[str, Any],
-    kind: str,
-) -> None:
-    """SJ2, SJ4: a call with the job's options and security; one record per run, with its kind."""
-    async with open_app(write_app({"main.yaml": FAILING}), overrides=overrides) as app:
-        app.node.wall_time = trio.current_time
-        await trio.sleep(35)
-    found = [r for r in caplog.records if r.name == "trio_actors.schedules"]
-    assert [(r.levelname, vars(r)["job"], vars(r)["kind"]) for r in found] == [
-        ("ERROR", "app:job", kind)
-    ] * 3
-
-
 async def test_the_memory_driver_is_empty_at_the_next_start(path: Path) -> None:
     """QU9: what was not handled is gone with the program."""
     overrides = {**OPEN, "app:consumer:lifecycle.auto_start": False}
@@ -327,3 +280,188 @@ async def test_the_memory_driver_is_empty_at_the_next_start(path: Path) -> None:
             assert queues_of(app.node).info("app:mail").message_count == 0
             await queues_of(app.node).publish("app:mail", "x")
             assert queues_of(app.node).info("app:mail").message_count == 1
+
+
+@pytest.mark.parametrize("place", [{}, {"driver": "sqlite", "file": "q.sqlite"}])
+async def test_who_waits_for_room_sees_changes_of_the_queue(
+    write_app: WriteApp, place: dict[str, Any]
+) -> None:
+    """QU2, RG7: more room lets publishers go on at once; a removed queue is NOT_FOUND for them."""
+    async with open_app(write_app({"a.yaml": "namespace: app\nentries: []\n"})) as app:
+        changes, queues = app.registry.changes, queues_of(app.node)
+        entry: dict[str, Any] = {"id": "app:q", "kind": "queue.queue"}
+        await changes().create({**entry, "data": {"max_length": 1, **place}}).apply()
+        published: list[Any] = []
+
+        async def publish(body: int) -> None:
+            try:
+                await queues.publish("app:q", body)
+                published.append(body)
+            except ProcessNotFound as error:
+                published.append(str(error))
+
+        async def until(count: int) -> None:
+            with trio.fail_after(5):
+                while len(published) < count:
+                    await trio.sleep(0.001)
+
+        await publish(1)
+        async with trio.open_nursery() as nursery:
+            for body in (2, 3, 4):
+                nursery.start_soon(publish, body)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            assert published == [1]
+            await changes().update({**entry, "data": {"max_length": 3, **place}}).apply()
+            await until(3)
+            await changes().delete("app:q").apply()
+            await until(4)
+        assert sorted(published[:3]) == [1, 2, 3]
+        assert published[3] == "queue not found: app:q"
+        with pytest.raises(ProcessNotFound):
+            await queues.publish("app:q", 5)
+
+
+async def test_a_stop_that_a_handler_asked_for_ends_deliveries() -> None:
+    """QU8: messages that could have been taken without a checkpoint are not."""
+    from trio_actors import ProcessContext, open_node
+    from trio_actors.functions import open_functions
+    from trio_actors.queues import MemoryQueue, consume
+
+    async with open_node() as node, open_functions(node) as functions:
+        queues = queues_of(node)
+        queue = queues.by_id["a:q"] = MemoryQueue(queues, "a:q")
+        handled, scope = [], trio.CancelScope()
+
+        async def handle(body: int) -> None:
+            handled.append(body)
+            if body == 3:
+                scope.cancel()
+
+        functions.register("a:f", handle)
+        for body in range(1, 20):
+            await queues.publish("a:q", body)
+        async with node.open_host("a:h") as host:
+
+            async def main(ctx: ProcessContext) -> None:
+                with scope:
+                    await consume(ctx, queue, "a:f")
+
+            await node.wait(await host.spawn(main))
+        assert handled == [1, 2, 3]
+        assert (queue.info().ready, queue.info().in_flight) == (16, 0)
+
+
+async def test_a_consumer_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two turns of a neighbour at most 32 messages are published or handled."""
+    from trio_actors import ProcessContext, open_node
+    from trio_actors.functions import open_functions
+    from trio_actors.queues import MemoryQueue, consume
+
+    monkeypatch.setattr("trio_actors._core.pace.perf_counter", lambda: 0.0)  # messages only
+    async with open_node() as node, open_functions(node) as functions:
+        queues = queues_of(node)
+        queue = queues.by_id["a:q"] = MemoryQueue(queues, "a:q", max_length=100)
+        done, most = 0, 0
+
+        def handle(body: int) -> None:
+            nonlocal done
+            done += 1
+
+        async def publish() -> None:
+            for _ in range(1000):
+                await queues.publish("a:q", 1)
+
+        async def neighbour() -> None:
+            nonlocal most
+            while done < 1000:
+                before = done
+                await trio.lowlevel.checkpoint()
+                most = max(most, done - before)
+
+        functions.register("a:f", handle)
+        async with node.open_host("a:h", drain=0) as host, trio.open_nursery() as nursery:
+
+            async def main(ctx: ProcessContext) -> None:
+                await consume(ctx, queue, "a:f", concurrency=3)
+
+            pid = await host.spawn(main)
+            nursery.start_soon(neighbour)
+            nursery.start_soon(publish)
+            with trio.fail_after(20):
+                while done < 1000:
+                    await trio.sleep(0.001)
+            node.cancel(pid, 1)
+        assert 1 < most <= 3 * 32
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["ok", "false", "fails", "nack", "waits"]), max_size=40),
+    concurrency=st.integers(1, 4),
+    stops=st.lists(st.integers(1, 6), max_size=3),
+)
+async def test_every_message_is_handled_or_a_dead_letter(
+    kinds: list[str], concurrency: int, stops: list[int]
+) -> None:
+    """QU4, QU5, QU8: whatever handlers do and however often the consumer stops, none is lost.
+
+    Each is acknowledged once or is one dead letter after the last attempt; the attempts that a stop
+    has cut off do not count.
+    """
+    from trio_actors import ProcessContext, ProcessError, open_node
+    from trio_actors import queues as module
+    from trio_actors.functions import open_functions
+    from trio_actors.queues import MemoryQueue, consume
+
+    async with open_node() as node, open_functions(node) as functions:
+        queues = queues_of(node)
+        dead = queues.by_id["a:dead"] = MemoryQueue(queues, "a:dead")
+        queue = MemoryQueue(queues, "a:q", max_attempts=2, dead_letter="a:dead")
+        queues.by_id["a:q"] = queue
+        handled: list[tuple[int, int]] = []
+        running = most = 0
+
+        async def handle(body: list[Any]) -> Any:
+            nonlocal running, most
+            number, kind = body
+            attempt = module.message().attempt()
+            running += 1
+            most = max(most, running)
+            try:
+                if kind == "waits":
+                    for _ in range(number % 3 + 1):
+                        await trio.lowlevel.checkpoint()
+                if kind == "fails":
+                    raise ProcessError("no")
+                if kind == "nack":
+                    await module.message().nack()
+                handled.append((number, attempt))
+                return kind != "false"
+            finally:
+                running -= 1
+
+        functions.register("a:f", handle, pool={"type": "lazy", "max_size": 8})
+        for number, kind in enumerate(kinds):
+            await queues.publish("a:q", [number, kind])
+        async with node.open_host("a:h", drain=0) as host:
+
+            async def main(ctx: ProcessContext) -> None:
+                await consume(ctx, queue, "a:f", concurrency=concurrency)
+
+            for turns in [*stops, None]:
+                pid = await host.spawn(main)
+                if turns is None:
+                    with trio.fail_after(10):
+                        while queue.info().message_count:
+                            await trio.lowlevel.checkpoint()
+                else:
+                    for _ in range(turns):
+                        await trio.lowlevel.checkpoint()
+                node.cancel(pid, 1)
+                await node.wait(pid)
+        bad = [n for n, kind in enumerate(kinds) if kind in ("false", "fails", "nack")]
+        assert sorted(letter.body[0] for letter in dead._ready) == bad
+        assert all(letter.headers["x-attempts"] == 2 for letter in dead._ready)
+        good = [n for n, kind in enumerate(kinds) if kind in ("ok", "waits")]
+        assert sorted(n for n, _ in handled if n in good) == good  # each once, at attempt 1
+        assert {attempt for n, attempt in handled if n in good} <= {1}
+        assert most <= concurrency

@@ -3,15 +3,13 @@
 The generated histories are in property_tests/test_supervisor_decisions.py.
 """
 
-import random
 from typing import Any
 
 import pytest
+from decided import ABNORMAL, NORMAL, SHUTDOWN, SIMPLE, Case, spec
 
-from supervision import administration
 from supervision.backoff import Backoff
-from supervision.decide import decide
-from supervision.specs import ChildSpec, SupervisorSpec
+from supervision.specs import SupervisorSpec
 from supervision.state import (
     Again,
     Boot,
@@ -31,43 +29,11 @@ from supervision.state import (
     Started,
     StartFailed,
     Stop,
-    SupervisorState,
     TerminateChild,
     Update,
     Wake,
 )
-from supervision.terms import AutoShutdown, ExitClass, RestartType, Strategy
-
-NORMAL, SHUTDOWN, ABNORMAL = ExitClass.NORMAL, ExitClass.SHUTDOWN, ExitClass.ABNORMAL
-SIMPLE = Strategy.SIMPLE_ONE_FOR_ONE
-
-
-def spec(id: str, restart: str = "permanent", **fields: Any) -> ChildSpec:
-    return ChildSpec(id=id, target="t:t", restart=RestartType(restart), **fields)
-
-
-class Case:
-    """A supervisor and the actions of the last event, without reports."""
-
-    def __init__(self, *children: ChildSpec, **flags: Any) -> None:
-        flags = {"intensity": 100, "period": 5.0, **flags}
-        self.state = SupervisorState(SupervisorSpec(children=children, **flags), random.Random(0))
-        self.now = 0.0
-        self.reports: list[Report] = []
-
-    def __call__(self, event: Any) -> list[Any]:
-        plan = decide(self.state, event, self.now)
-        self.reports += [action for action in plan if isinstance(action, Report)]
-        return [action for action in plan if not isinstance(action, Report)]
-
-    def boot(self) -> "Case":
-        self(Boot())
-        for key in range(1, len(self.state.children) + 1):
-            self(Started(key, f"{{h|{key}}}"))
-        return self
-
-    def shown(self) -> dict[str, str]:
-        return {i.id: i.state for i in administration.which_children(self.state, self.now)}
+from supervision.terms import AutoShutdown, Strategy
 
 
 def test_children_start_one_after_another_in_list_order() -> None:

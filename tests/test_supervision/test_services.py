@@ -211,6 +211,62 @@ async def test_start_that_takes_too_long_is_ended_and_retried(autojump_clock: Mo
         assert not services.node.processes
 
 
+async def test_a_process_that_ends_long_after_its_start_timed_out_is_no_event(
+    autojump_clock: MockClock,
+) -> None:
+    """Y35: its service waits for the next attempt, or for what it depends on, and goes on."""
+    runs: list[float] = []
+
+    async def slow_to_leave(ctx: ProcessContext) -> None:
+        runs.append(trio.current_time())
+        if len(runs) == 1:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(5)
+        ctx.started()
+        await ctx.events.receive()
+
+    restart = {"initial_delay": 10.0}
+    async with running(
+        spec("s", slow_to_leave, ready=True, start_timeout=2.0, restart=restart)
+    ) as services:
+        begin = trio.current_time()
+        await services.start(["app:s"])
+        assert states(services) == {"s": S.FAILED}  # at 3 s: its process ends at 5 s
+        await trio.sleep(20)
+        assert states(services) == {"s": S.RUNNING}
+    assert [round(at - begin) for at in runs] == [0, 13]
+
+
+async def test_a_process_that_ends_long_after_its_stop_timed_out_is_no_event(
+    autojump_clock: MockClock,
+) -> None:
+    """Y37: also if the service was asked to start again and still waits for another one."""
+    runs: list[float] = []
+
+    async def slow_to_leave(ctx: ProcessContext) -> None:
+        runs.append(trio.current_time())
+        with trio.CancelScope(shield=len(runs) == 1):
+            await ctx.events.receive()
+            await trio.sleep(5 if len(runs) == 1 else 0)
+
+    async def late(ctx: ProcessContext) -> None:
+        await trio.sleep(8)
+        ctx.started()
+        await ctx.events.receive()
+
+    async with running(
+        spec("s", slow_to_leave, stop_timeout=1.0, depends_on=("app:late",)),
+        spec("late", late, ready=True),
+    ) as services:
+        await services.start(["app:s"])
+        await services.stop()
+        assert states(services)["s"] == S.FAILED
+        begin = trio.current_time()
+        await services.start(["app:s"])
+        assert states(services) == {"s": S.RUNNING, "late": S.RUNNING}
+    assert round(runs[1] - begin) == 8
+
+
 async def test_stop_during_the_delay_is_prompt(autojump_clock: MockClock) -> None:
     """Y5."""
     log = Log()

@@ -12,7 +12,9 @@ import trio
 from trio.testing import MockClock
 
 from supervision import Supervisor, SupervisorRef, child
+from supervision.runner import GRACE
 from trio_actors import ProcessContext, ProcessError, ProcessInternal, open_node
+from trio_actors.testing import Sim, explore
 
 ORDER = ["+a", "+b", "+c", "+d", "-d", "-c", "-b", "-a"]
 
@@ -197,6 +199,28 @@ async def test_shielding_child_is_a_zombie_and_its_siblings_do_not_wait(
     assert zombie.event == "zombie"  # type: ignore[attr-defined]
     assert zombie.child == "z"  # type: ignore[attr-defined]
     assert "await trio.sleep(100)" in zombie.getMessage()
+
+
+@explore(report=("text",))
+async def test_child_that_ends_just_when_it_counts_as_a_zombie_has_ended(sim: Sim) -> None:
+    """SU8: the time is up while its EXIT is on the way; its supervisor goes on without it."""
+    exits: list[bool] = []
+
+    async def shields(ctx: ProcessContext) -> None:
+        ctx.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(GRACE)
+            exits.append(True)
+
+    tree = Supervisor(children=[child("z", shields, shutdown="brutal_kill", ready=True)])
+    pid = await sim.start(tree)
+    await SupervisorRef(sim.node, pid).terminate_child("z")
+    assert pid in sim.node.processes
+    await sim.settle()
+    assert exits
 
 
 async def test_zombie_may_be_replaced(autojump_clock: MockClock) -> None:

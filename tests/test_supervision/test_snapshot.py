@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import trio
-from trio.testing import MockClock
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from supervision import ServiceSpec, Supervisor, child, open_services, snapshot
+from supervision import ServiceSpec, Supervisor, Taking, child, open_services, snapshot
 from trio_actors import Host, Node, ProcessContext, ProcessError, open_node
 from trio_actors.functions import open_functions
 
@@ -200,3 +202,55 @@ async def test_a_limit_counts_what_it_does_not_show(host: Host, node: Node) -> N
     ]
     assert snapshot(node, limit=2).processes == 10
     assert len(snapshot(node).rows) == 10
+
+
+@given(acts=st.lists(st.tuples(st.sampled_from("kx+"), st.integers(0, 30)), max_size=12))
+async def test_a_picture_in_pieces_is_a_tree_whatever_happens_meanwhile(
+    acts: list[tuple[str, int]],
+) -> None:
+    """SU41: ends, restarts and beginnings between the pieces: no row twice, none without its own.
+
+    Without them it is the picture that is taken at once.
+    """
+    async with open_node() as node, node.open_host("app:main", drain=0) as host:
+        inner = Supervisor(children=[child(f"b{n}", serve) for n in range(3)])
+        children = [child("inner", inner), *(child(f"a{n}", serve) for n in range(3))]
+        await host.spawn(Supervisor(children=children, intensity=100), ready=True)
+
+        async def parent(ctx: ProcessContext) -> None:
+            for _ in range(3):
+                await ctx.spawn(serve)
+            await ctx.events.receive()
+
+        for _ in range(2):
+            await host.spawn(parent)
+        await wait_all_tasks_blocked()
+        meanwhile = list(acts)
+        rows: list[dict[str, Any]] = []
+        taking = Taking(node)
+        for name, pieces in taking.sections():
+            for piece in pieces:
+                if name == "rows" and piece is not None:
+                    rows.append(piece)
+                if meanwhile:
+                    act, number = meanwhile.pop()
+                    pids = list(node.processes)
+                    if act == "+":
+                        await host.spawn(serve)
+                    elif pids and act == "k":
+                        node.terminate(pids[number % len(pids)])
+                    elif pids:
+                        node.send(pids[number % len(pids)], "go")
+                    await wait_all_tasks_blocked()
+        keys = {row["key"] for row in rows}
+        assert len(keys) == len(rows)
+        pids = [row["pid"] for row in rows if row["pid"]]
+        assert len(set(pids)) == len(pids)
+        above: list[str] = []
+        for row in rows:  # each below the one that was drawn last at the depth above it
+            assert row["parent"] == (above[row["depth"] - 1] if row["depth"] else None)
+            above[row["depth"] :] = [row["key"]]
+        if not acts:
+            seen = snapshot(node).as_data()["rows"]
+            steady = [{**row, "uptime": 0} for row in seen]
+            assert [{**row, "uptime": 0} for row in rows] == steady

@@ -5,7 +5,14 @@ import trio
 from trio.testing import MockClock
 
 from supervision import Supervisor, SupervisorRef, child, explain, format_tree, ps, top, tree
-from trio_actors import ProcessContext, ProcessError, ProcessInvalid, ProcessNotFound, open_node
+from trio_actors import (
+    Node,
+    ProcessContext,
+    ProcessError,
+    ProcessInvalid,
+    ProcessNotFound,
+    open_node,
+)
 
 
 async def serve(ctx: ProcessContext) -> None:
@@ -90,7 +97,91 @@ async def test_explain_names_who_ended_it(autojump_clock: MockClock) -> None:
         node.send(a, "go", "boom")
         await node.wait(pid)
         assert str(explain(node, a)).endswith("raised: boom")
-        stopped, its_supervisor = explain(node, b).chain
+        stopped, its_supervisor, crashed = explain(node, b).chain
         assert (stopped.how, stopped.by) == ("cancel deadline passed", pid)
         assert (its_supervisor.how, its_supervisor.pid) == ("shutdown", pid)
         assert "reached maximum restart intensity" in its_supervisor.error
+        assert (crashed.how, crashed.pid) == ("raised", a)
+
+
+async def polite(ctx: ProcessContext) -> None:
+    ctx.started()
+    await ctx.events.receive()
+
+
+def ends(node: Node, pid: str) -> list[tuple[str, str, str | None]]:
+    return [(why.pid, why.how, why.by) for why in explain(node, pid).chain]
+
+
+async def test_explain_names_the_sibling_whose_crash_stopped_it(autojump_clock: MockClock) -> None:
+    """SU42: asked to end by its supervisor, because of a group restart; also if it did not obey."""
+    stubborn = child("stubborn", serve, shutdown="brutal_kill")
+    definition = Supervisor(
+        strategy="one_for_all", children=[child("a", serve), child("polite", polite), stubborn]
+    )
+    async with open_node() as node, node.open_host("app:h") as host:
+        pid = await host.spawn(definition, ready=True)
+        ref = SupervisorRef(node, pid)
+        a, one, other = (str(ref.get_child(name).pid) for name in ("a", "polite", "stubborn"))
+        node.send(a, "go", "boom")
+        await trio.testing.wait_all_tasks_blocked()
+        assert ends(node, one) == [(one, "asked to end", pid), (a, "raised", None)]
+        assert ends(node, other) == [(other, "terminated", pid), (a, "raised", None)]
+        assert str(explain(node, one)).splitlines()[1].endswith("raised: boom")
+
+
+async def test_explain_names_the_child_that_ended_its_supervisor(
+    autojump_clock: MockClock,
+) -> None:
+    """SU42: the intensity window, a significant child, a failed start, through levels."""
+
+    async def fails(ctx: ProcessContext) -> None:
+        raise ProcessError("no disk")
+
+    significant = Supervisor(
+        auto_shutdown="any_significant",
+        children=[
+            child("p", polite),
+            child("s", serve, restart="temporary", significant=True),
+        ],
+    )
+    async with open_node() as node, node.open_host("app:h") as host:
+        pid = await host.spawn(significant, ready=True)
+        ref = SupervisorRef(node, pid)
+        p, s = (str(ref.get_child(name).pid) for name in "ps")
+        node.send(s, "go", "boom")
+        await node.wait(pid)
+        assert ends(node, p) == [
+            (p, "asked to end", pid),
+            (pid, "shutdown", None),
+            (s, "raised", None),
+        ]
+        inner = Supervisor(intensity=0, children=[child("x", serve, ready=True)])
+        outer = Supervisor(intensity=0, children=[child("p", polite), child("inner", inner)])
+        pid = await host.spawn(outer, ready=True)
+        ref = SupervisorRef(node, pid)
+        p, i = (str(ref.get_child(name).pid) for name in ("p", "inner"))
+        x = str(SupervisorRef(node, i).get_child("x").pid)
+        node.send(x, "go", "boom")
+        await node.wait(pid)
+        assert [why[0] for why in ends(node, p)] == [p, pid, i, x]
+        assert [record.pid for record in node.exits.chain(p)] == [p, pid, i, x]
+        tree_that_fails = Supervisor(children=[child("p", polite), child("f", fails, ready=True)])
+        pid = host.spawn_soon(tree_that_fails)
+        await node.wait(pid)
+        _, (_, how, _) = ends(node, pid)
+        assert how == "raised"
+        assert str(explain(node, pid)).endswith("raised: no disk")
+
+
+async def test_explain_names_who_cancelled(autojump_clock: MockClock) -> None:
+    """SU42: the end is normal, and yet it was asked for."""
+
+    async def asks(ctx: ProcessContext, pid: str) -> None:
+        ctx.cancel(pid)
+
+    async with open_node() as node, node.open_host("app:h") as host:
+        pid = await host.spawn(polite)
+        by = await host.spawn(asks, pid)
+        await node.wait(pid)
+        assert ends(node, pid) == [(pid, "asked to end", by)]

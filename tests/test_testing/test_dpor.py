@@ -4,10 +4,15 @@ import random
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trio_actors.testing import Sim
+from trio_actors import Pid, ProcessContext
+from trio_actors.functions import open_functions
+from trio_actors.testing import MessageId, ScheduleFailure, Sim, explore
 from trio_actors.testing.determinism import repeatable
-from trio_actors.testing.dpor import Dpor, Made, trace_class
+from trio_actors.testing.dpor import Dpor, Made, Order, trace_class
+from trio_actors.testing.footprint import conflict
 from trio_actors.testing.policies import ByPlan
 from trio_actors.testing.run import Options, Run, run_in_trio
 from trio_actors.testing.search import steps_of
@@ -108,3 +113,115 @@ def test_dpor_runs_each_class_of_orders_once(part: int) -> None:
     with repeatable():
         run_in_trio(compare)
     assert compared >= 3
+
+
+def test_who_is_woken_without_a_message_meets_what_arrives() -> None:
+    """The end of q wakes p, which then looks whether it has mail: the order of both matters."""
+
+    @explore(strategy="dpor", report=("text",))
+    async def test(sim: Sim) -> None:
+        got: list[str] = []
+
+        async def q(ctx: ProcessContext) -> None:
+            await ctx.inbox.receive()
+
+        async def p(ctx: ProcessContext, other: Pid) -> None:
+            inbox = ctx.inbox
+            await ctx.node.wait(other)
+            got.append(inbox.receive_nowait().topic)
+
+        await sim.spawn(p, await sim.spawn(q, name="q"), name="p")
+        await sim.run_for(0)
+        sim.send("p", "hello")
+        sim.send("q", "end")
+        await sim.settle()
+        assert got == ["hello"]
+
+    with pytest.raises(ScheduleFailure) as caught:
+        test()
+    assert caught.value.token == "test>p.1+1"
+
+
+@explore(check_determinism=1.0, report=("text",))
+async def test_runs_that_are_looked_at_closely_are_the_same_runs(sim: Sim) -> None:
+    """TS14: DPOR looks whose tasks run, a replay does not; a call gets no PID from being seen."""
+    going = trio.Event()
+
+    async def function() -> None:
+        await going.wait()
+
+    async def caller(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        with trio.move_on_after(5):
+            await ctx.call_function("app:f")
+
+    async with open_functions(sim.node) as functions:
+        functions.register("app:f", function, pool={"workers": 1, "buffer": 1})
+        for name in ("a", "b"):
+            await sim.spawn(caller, name=name)
+            sim.send(name, "now")
+        await sim.run_for(1)
+        going.set()
+        await sim.run_for(1)
+
+
+@st.composite
+def made_runs(draw) -> list[Made]:
+    """Runs of up to nine steps between three actors; some are time that passes."""
+    run: list[Made] = []
+    numbers: dict[tuple[str, str], int] = {}
+    actor = st.sampled_from("abc")
+    for index in range(draw(st.integers(0, 9))):
+        if draw(st.integers(0, 5)) == 0:
+            run.append(Made(None, [], {("time", ""): True}, 0))
+            continue
+        pair = draw(actor), draw(actor)
+        numbers[pair] = numbers.get(pair, 0) + 1
+        more = draw(st.dictionaries(st.tuples(st.just("name"), actor), st.booleans(), max_size=2))
+        footprint = {("run", pair[1]): True, **more}
+        posted_in = draw(st.integers(0, index))
+        run.append(Made(MessageId(*pair, numbers[pair]), [], footprint, posted_in))
+    return run
+
+
+def must_precede(run: list[Made], i: int, j: int, *, forced: bool) -> bool:
+    """Step i comes before step j > i: by the definition, one pair of steps after another.
+
+    With `forced` only because of who posted what, and of the order within a pair.
+    """
+    a, b = run[i], run[j]
+    if a.choice is not None and b.choice is not None and a.choice[:2] == b.choice[:2]:
+        return True
+    if b.posted_in:
+        poster = b.posted_in - 1
+        if i == poster or (i < poster and must_precede(run, i, poster, forced=False)):
+            return True
+    if forced:
+        pairs = [k for k in range(i + 1, j) if b.choice and run[k].choice is not None]
+        same = [k for k in pairs if run[k].choice[:2] == b.choice[:2]]
+        return any(must_precede(run, i, k, forced=False) for k in same)
+    if conflict(a.footprint, b.footprint):
+        return True
+    return any(
+        must_precede(run, i, k, forced=False) and must_precede(run, k, j, forced=False)
+        for k in range(i + 1, j)
+    )
+
+
+@given(run=made_runs())
+def test_the_order_of_steps_is_the_one_of_the_definition(run: list[Made]) -> None:
+    """What comes before what, and which steps race."""
+    order = Order(run)
+    for j in range(len(run)):
+        before = [i for i in range(j) if must_precede(run, i, j, forced=False)]
+        assert order.before[j] == sum(1 << i for i in before)
+        races = [
+            i
+            for i in before
+            if conflict(run[i].footprint, run[j].footprint)
+            and not must_precede(run, i, j, forced=True)
+            and not any(
+                k in before and must_precede(run, i, k, forced=False) for k in range(i + 1, j)
+            )
+        ]
+        assert order.races[j] == sum(1 << i for i in races)

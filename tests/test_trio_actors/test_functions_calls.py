@@ -1,24 +1,17 @@
 """Calling functions: checks, results, frames, context, lifetime. Rules: sections 2.2, 3 and 5."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from callees import opened
 
 import trio_actors
-from trio_actors import ErrorKind, ProcessContext, ProcessError, funcs, open_node
-from trio_actors.functions import Functions, open_functions
+from trio_actors import ErrorKind, ProcessContext, ProcessError, funcs
+from trio_actors.functions import Functions
 from trio_actors.security import Actor, Scope, parse_policy
-
-
-@asynccontextmanager
-async def opened() -> AsyncIterator[Functions]:
-    async with open_node() as node, open_functions(node) as functions:
-        yield functions
 
 
 async def add(a: int, b: int = 10) -> int:

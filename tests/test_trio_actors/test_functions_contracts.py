@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
 
 import trio_actors
-from trio_actors import ErrorKind, ProcessContext, contract, make_error, open_node
+from trio_actors import ErrorKind, ProcessContext, ProcessError, contract, make_error, open_node
 from trio_actors.functions import Functions, open_functions, parse_binding, parse_definition
 from trio_actors.functions.contract_docs import contract_page, contract_pages
 from trio_actors.security import Actor, Scope, parse_policy
@@ -265,3 +266,64 @@ async def test_documentation_names_methods_fields_and_bindings() -> None:
         ):
             assert line in page.splitlines()
         assert page.index("app:another") < page.index("app:smtp")
+
+
+async def test_ct6_a_method_that_went_after_it_was_named_is_not_found() -> None:
+    """CT3, CT6, CT8: what a call finds is what is there when it is made."""
+    async with opened() as functions:
+        send = contract.get("app.email:sender").send
+        functions.contracts.remove_binding("app:smtp")
+        functions.contracts.define(parse_definition("app.email:sender", {"methods": []}))
+        part = {"contract": "app.email:sender", "default": True, "methods": {}}
+        functions.contracts.bind(parse_binding("app:empty", {"contracts": [part]}))
+        with pytest.raises(trio_actors.ProcessNotFound, match="method not found: send"):
+            await send({"to": "ann"})
+
+
+@pytest.mark.parametrize("form", ["send", "send_async"])
+async def test_ct16_a_running_call_is_of_the_contract_that_it_was_made_under(
+    form: str, autojump_clock: Any
+) -> None:
+    """CT16, PL16: the contract may change, or be removed with its binding, under a running call."""
+
+    async def slow(message: Any) -> str:
+        await trio.sleep(1)
+        return "no boolean"
+
+    async with opened() as functions:
+        functions.register("app:slow", slow)
+        functions.contracts.remove_binding("app:smtp")
+        functions.contracts.bind(
+            binding("slow", default=True, methods=METHODS | {"send": "app:slow"})
+        )
+        got: list[str] = []
+
+        async def call() -> None:
+            try:
+                await getattr(contract.get("app.email:sender"), form)({"to": "ann"})
+            except ProcessError as error:
+                got.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call)
+            await trio.sleep(0.5)
+            functions.contracts.remove_binding("app:slow")
+            functions.contracts.remove_definition("app.email:sender")
+        [text] = got
+        assert text.startswith("app.email:sender.send: result at ")
+
+
+async def test_a_wrapper_applies_to_async_calls_too() -> None:
+    """CT9, CT10: context values and options of the wrapper, through the future."""
+    async with opened() as functions:
+        seen: list[Any] = []
+
+        async def look(call: Any, next: Any) -> Any:
+            seen.append(dict(call.options))
+            return await next(call)
+
+        functions.add_interceptor("look", look)
+        sender = contract.get("app.email:sender").with_context({"a": 1}).with_options({"mine": 2})
+        assert await sender.open().open_async() == {"a": 1}
+        assert await sender.start_async() == "x"
+        assert seen == [{"mine": 2}] * 2

@@ -100,6 +100,10 @@ def test_an_extra_worker_goes_after_its_call() -> None:
     assert (pool.statistics().workers, pool.statistics().busy) == (1, 1)
 
 
+ACTS = ["submit", "finish", "withdraw", "grow", "shrink", "expire"]
+ACTS += ["give back", "discard", "close"]
+
+
 @given(
     st.sampled_from(
         [
@@ -112,7 +116,7 @@ def test_an_extra_worker_goes_after_its_call() -> None:
     ),
     st.lists(
         st.tuples(
-            st.sampled_from(["submit", "finish", "withdraw", "grow", "shrink", "expire"]),
+            st.sampled_from(ACTS),
             st.integers(0, 9),
         ),
         max_size=60,
@@ -151,6 +155,17 @@ def test_busy_workers_and_limits_hold_for_every_program(
                 pool.shrink(1)
             case "expire":
                 pool.expire(now)
+            case "give back" if running:
+                pool.give_back(running.pop(n % len(running)), now)
+                started -= 1
+                submitted -= 1
+            case "discard" if running:
+                pool.discard(running.pop(n % len(running)), now)
+                started -= 1
+                submitted -= 1
+            case "close":
+                pool.close()
+                pool.shrink(len(pool.idle))
         for request, worker in pool.assign():
             assert request == waiting.pop(0)
             running.append(worker)
@@ -160,3 +175,4 @@ def test_busy_workers_and_limits_hold_for_every_program(
         assert stats.queued == len(waiting) == submitted - started
         assert not (pool.line and pool.idle)
         assert stats.completed + stats.failed + len(running) == started
+        assert running or not waiting  # whoever waits will be served

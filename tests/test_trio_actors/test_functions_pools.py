@@ -1,49 +1,20 @@
-"""Running pools, futures, interceptors and what must not leak. Rules: sections 4, 6 and 7."""
+"""Running pools and what must not leak. Rules: section 6."""
 
 import itertools
-import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from callees import Gauge, opened
 
 import trio_actors
-from trio_actors import ErrorKind, ProcessContext, ProcessError, funcs, make_error, open_node
-from trio_actors.functions import Functions, PoolStatistics, PythonCallee, Span, open_functions
+from trio_actors import ErrorKind, ProcessError, funcs
+from trio_actors.functions import PoolStatistics, PythonCallee, parse_binding, parse_definition
 
 Clock = trio.testing.MockClock
-
-
-@asynccontextmanager
-async def opened() -> AsyncIterator[Functions]:
-    async with open_node() as node, open_functions(node) as functions:
-        yield functions
-
-
-class Gauge:
-    """A callee that sleeps and knows how many of it run."""
-
-    def __init__(self) -> None:
-        self.running = self.most = self.runs = 0
-        self.order: list[Any] = []
-
-    async def __call__(self, seconds: float = 1.0, value: Any = None) -> Any:
-        self.running += 1
-        self.runs += 1
-        self.order.append(value)
-        self.most = max(self.most, self.running)
-        try:
-            await trio.sleep(seconds)
-            return value
-        finally:
-            self.running -= 1
-
-
-# -- pools
+RETRY = {"retry": {"max_attempts": 3, "initial_delay": 1, "retry_kinds": ["Timeout", "Internal"]}}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +41,7 @@ async def test_a_pool_bounds_what_runs_at_once(
 
 
 async def test_a_static_pool_of_eight_keeps_the_ideal_schedule(autojump_clock: Clock) -> None:
-    """Issue aim: 100 callers, 1 ms each, 8 workers: 13 rounds of 1 ms."""
+    """Aim: 100 callers, 1 ms each, 8 workers: 13 rounds of 1 ms."""
     gauge = Gauge()
     async with opened() as functions:
         functions.register("app:f", gauge, pool={"workers": 8})
@@ -251,7 +222,7 @@ async def test_fz18_the_adaptive_pool_grows_under_load_and_shrinks_to_one(
 
 
 async def test_ten_thousand_random_cancellations_leak_nothing(autojump_clock: Clock) -> None:
-    """Issue aim: no task, no slot, no frame is left; nested, queued and async calls."""
+    """Aim: no task, slot or frame is left; calls nested, queued, async, retried, by contract."""
     rng = random.Random(7)
 
     async def leaf() -> None:
@@ -264,17 +235,30 @@ async def test_ten_thousand_random_cancellations_leak_nothing(autojump_clock: Cl
             await funcs.call(rng.choice(["app:branch", "app:wide"]), depth - 1)
 
     async def one() -> None:
-        with trio.move_on_after(rng.random() * 0.02):
-            await (
-                functions.new()
-                .with_options({"timeout": rng.randint(1, 20)})
-                .call(rng.choice(["app:branch", "app:wide", "app:leaf"]), 1)
-            )
+        id = rng.choice(["app:branch", "app:wide", "app:leaf"])
+        options = {"timeout": rng.randint(1, 20)}
+        match rng.randrange(4):
+            case 0 | 1:
+                with trio.move_on_after(rng.random() * 0.02):
+                    await functions.new().with_options(options).call(id, 1)
+            case 2:
+                future = functions.new().with_options(options | RETRY).async_(id, 1)
+                await trio.sleep(rng.random() * 0.02)
+                future.cancel()
+            case 3:
+                future = contract.do_async(1)
+                with trio.move_on_after(rng.random() * 0.02):
+                    await future
+                future.cancel()
 
     async with opened() as functions:
         functions.register("app:leaf", leaf, pool={"workers": 50})
         functions.register("app:branch", branch, pool={"max_size": 400})
         functions.register("app:wide", branch, pool={"type": "adaptive", "max_size": 400})
+        functions.contracts.define(parse_definition("app:c", {"methods": [{"name": "do"}]}))
+        part = {"contract": "app:c", "default": True, "methods": {"do": "app:branch"}}
+        functions.contracts.bind(parse_binding("app:b", {"contracts": [part]}))
+        contract = functions.contracts.get("app:c")
         await trio.testing.wait_all_tasks_blocked()
         functions.node.clock.at(functions.node.now(), lambda: None)
         await trio.sleep(0.001)
@@ -297,315 +281,3 @@ async def _quietly(one: Any) -> None:
         await one()
     except ProcessError:
         pass
-
-
-# -- futures
-
-
-async def test_fz8_the_channel_gives_the_plain_value_once() -> None:
-    """FZ8, FU1, FU2, FU4."""
-    async with opened() as functions:
-        functions.register("app:seven", lambda: 7)
-        functions.register("app:none", lambda: None)
-        future = functions.async_("app:seven")
-        assert (future.is_complete(), future.result(), future.error()) == (False, None, None)
-        channel = future.response()
-        assert future.channel() is channel
-        assert await channel.receive() == 7
-        with pytest.raises(trio.EndOfChannel):
-            await channel.receive()
-        assert future.result() == 7
-        assert await future == 7
-        nothing = functions.async_("app:none").response()
-        assert await nothing.receive() is None
-        with pytest.raises(trio.EndOfChannel):
-            nothing.receive_nowait()
-
-
-async def test_fz9_the_channel_gives_the_error_as_a_value() -> None:
-    """FZ9, FU3."""
-
-    def fail() -> None:
-        raise make_error(ErrorKind.CONFLICT, "no", retryable=True)
-
-    async with opened() as functions:
-        functions.register("app:fail", fail)
-        future = functions.async_("app:fail")
-        got = await future.response().receive()
-        error = future.error()
-        assert error is not None
-        assert (got.kind, str(got), got.retryable) == (error.kind, "no", True)
-        assert got.kind is ErrorKind.CONFLICT
-        with pytest.raises(trio_actors.ProcessConflict):
-            future.result()
-        with pytest.raises(trio_actors.ProcessConflict):
-            await future
-
-
-async def test_fz10_cancel_unwinds_the_callee_and_closes_the_channel() -> None:
-    """FZ10, FU8, F15: the finally block runs; nothing changes afterwards."""
-    log = []
-
-    async def slow() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            log.append("finally")
-
-    async with opened() as functions:
-        functions.register("app:slow", slow)
-        future = functions.async_("app:slow")
-        await trio.testing.wait_all_tasks_blocked()
-        future.cancel()
-        future.cancel()
-        with pytest.raises(trio.EndOfChannel):
-            await future.response().receive()
-        await trio.testing.wait_all_tasks_blocked()
-        assert log == ["finally"]
-        assert (future.is_canceled(), future.is_complete(), future.error()) == (True, False, None)
-        with pytest.raises(trio_actors.ProcessCanceled, match="canceled"):
-            future.result()
-
-
-async def test_async_calls_overlap(autojump_clock: Clock) -> None:
-    """FU7."""
-    async with opened() as functions:
-        functions.register("app:f", Gauge())
-        start = trio.current_time()
-        futures = [functions.async_("app:f", 0.1, n) for n in range(5)]
-        assert [await f for f in futures] == list(range(5))
-        assert trio.current_time() - start == pytest.approx(0.1, abs=0.01)
-
-
-# -- interceptors
-
-
-async def test_fz21_interceptors_are_an_onion() -> None:
-    """FZ21, IC2, IC3: order, then name; one that does not call next stops the call."""
-    log: list[str] = []
-
-    def layer(name: str) -> Any:
-        async def interceptor(call: Any, next: Any) -> Any:
-            log.append(f"{name}>")
-            try:
-                return await next(call)
-            finally:
-                log.append(f"<{name}")
-
-        return interceptor
-
-    async def stop(call: Any, next: Any) -> str:
-        return "stopped"
-
-    async with opened() as functions:
-        functions.register("app:f", lambda: log.append("run"))
-        functions.add_interceptor("two", layer("2"), order=2)
-        functions.add_interceptor("one", layer("1"), order=1)
-        functions.add_interceptor("b", layer("b"), order=3)
-        functions.add_interceptor("a", layer("a"), order=3)
-        await functions.call("app:f")
-        assert " ".join(log) == "1> 2> a> b> run <b <a <2 <1"
-        log.clear()
-        functions.add_interceptor("stop", stop, order=2, match=["app:?", "other"])
-        assert await functions.call("app:f") == "stopped"
-        assert log == ["1>", "<1"]
-        functions.remove_interceptor("stop")
-        with pytest.raises(trio_actors.ProcessAlreadyExists):
-            functions.add_interceptor("one", stop)
-        for name in ("gone", "retry"):
-            with pytest.raises(trio_actors.ProcessNotFound):
-                functions.remove_interceptor(name)
-
-
-async def test_an_interceptor_may_change_the_call_and_the_result() -> None:
-    """IC9, IC10: arguments, context, id; next twice gives fresh frames; errors are wrapped."""
-    frames = []
-
-    def f(x: int) -> Any:
-        ctx = trio_actors.current()
-        frames.append(ctx.pid)
-        return x, ctx.context.get("a"), ctx.id
-
-    async def change(call: Any, next: Any) -> Any:
-        assert (call.id, call.args, call.attempt, call.caller) == ("app:f", (1,), 1, None)
-        changed = call.replace(args=[2], context={"a": 5})
-        await next(changed)
-        return await next(changed.replace(id="app:g"))
-
-    async with opened() as functions:
-        functions.register("app:f", f)
-        functions.register("app:g", f)
-        functions.add_interceptor("change", change, match="app:f")
-        assert await functions.call("app:f", 1) == (2, 5, "app:g")
-        assert len(set(frames)) == 2
-
-        async def astray(call: Any, next: Any) -> Any:
-            return await next(call.replace(id="app:gone"))
-
-        async def broken(call: Any, next: Any) -> Any:
-            raise ValueError("interceptor")
-
-        functions.add_interceptor("astray", astray, order=60, match="app:f")
-        with pytest.raises(trio_actors.ProcessNotFound):
-            await functions.call("app:f", 1)
-        functions.add_interceptor("broken", broken, order=0, match="app:f")
-        with pytest.raises(trio_actors.ProcessInternal, match="ValueError: interceptor"):
-            await functions.call("app:f", 1)
-
-
-async def test_fz20_retries_pause_and_give_up(autojump_clock: Clock) -> None:
-    """FZ20, RT1, RT3, RT5: three runs with 100 and 200 ms between; INVALID runs once."""
-    starts: list[float] = []
-
-    def fail(kind: ErrorKind | None = None) -> None:
-        starts.append(trio.current_time())
-        if kind is not None:
-            raise make_error(kind, "no", retryable=None)
-        raise ValueError(f"run {len(starts)}")
-
-    async with opened() as functions:
-        options = {"retry": {"max_attempts": 3, "jitter": 0}}
-        functions.register("app:fail", fail, meta={"options": options})
-        with pytest.raises(trio_actors.ProcessInternal, match="run 3"):
-            await functions.call("app:fail")
-        pauses = [b - a for a, b in itertools.pairwise(starts)]
-        assert pauses == pytest.approx([0.1, 0.2], abs=0.005)
-        starts.clear()
-        with pytest.raises(trio_actors.ProcessInvalid):
-            await functions.call("app:fail", ErrorKind.INVALID)
-        assert len(starts) == 1
-
-
-async def test_fz7_a_deadline_ends_the_pauses_too(autojump_clock: Clock) -> None:
-    """FZ7, F21, RT6."""
-    runs = []
-
-    def fail() -> None:
-        runs.append(1)
-        raise ValueError("no")
-
-    async with opened() as functions:
-        functions.register("app:fail", fail)
-        start = trio.current_time()
-        with pytest.raises(trio_actors.ProcessTimeout):
-            await (
-                functions.new()
-                .with_options({"timeout": 250, "retry": {"max_attempts": 9, "jitter": 0}})
-                .call("app:fail")
-            )
-        assert trio.current_time() - start == pytest.approx(0.25, abs=0.005)
-        assert len(runs) == 2
-
-
-async def test_fz22_the_breaker_opens_and_tries_again(autojump_clock: Clock) -> None:
-    """FZ22, CB2-CB4."""
-    runs: list[int] = []
-    healthy = False
-
-    def f() -> str:
-        runs.append(1)
-        if not healthy:
-            raise ValueError("down")
-        return "up"
-
-    async with opened() as functions:
-        functions.register("app:f", f, meta={"options": {"circuit_breaker": {}}})
-        for _ in range(5):
-            with pytest.raises(trio_actors.ProcessInternal):
-                await functions.call("app:f")
-        with pytest.raises(trio_actors.ProcessUnavailable) as caught:
-            await functions.call("app:f")
-        assert (str(caught.value), caught.value.retryable) == ("circuit open", True)
-        details = caught.value.details
-        assert details is not None
-        assert 29_000 < details["retry_after"] <= 30_000
-        assert len(runs) == 5
-        await trio.sleep(30)
-        healthy = True
-        assert await functions.call("app:f") == "up"
-        assert await functions.call("app:f") == "up"
-
-
-async def test_a_cancelled_call_is_no_failure_but_its_own_deadline_is(
-    autojump_clock: Clock,
-) -> None:
-    """CB2, CB4, F22."""
-    async with opened() as functions:
-        options = {"circuit_breaker": {"failure_threshold": 1}}
-        functions.register("app:f", Gauge(), meta={"options": options})
-        with trio.move_on_after(0.1):
-            await functions.call("app:f")
-        assert await functions.call("app:f", 0.1, "still closed") == "still closed"
-        with pytest.raises(trio_actors.ProcessTimeout):
-            await functions.new().with_options({"timeout": 100}).call("app:f")
-        with pytest.raises(trio_actors.ProcessUnavailable):
-            await functions.call("app:f")
-
-
-async def test_logging_metrics_and_tracing_see_every_outcome(
-    autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Section 7, F16: attempts, kinds, durations, spans with their parents."""
-    spans: list[Span] = []
-    gauge = Gauge()
-
-    async def f(what: str) -> Any:
-        if what == "nested":
-            return await funcs.call("app:f", "ok")
-        if what == "fail":
-            raise make_error(ErrorKind.TIMEOUT, "no", retryable=None)
-        return await gauge(1.0, what)
-
-    async with opened() as functions:
-        functions.span_sink = spans.append
-        options = {
-            "logging": {"level": "warning", "args": True},
-            "metrics": True,
-            "tracing": True,
-            "retry": {"max_attempts": 2, "jitter": 0},
-        }
-        functions.register("app:f", f, meta={"options": options})
-        with caplog.at_level(logging.INFO, "trio_actors.functions.calls"):
-            await functions.call("app:f", "nested")
-            with pytest.raises(trio_actors.ProcessTimeout):
-                await functions.call("app:f", "fail")
-            with trio.move_on_after(0.5):
-                await functions.call("app:f", "slow")
-        records = [
-            (r.outcome, r.attempts, round(r.duration, 1), r.arguments, r.levelname)  # type: ignore[attr-defined]
-            for r in caplog.records
-        ]
-        assert records == [
-            ("ok", 1, 1.0, ("ok",), "WARNING"),
-            ("ok", 1, 1.0, ("nested",), "WARNING"),
-            ("Timeout", 2, 0.1, ("fail",), "WARNING"),
-            ("Canceled", 1, 0.5, ("slow",), "WARNING"),
-        ]
-        metrics = functions.metrics()["app:f"]
-        assert (metrics.count, metrics.failures) == (4, {"Timeout": 1, "Canceled": 1})
-        assert sum(metrics.histogram) == 4
-        assert [s.kind for s in spans] == ["ok", "ok", "Timeout", "Timeout", "Canceled"]
-        assert spans[0].parent == spans[1].id
-        assert spans[1].parent is None
-
-
-async def test_a_process_and_the_root_pass_the_chain_too() -> None:
-    """IC1, IC6: whoever calls; a later change affects later calls only."""
-    callers = []
-
-    async def spy(call: Any, next: Any) -> Any:
-        callers.append(call.caller)
-        return await next(call)
-
-    async def process(ctx: ProcessContext) -> None:
-        await ctx.call_function("app:f")
-        callers.append(ctx.pid)
-
-    async with opened() as functions, functions.node.open_host("app:host") as host:
-        functions.register("app:f", lambda: None)
-        functions.add_interceptor("spy", spy)
-        await functions.call("app:f")
-        await host.spawn(process)
-        await host.join()
-        assert callers[0] is None
-        assert callers[1] == callers[2]

@@ -14,6 +14,9 @@ from trio_actors.security.conditions import (
     Check,
     Condition,
     ConditionError,
+    as_number,
+    as_text,
+    equal,
     parse_condition,
 )
 from trio_actors.security.policies import Policy, Scope, Verdict, parse_policy
@@ -256,7 +259,7 @@ VALUES = st.one_of(
     st.sampled_from(["", "a", "b", "1", "1.0", "-2", "nan", "inf", "true"]),
     st.sampled_from([1.0, 2.5, float("nan"), float("inf")]),
     st.booleans(),
-    st.lists(st.sampled_from(["a", "1", 1, 2.5]), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["a", "b", "1", "true", 1, 2.5, True]), min_size=1, max_size=3),
 )
 
 
@@ -274,6 +277,14 @@ def test_a_condition_with_a_constant_is_its_operator(operator: str, left: Any, v
     condition = Condition("x", operator, constant)
     found = outcome(condition.holds, Check(ANN, "do", "thing", {"x": left}))
     assert found == outcome(OPERATORS[operator], left, constant)
+
+
+@given(VALUES, VALUES)
+def test_equality_is_by_number_if_both_are_numbers_else_by_text(left: Any, right: Any) -> None:
+    """SE13: the rule as it is written."""
+    a, b = as_number(left), as_number(right)
+    by_number = a is not None and b is not None
+    assert equal(left, right) is (a == b if by_number else as_text(left) == as_text(right))
 
 
 RULES = st.tuples(st.sampled_from("ad"), st.sampled_from("x*y"), st.booleans())

@@ -61,9 +61,10 @@ class Bounded:
 
 
 class Entrance(Untyped, ABC):
-    """What stands before the mailbox of one process."""
+    """What stands before the mailbox of one process, and sees each message."""
 
     __slots__ = ()
+    route = None
 
     @abstractmethod
     def put(self, message: Message) -> object:

@@ -72,6 +72,7 @@ class Ended(MailboxOnly, Untyped):
     """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()
+    route = None
 
     def start(self) -> None:
         """Nothing."""
@@ -166,8 +167,8 @@ class TaskBody:
         if process.host.copy_messages:
             from trio_actors._core.copying import CopyingMailbox
 
-            return CopyingMailbox()
-        return PythonMailbox()
+            return CopyingMailbox(process.node.hand)
+        return PythonMailbox(process.node.hand)
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

@@ -12,7 +12,7 @@ from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited, extend
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.message import VETTED, Message, blank
+from trio_actors._core.message import VETTED, Message, Sent
 from trio_actors._core.pid import NOBODY, Pid
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
@@ -87,6 +87,14 @@ class ProcessContext(ProcessTools):
             raise make_error(ErrorKind.INVALID, "no process context")
         return self._process
 
+    @property
+    def owner(self) -> ProcessContext | None:
+        """The process whose task runs this code; a function call is its caller's. None: nobody's.
+
+        Looking changes nothing: a call that has no record of its own does not get one.
+        """
+        return self
+
     def reroute(self) -> None:
         """Decides which receivers `send` reaches directly: all, unless each send is judged."""
         self._direct = NOBODY if self._guarded else self._node.direct
@@ -113,8 +121,8 @@ class ProcessContext(ProcessTools):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """Inherited context values, read-only (W5)."""
-        return self.process.inherited.values
+        """Inherited context values, read-only; lists and mappings are copies (W5, CX9)."""
+        return self.process.inherited.shown()
 
     @property
     def actor(self) -> Any:
@@ -152,18 +160,23 @@ class ProcessContext(ProcessTools):
         if target is None or topic not in VETTED:
             operations.send(self._node, self.process, dest, topic, payload)
             return
-        message = blank(Message)  # its __init__ would take as long as all the rest
+        node = self._node
+        entrance = target.entrance
+        route = entrance.route
+        if route is not None:
+            route.append((topic, self.pid, payload, node.hand.at))
+            return
+        message = Sent()
         message.topic = topic
         message.sender = self.pid
         message.payload = payload
-        node = self._node
-        if target.entrance.put(message):
+        if entrance.put(message):
             message.at = node.stamp()
         node.delivered += 1
 
     @property
     def _mailbox(self) -> PythonMailbox:
-        mailbox = self.process.mailbox
+        mailbox = (self._process or self.process).mailbox
         if not isinstance(mailbox, PythonMailbox):
             raise make_error(ErrorKind.INVALID, f"{self.id} does not read its mailbox in Python")
         return mailbox

@@ -20,6 +20,9 @@ class Copying:
 
     __slots__ = ()
 
+    def open_route(self) -> None:
+        """Never: each message comes through `put`."""
+
     def put(self, message: Message) -> bool:
         """As ever, with a copy of the payload; what cannot be copied is refused."""
         try:

@@ -1,8 +1,9 @@
 """Servers with plain handlers: stepped by one task of their host, the dispatcher (design.md §5).
 
 The theory: a runnable server stands in the dispatcher's queue exactly once (`scheduled`). A turn
-handles at most TURN messages of one server; a turn of the dispatcher at most BATCH messages or
-1 ms, then a checkpoint. A forced end takes effect between two messages (TM2).
+handles what one server has unread when it begins, at most TURN messages, so that nobody who sends
+to himself outruns his receivers; a turn of the dispatcher at most BATCH messages or 1 ms, then a
+checkpoint. A forced end takes effect between two messages (TM2).
 
 An idle server may answer an ask in the caller's turn when nothing can tell the difference: it has
 begun, its queue is empty, it is not suspended, not being ended, and not running (`answer_now`).
@@ -24,7 +25,8 @@ from trio_actors._core.current import Stepping, running
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
-from trio_actors._core.message import Event, Message
+from trio_actors._core.mailbox import Routed
+from trio_actors._core.message import Event, Message, Sent, unpacked
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Serving
 from trio_actors._core.task import judge, replace_code, stops_the_host
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from trio_actors.server import Server
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
-TURN = range(128)  # messages of one server in a row
+TURN = 128  # messages of one server in a row
+ONCE = (None,)
 
 
 class Dispatcher:
@@ -46,7 +49,7 @@ class Dispatcher:
     def __init__(self, host: Host) -> None:
         self.ready: deque[Stepped] = deque()
         self.parked: trio.lowlevel.Task | None = None
-        self.pace = Pace(BATCH)
+        self.pace = Pace(BATCH, host.node.hand)
         self.context = Context()  # until its task has begun, when nothing has been stepped yet
         self._stepping = Stepping()
         self._host = host
@@ -108,7 +111,7 @@ class Dispatcher:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Stepped(Serving):
+class Stepped(Serving, Routed):
     """Body, mailbox and drive of one plain server."""
 
     __slots__ = (
@@ -122,6 +125,9 @@ class Stepped(Serving):
         "_dispatcher",
         "_scheduled",
         "_timer",
+        "counted",
+        "hand",
+        "route",
     )
     direct = True
 
@@ -133,6 +139,7 @@ class Stepped(Serving):
         begin: Callable[[Server, tuple[Any, ...]], Any],
     ) -> None:
         super().__init__(server, table)
+        self.route = None  # the queue, while the server stands in the dispatcher's
         self._args = args
         self._begin_with = begin
         self._begun = False
@@ -148,6 +155,7 @@ class Stepped(Serving):
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
         self.process = process
+        self.hand = process.node.hand
         dispatcher = process.host.extensions.get("dispatcher")
         self._dispatcher: Dispatcher = dispatcher or Dispatcher.of(process.host)
         return self
@@ -163,26 +171,55 @@ class Stepped(Serving):
 
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
-        if self._queue is not None:  # push, written out: every message comes through here
-            self._queue.append(message)
-            return True  # scheduled already, or halted
-        if self._one is not None:
+        if self._one is not None or self._queue is not None:
+            self.close_route()
             self.push(message)
+            if not (self.halted or self._busy):
+                self.open_route()
+                self.hand.look()
             return True
         self._one = message
-        if not self._scheduled:
-            self._scheduled = True
-            dispatcher = self._dispatcher
-            dispatcher.ready.append(self)
-            if dispatcher.parked is not None:
-                dispatcher.unpark()
-        return self._busy or self.halted  # else it is next
+        if self._scheduled:
+            return True  # it is busy with another one
+        self._scheduled = True
+        dispatcher = self._dispatcher
+        dispatcher.ready.append(self)
+        if dispatcher.parked is not None:
+            dispatcher.unpark()
+        return self.halted  # else it is next
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
         self.events += 1
+        self.close_route()
         self.push(event)
         self.wake()
+
+    def open_route(self) -> None:
+        """The server stands in the dispatcher's queue: until its turn, append."""
+        if self._queue is not None:
+            self.route = self._queue
+            self.counted = len(self.route)
+
+    def discard(self, item: Message | Event) -> bool:
+        """Takes out this very item; False if it is not there."""
+        self.close_route()
+        return super().discard(item)
+
+    def take_all(self) -> list[Message | Event]:
+        """Empties it."""
+        self.close_route()
+        return super().take_all()
+
+    def suspend(self) -> None:
+        """Handles nothing until `resume`: from now on messages wait."""
+        self.close_route()
+        super().suspend()
+
+    def close(self) -> None:
+        """The process has ended: what is unread is discarded."""
+        self.close_route()
+        super().close()
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -221,7 +258,9 @@ class Stepped(Serving):
     # stepping
 
     def turn(self) -> None:
-        """Handles messages until there are no more, TURN of them, or a checkpoint is due."""
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        if self.route is not None:
+            self.close_route()
         self._busy = True
         pace = self._dispatcher.pace
         left = pace.left
@@ -232,31 +271,44 @@ class Stepped(Serving):
             server = self.server
             by_topic = self.table.by_topic
             by_type = self.table.by_type
-            for _ in TURN:
+            item: Any
+            topic = handler = None
+            queue = self._queue
+            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
                 if self.halted:
                     break
-                queue = self._queue  # Queue.pop, written out: this is the inner loop of everything
-                if queue is not None:
+                if queue is None:
+                    item, self._one = self._one, None
+                elif queue:
                     item = queue.popleft()
-                    if not queue:
-                        self._queue = None
-                elif self._one is not None:
-                    item = self._one
-                    self._one = None
                 else:
-                    break
+                    break  # its limit has dropped the rest
                 value = None
-                if item.__class__ is Message and self.on_take is None:
-                    handler = by_topic.get(item.topic) if by_topic else None
+                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
+                    if item[0] is not topic:  # often the same as before
+                        topic = item[0]
+                        handler = by_topic.get(topic)
                     if handler is not None:
-                        value = handler(server, item)
+                        message = Sent()
+                        message.topic, message.sender, message.payload, message.at = item
+                        value = handler(server, message)
                     else:
-                        handler = by_type.get(item.payload.__class__)
-                        if handler is not None:
-                            value = handler(server, item.payload)
+                        typed = by_type.get(item[2].__class__)
+                        if typed is not None:
+                            value = typed(server, item[2])
+                        else:
+                            self._handle(unpacked(item))
+                elif item.__class__ is Sent and self.on_take is None:
+                    typed = by_topic.get(item.topic) if by_topic else None
+                    if typed is not None:
+                        value = typed(server, item)
+                    else:
+                        typed = by_type.get(item.payload.__class__)
+                        if typed is not None:
+                            value = typed(server, item.payload)
                         else:
                             self._handle(item)
-                else:
+                elif item is not None:
                     self._handle(item)
                 if value is not None and hasattr(value, "__await__"):
                     self._await(item, value)
@@ -266,6 +318,8 @@ class Stepped(Serving):
                     left = pace.left
                     if not more:
                         break
+            if queue is not None and not queue and self._queue is queue:
+                self._queue = None
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
             return  # noqa: ASYNC104
@@ -276,6 +330,7 @@ class Stepped(Serving):
             pace.take()
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
+            self.open_route()
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
@@ -439,6 +494,7 @@ class Stepped(Serving):
             self._end_now(value, error)
         else:
             self._scheduled = True  # no more turns
+            self.close_route()
             process.host.start_system_task(self._end_later, value, error)
 
     async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:

@@ -18,20 +18,32 @@ class CauseKind(StrEnum):
 
     RETURNED = "returned"
     RAISED = "raised"
+    ASKED = "asked to end"
     TERMINATED = "terminated"
     DEADLINE = "cancel deadline passed"
     LINK = "linked process failed"
     OUTSIDE = "cancelled from outside"
     UPGRADE = "upgrade failed"
     ABANDONED = "could not be stopped"
+    INTENSITY = "too many restarts"
+    SIGNIFICANT = "significant child ended"
+    CHILD = "child did not start"
+
+
+# Decided by a supervisor because of the end of a child: that of `Cause.by`.
+OF_CHILDREN = frozenset({CauseKind.INTENSITY, CauseKind.SIGNIFICANT, CauseKind.CHILD})
 
 
 @attrs.define(slots=True)
 class Cause:
-    """What brought an end about, and the process that did it, if one did."""
+    """What brought an end about, and the process that did it, if one did.
+
+    `because` is the process whose end made the other one do it.
+    """
 
     kind: CauseKind
     by: Pid | None = None
+    because: Pid | None = None
 
 
 _RETURNED = Cause(CauseKind.RETURNED)
@@ -96,9 +108,8 @@ class Exit:
 
     def result(self) -> Result:
         """What one watcher is told: its own copy of the error (V3, PY12)."""
-        if self.error is None:
-            return Result(self.value)
-        return Result(None, fresh(self.error))
+        error = self.error
+        return Result(self.value) if error is None else Result.failed(error)
 
     def unwrap(self) -> Any:
         """The value; or raises a fresh copy of the error, or of why it cannot cross to Python."""
@@ -141,6 +152,16 @@ class Forced:
     def exit(self) -> Exit:
         """The end that was decided."""
         return Exit(None, self, self.cause)
+
+
+def explained(exit: Exit, reason: Cause) -> None:
+    """Adds to an end what its process knew of the reason (SU42)."""
+    cause = exit.cause
+    own = reason.kind is not CauseKind.ASKED and cause.kind is CauseKind.RAISED
+    if own or cause.kind is CauseKind.RETURNED:
+        exit.cause = reason
+    elif reason.because is not None and cause.by == reason.by:
+        exit.cause = Cause(cause.kind, cause.by, reason.because)
 
 
 def terminated(by: Pid | None) -> Forced:

@@ -6,7 +6,7 @@ from collections import deque
 
 import attrs
 
-from trio_actors._core.exit import CauseKind, Exit
+from trio_actors._core.exit import OF_CHILDREN, CauseKind, Exit
 from trio_actors._core.pid import Pid
 
 REMEMBERED = 10_000
@@ -48,6 +48,11 @@ class ExitMemory:
         packed = self._by_pid.get(Pid(pid))
         return None if packed is None else ExitRecord(*packed)
 
+    def exit_of(self, pid: Pid) -> Exit | None:
+        """How a process ended, if remembered."""
+        packed = self._by_pid.get(pid)
+        return None if packed is None else packed[2]
+
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
         newest = [self._order[-1 - i] for i in range(min(count, len(self._order)))]
@@ -65,5 +70,6 @@ class ExitMemory:
                 break
             found.append(record)
             cause = record.exit.cause
-            next_pid = cause.by if cause.kind is CauseKind.LINK else None
+            leads_on = cause.kind is CauseKind.LINK or cause.kind in OF_CHILDREN
+            next_pid = cause.because or (cause.by if leads_on else None)
         return found

@@ -48,6 +48,13 @@ class Inherited:
         """True if permissions are decided by policies: both actor and scope are there (A7)."""
         return self.actor is not None and self.scope is not None
 
+    def shown(self) -> Mapping[str, Any]:
+        """The values for whoever asks: a script that changes a list changes its own copy (CX4)."""
+        for value in self.values.values():
+            if isinstance(value, (list, dict)):
+                return MappingProxyType(copy_values(self.values))
+        return self.values
+
 
 NOTHING_INHERITED = Inherited()
 

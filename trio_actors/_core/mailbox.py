@@ -6,6 +6,11 @@ waits in the mailbox (L2); control events belong to the events channel, else the
 Order: within one channel arrival order. Across channels arrival order matters only to an upgrade,
 which puts everything back (U3); so messages get arrival numbers only once a topic channel was
 opened: before that there is one queue.
+
+A mailbox whose reader will look into its queue soon has a *route*: that very queue, to which
+senders append Parcels themselves. It has none while anything else is to be done with a message: a
+task to be woken, a topic's channel to be found, a copy to be made, a time to be read from the clock
+because nobody knows when the reader will look.
 """
 
 from __future__ import annotations
@@ -15,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from trio_actors._core.message import Event, Message
-from trio_actors._core.pace import Pace
+from trio_actors._core.message import Event, Message, Parcel
+from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET, Subscription
 
 
@@ -32,6 +37,11 @@ class Mailbox(Protocol):
 
     @property
     def typed(self) -> Mapping[type, Any]: ...
+
+    @property
+    def route(self) -> deque[Any] | None:
+        """Takes Parcels in place of `put`; None while there is more to do."""
+        ...
 
     def put(self, message: Message) -> object:
         """Takes a message; never blocks, never fails for want of room (M13).
@@ -90,8 +100,31 @@ class Untyped:
     typed: Mapping[type, Any] = NO_TYPES
 
 
-class PythonMailbox(Untyped):
-    """The mailbox of a process that runs as Python code."""
+class Routed:
+    """A mailbox that has a route at times. While it is open nobody takes anything out.
+
+    What senders append by themselves is counted when the route closes.
+    """
+
+    __slots__ = ()
+
+    hand: Hand
+    route: deque[Any] | None
+    counted: int  # how many were in the queue when the route was opened
+
+    def close_route(self) -> None:
+        """From now on messages come through `put`."""
+        if self.route is not None:
+            self.hand.appended += len(self.route) - self.counted
+            self.route = None  # type: ignore[misc]  # a slot of those that are routed
+
+    def appended(self) -> int:
+        """How many came by the route and are not counted yet."""
+        return len(self.route) - self.counted if self.route is not None else 0
+
+
+class PythonMailbox(Pace, Routed, Untyped):
+    """The mailbox of a process that runs as Python code, with what may be taken from it at once."""
 
     __slots__ = (
         "_arrived",
@@ -101,22 +134,21 @@ class PythonMailbox(Untyped):
         "_topics",
         "_waiting",
         "_waiting_events",
-        "pace",
+        "counted",
+        "route",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, hand: Hand) -> None:
+        super().__init__(BUDGET, hand)
+        self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
+        self.counted = 0
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
         self._topics: dict[str, Subscription] | None = None
         self._waiting: deque[Message] | None = None
         self._waiting_events: deque[Event] | None = None
         self._arrived = 0  # counts only once a topic channel was opened
-        self.pace = Pace(BUDGET)
         self._on_take: Callable[[], None] | None = None
-
-    def exhaust(self) -> None:
-        """Makes the next receive a checkpoint: somebody wants the process to notice something."""
-        self.pace.exhaust()
 
     def put(self, message: Message) -> bool:
         """L2: the topic's channel, else the inbox, else it waits."""
@@ -127,8 +159,13 @@ class PythonMailbox(Untyped):
                 queue = inbox.queue
                 if queue is not None and inbox.selective is None:
                     queue.append(message)  # something is queued, so nobody waits
+                    if self.route is not None:
+                        self.counted += 1  # by who has put it
                     return True
-                return inbox.push(message)
+                unread = inbox.push(message)
+                if unread and inbox.waking:
+                    self.open_route()
+                return unread
         else:
             self._arrived += 1
             message.arrival = self._arrived
@@ -141,6 +178,18 @@ class PythonMailbox(Untyped):
             self._waiting = deque()
         self._waiting.append(message)
         return True
+
+    def open_route(self) -> None:
+        """The reader is to run in this turn of Trio's loop or the next: until then, append."""
+        self.close_route()
+        inbox = self._inbox
+        if inbox is None or inbox.selective is not None or self._topics is not None:
+            return
+        if inbox.queue is not None:
+            self.route = inbox.queue
+            self.counted = len(self.route)
+            self.hand.look()
+            self.exhaust()  # another task of the process has to wait until it is closed
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
@@ -174,6 +223,9 @@ class PythonMailbox(Untyped):
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
+            self.close_route()
+            if self._inbox is not None:
+                self._inbox.unpack()
             for message in self._unread():
                 self._arrived += 1
                 message.arrival = self._arrived
@@ -195,6 +247,7 @@ class PythonMailbox(Untyped):
         if channel.closed:
             return
         if channel is self._inbox:
+            self.close_route()
             self._inbox = None
         elif channel is self._events:
             self._events = None
@@ -288,6 +341,7 @@ class PythonMailbox(Untyped):
 
     def close(self) -> None:
         """L14: channels close, unread messages are discarded."""
+        self.close_route()
         self._waiting = self._waiting_events = None
         if self._inbox is None and self._topics is None and self._events is None:
             return

@@ -1,18 +1,41 @@
 """How much may be done between two checkpoints: a number of messages, and a time (design.md §4).
 
 A look at the clock costs as much as taking a message, so one look serves for several messages: for
-one after a checkpoint, for twice as many as before while they are quick, at most for EVERY. Once
-messages are slow each of them is looked at, so the time is overstepped by one message, or by EVERY
-if quick ones are followed by slow ones.
+one at first, for twice as many as before while they are quick, at most for EVERY. Once messages are
+slow each of them is looked at, so the time is overstepped by one message, or by EVERY if quick ones
+are followed by slow ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 SECONDS = 0.001  # between two checkpoints
-EVERY = 8  # messages for one look
+EVERY = 16  # messages for one look
 _QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
+
+
+class Hand:
+    """The hand of a node's clock: the time when somebody last looked at the clock.
+
+    Reading a clock takes as long as sending half a message. So a message that its receiver will see
+    in this turn of Trio's loop or in the next one is stamped with what the hand shows.
+    """
+
+    __slots__ = ("appended", "at", "stamp")
+
+    def __init__(self, stamp: Callable[[], float]) -> None:
+        self.appended = 0  # messages that came by routes, without those of open routes
+        self.stamp = stamp  # `Node.stamp`
+        self.at = stamp()
+
+    def look(self) -> None:
+        """Moves on to now."""
+        self.at = self.stamp()
+
+
+UNREAD = Hand(perf_counter)  # of whoever has no node to tell
 
 
 class Pace:
@@ -21,9 +44,10 @@ class Pace:
     `pace.left -= 1`, then `pace.left >= 0 or pace.look()` says whether a message may be taken.
     """
 
-    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "left")
+    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "hand", "left")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, hand: Hand = UNREAD) -> None:
+        self.hand = hand  # moves with each look
         self.left = 0  # messages before the next look
         self._most = most
         self._more = 0  # messages after that look, at most
@@ -39,20 +63,26 @@ class Pace:
     def look(self) -> bool:
         """The step is used up: True if a message more may be taken, and begins the next step."""
         self.left = -1
-        if self._more <= 0:
+        more = self._more
+        if more <= 0:
             return False
         now = perf_counter()
+        hand = self.hand
+        hand.at = now if hand.stamp is perf_counter else hand.stamp()
         step = 1
         if self._until == 0.0:
             self._until = now + SECONDS
         elif now >= self._until:
             return False
         elif now - self._looked <= _QUICK:
-            step = min(2 * self._step, EVERY)
+            step = self._step
+            step = step + step if step < EVERY else EVERY
         self._looked = now
         self._step = step
-        self.left = min(step, self._more) - 1
-        self._more -= self.left + 1
+        if step > more:
+            step = more
+        self._more = more - step
+        self.left = step - 1
         return True
 
     def renew(self) -> None:
@@ -60,6 +90,17 @@ class Pace:
         self.left = 0
         self._more = self._most - 1
         self._until = 0.0
+
+    def go_on(self) -> None:
+        """As `renew`, when more messages are there: they are taken to be as quick as the last."""
+        step = self._step
+        if step == 1:
+            self.renew()
+            return
+        self._looked = now = perf_counter()
+        self._until = now + SECONDS
+        self.left = step - 1
+        self._more = self._most - step
 
     def exhaust(self) -> None:
         """A checkpoint is due, whatever is left."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trio_actors._core.exit import Exit, Forced, deadline_exceeded, link_failed
+from trio_actors._core.exit import Cause, CauseKind, Exit, Forced, deadline_exceeded, link_failed
 from trio_actors._core.inherited import Inherited
 from trio_actors._core.lifecycle import LIFE, IllegalStep, State, Step
 from trio_actors._core.mailbox import Mailbox
@@ -77,6 +77,7 @@ class Process:
         "parent",
         "pid",
         "readiness",
+        "reason",
         "since",
         "state",
         "target",
@@ -105,6 +106,7 @@ class Process:
         self.forced: Forced | None = None  # E40: once set, it decides the result
         self.deadline = inf  # the earliest cancel deadline ever asked for (K7), Trio's clock
         self.deadline_by: Pid | None = None
+        self.reason: Cause | None = None  # for which it was asked to end, or has decided to
         self.upgrade: tuple[Any, tuple[Any, ...]] | None = None
         self.parent: Pid | None = None
         self.guardian: Process | None = None  # who stops it, in an order of its own
@@ -151,6 +153,8 @@ class Process:
                 self.entrance.put_event(item)
         elif isinstance(item, Cancel):
             self.entrance.put_event(item.event)
+            if self.reason is None:
+                self.reason = Cause(CauseKind.ASKED, item.event.sender)
             self.limit(item.deadline, item.event.sender)
 
     def oldest_unread(self) -> float:

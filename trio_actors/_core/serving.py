@@ -21,7 +21,7 @@ import attrs
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
-from trio_actors._core.message import Event, EventKind, Message
+from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
 
 if TYPE_CHECKING:
     from trio_actors._core.process import Process
@@ -102,7 +102,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._one: Message | Event | None = None  # the only item
-        self._queue: deque[Message | Event] | None = None  # or several; never empty
+        self._queue: deque[Message | Event | Parcel] | None = None  # or several; never empty
 
     def push(self, item: Message | Event) -> None:
         """Appends."""
@@ -120,10 +120,10 @@ class Queue:
         if queue is None:
             item, self._one = self._one, None
             return item
-        item = queue.popleft()
+        oldest: Message | Event = unpacked(queue.popleft())
         if not queue:
             self._queue = None
-        return item
+        return oldest
 
     def __len__(self) -> int:
         return len(self._queue) if self._queue is not None else int(self._one is not None)
@@ -131,7 +131,7 @@ class Queue:
     def unread(self) -> Iterable[Message | Event]:
         """What is queued, oldest first; it stays."""
         if self._queue is not None:
-            return self._queue
+            return map(unpacked, self._queue)
         return () if self._one is None else (self._one,)
 
     def discard(self, item: Message | Event) -> bool:
@@ -173,6 +173,7 @@ class Serving(Queue):
     direct = False
 
     process: Process  # set when the process is made
+    route: deque[Any] | None = None  # see Mailbox
 
     def __init__(self, server: Server, table: HandlerTable) -> None:
         self._one = None  # as Queue's own does, without a call: this is made once per process
@@ -216,7 +217,15 @@ class Serving(Queue):
 
     def oldest(self) -> Message | None:
         """The message that waits longest."""
-        return next((item for item in self.unread() if isinstance(item, Message)), None)
+        queue = self._queue
+        if queue is None:
+            return self._one if isinstance(self._one, Message) else None
+        for index, item in enumerate(queue):
+            if not isinstance(item, Event):
+                message: Message = unpacked(item)
+                queue[index] = message
+                return message
+        return None
 
     def drop_oldest(self) -> Message | None:
         """Takes out the message that waits longest."""

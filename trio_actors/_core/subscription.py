@@ -15,14 +15,14 @@ wake a task and let it look for itself (another task may be quicker).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from types import TracebackType
+from collections.abc import Callable, Iterable
+from types import FunctionType, TracebackType
 from typing import Any, Protocol, Self
 
 import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
-from trio_actors._core.pace import Pace
+from trio_actors._core.message import Sent, unpacked
 from trio_actors._core.wake import GO, Given
 
 Wanted = Callable[[Any], bool]
@@ -33,9 +33,30 @@ _CLOSED = object()  # handed to waiting tasks in place of an item
 
 
 class Owner(Protocol):
-    """The mailbox that a channel belongs to."""
+    """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
-    pace: Pace
+    left: int
+    route: deque[Any] | None  # the inbox's queue while senders may append to it
+
+    def look(self) -> bool:
+        """Whether one more item may be taken, after `left` of them."""
+        ...
+
+    def renew(self) -> None:
+        """The reader has waited."""
+        ...
+
+    def go_on(self) -> None:
+        """The reader has passed a checkpoint that was due."""
+        ...
+
+    def open_route(self) -> None:
+        """The reader is at a checkpoint of a channel."""
+        ...
+
+    def close_route(self) -> None:
+        """Something is to be done with the queue."""
+        ...
 
     def forget(self, channel: Subscription) -> None:
         """Closes the channel; later messages find another way (L10, L12)."""
@@ -76,6 +97,11 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     # -- the mailbox's side
 
+    @property
+    def waking(self) -> bool:
+        """True if a task was handed an item and has not run yet."""
+        return self._handed is not None
+
     def push(self, item: Any) -> bool:
         """Hands an item to the longest waiting task, or appends it and returns True."""
         if self.selective is not None and self._hand_over(item):
@@ -112,25 +138,42 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
 
     def unread(self) -> list[Any]:
         """What is queued, oldest first; it stays."""
-        return list(self.queue or ())
+        return [unpacked(item) for item in self.queue or ()]
+
+    def unpack(self) -> None:
+        """Makes Messages of all that is queued."""
+        self._set(deque(self.unread()))
 
     def oldest(self) -> Any:
         """The next item, or None; it stays."""
-        return self.queue[0] if self.queue is not None else None
+        if self.queue is None:
+            return None
+        item = self.queue[0] = unpacked(self.queue[0])
+        return item
 
     def discard(self, item: Any) -> bool:
         """Takes this very item out; False if it is not there."""
         for index, queued in enumerate(self.queue or ()):
             if queued is item:
-                assert self.queue is not None
-                del self.queue[index]
-                self.queue = self.queue or None
+                self._delete(index)
                 return True
         return False
 
     def clear(self) -> None:
         """Discards what is queued (L14)."""
-        self.queue = None
+        self._set(None)
+
+    def _delete(self, index: int) -> None:
+        assert self.queue is not None
+        self._mailbox.close_route()
+        del self.queue[index]
+        if not self.queue:
+            self._set(None)
+
+    def _set(self, queue: deque[Any] | None) -> None:
+        """Another queue, or none: nobody may append to the old one any more."""
+        self._mailbox.close_route()
+        self.queue = queue or None
 
     def shut(self) -> None:
         """Closes; waiting tasks end with EndOfChannel, queued items can still be read."""
@@ -162,9 +205,6 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
-    def __anext__(self) -> Coroutine[Any, Any, Any]:
-        return self.receive(StopAsyncIteration)
-
     async def receive(self, end: type[Exception] = trio.EndOfChannel) -> Any:
         """The next item, waiting for it if need be.
 
@@ -172,48 +212,62 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         Order: arrival order; of several waiting tasks the longest waiting is served first.
         Raises: trio.EndOfChannel (or `end`): closed and drained.
         """
-        pace = self._mailbox.pace
+        mailbox = self._mailbox
         queue = self.queue
         if queue is not None:
-            pace.left -= 1
-            if pace.left >= 0 or pace.look():
+            mailbox.left -= 1
+            if mailbox.left >= 0 or mailbox.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
                     self.queue = None
+                if item.__class__ is tuple:  # then it is an inbox without a limit
+                    message = Sent()
+                    message.topic, message.sender, message.payload, message.at = item
+                    return message
                 if self.on_take is not None:
                     self.on_take()
                 return item.payload if self.raw else item
-            await trio.lowlevel.checkpoint()
-            pace.renew()
+            mailbox.open_route()
+            try:
+                await trio.lowlevel.checkpoint()
+            finally:
+                mailbox.close_route()
+            mailbox.go_on()
             if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
-        item = await wait_task_rescheduled(self._enter())
-        pace.renew()
+        if self._first is None:  # _enter, written out: so it is with one reader
+            self._first = current_task()
+            item = await wait_task_rescheduled(self._first_leaves)
+        else:
+            item = await wait_task_rescheduled(self._enter(current_task()))
+        if mailbox.route is not None:
+            mailbox.close_route()
+        mailbox.renew()
         if item is None:
             item, self._handed = self._handed, None
         elif item is _CLOSED:
             raise end
         return item.payload if self.raw else item
 
+    # The same code again: `async for` wants another exception, and no call in between.
+    __anext__ = FunctionType(receive.__code__, globals(), "__anext__", (StopAsyncIteration,))
+
     def _take(self) -> Any:
         queue = self.queue
         assert queue is not None
-        item = queue.popleft()
+        self._mailbox.close_route()
+        item = unpacked(queue.popleft())
         if not queue:
             self.queue = None
         if self.on_take is not None:
             self.on_take()
         return item.payload if self.raw else item
 
-    def _enter(self) -> Callable[[Any], Abort]:
-        """Puts the current task into the line; returns how it leaves when cancelled."""
-        task = current_task()
-        if self._first is None:
-            self._first = task
-            return self._first_leaves
+    def _enter(self, task: Task) -> Callable[[Any], Abort]:
+        """Puts a task behind the one that waits longest; returns how it leaves when cancelled."""
         if self._others is None:
             self._others = deque()
         self._others.append(task)
@@ -235,11 +289,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     async def receive_where(self, wanted: Wanted) -> Any:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         await trio.lowlevel.checkpoint()
-        for index, item in enumerate(self.queue or ()):
+        for index, queued in enumerate(self.queue or ()):
+            item = unpacked(queued)
             if wanted(item):
-                assert self.queue is not None
-                del self.queue[index]
-                self.queue = self.queue or None
+                self._delete(index)
                 if self.on_take is not None:
                     self.on_take()
                 return item
@@ -249,6 +302,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         if self.selective is None:
             self.selective = []
         self.selective.append(entry)
+        self._mailbox.close_route()
 
         def leave(_: Any) -> Abort:
             assert self.selective is not None

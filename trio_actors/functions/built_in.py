@@ -1,6 +1,7 @@
 """The built-in interceptors. Rules: the table of section 7, RT1-RT6, CB1-CB4, F20-F23, IC7.
 
 The decisions are made elsewhere (retry.py, breaker.py); here is what waits, measures and logs.
+Each looks for its option again: an interceptor further out may have taken it away (IC9).
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class BuiltIn:
     async def logging(self, call: Call, next: Next) -> Any:
         """One record per call: id, duration, outcome kind, attempts; arguments if asked for."""
         options = call.settings.logging
-        assert options is not None
+        if options is None:
+            return await next(call)
         start = self._node.now()
         kind = OK
         try:
@@ -115,6 +117,8 @@ class BuiltIn:
 
     async def metrics(self, call: Call, next: Next) -> Any:
         """Count, failures by kind and durations per function id."""
+        if not call.settings.metrics:
+            return await next(call)
         record = self.metrics_by_id.setdefault(call.id, FunctionMetrics())
         start = self._node.now()
         try:
@@ -132,7 +136,8 @@ class BuiltIn:
     async def timeout(self, call: Call, next: Next) -> Any:
         """One deadline over everything inside (F21); what comes after it is discarded (F14)."""
         seconds = call.settings.timeout
-        assert seconds is not None
+        if seconds is None:
+            return await next(call)
         deadline = self._node.now() + seconds
         call = attrs.evolve(call, deadline=min(deadline, call.deadline))
         late = make_error(
@@ -154,7 +159,8 @@ class BuiltIn:
     async def retry(self, call: Call, next: Next) -> Any:
         """Attempts with pauses; the last error comes back unchanged (RT1-RT6)."""
         options = call.settings.retry
-        assert options is not None
+        if options is None:
+            return await next(call)
         attempt = 1
         while True:
             call.journal.attempts = attempt
@@ -171,7 +177,8 @@ class BuiltIn:
     async def circuit_breaker(self, call: Call, next: Next) -> Any:
         """Refuses calls of a function that keeps failing (CB1-CB4)."""
         options = call.settings.breaker
-        assert options is not None
+        if options is None:
+            return await next(call)
         breaker = self.breakers.setdefault(call.id, Breaker())
         ticket = breaker.admit(options, self._node.now())
         if not isinstance(ticket, Ticket):
@@ -185,13 +192,14 @@ class BuiltIn:
         try:
             value = await next(call)
             outcome = Outcome.SUCCESS
-        except trio.Cancelled:
-            # The call's own deadline counts as a failure, any other cancellation does not (CB2).
-            if self._node.now() < call.deadline:
-                outcome = Outcome.NEUTRAL
-            raise
         except Exception as error:
             if as_process_error(error).kind in options.skip_kinds:
+                outcome = Outcome.NEUTRAL
+            raise
+        except BaseException:
+            # Cancelled, also as a group. The call's own deadline counts as a failure, any other
+            # cancellation does not (CB2).
+            if self._node.now() < call.deadline:
                 outcome = Outcome.NEUTRAL
             raise
         finally:
@@ -200,6 +208,8 @@ class BuiltIn:
 
     async def tracing(self, call: Call, next: Next) -> Any:
         """One span per attempt; spans of nested calls name it as their parent."""
+        if not call.settings.tracing:
+            return await next(call)
         self._spans += 1
         span, parent = f"{self._spans:016x}", _span.get()
         token = _span.set(span)

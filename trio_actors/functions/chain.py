@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -16,10 +16,8 @@ from trio_actors._core.context import ProcessContext
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.inherited import Inherited, copy_values
 from trio_actors._core.pid import Pid
-from trio_actors.fields import strings
-
-if TYPE_CHECKING:
-    from trio_actors.functions.options import CallOptions
+from trio_actors.fields import FieldError, strings
+from trio_actors.functions.options import CallOptions, parse_options
 
 __all__ = ["Call", "Interceptor", "Interceptors", "Next", "compile_globs", "link"]
 
@@ -61,8 +59,8 @@ class Call:
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """Context values that the callee will see."""
-        return self.inherited.values
+        """Context values that the callee will see; copies (CX9)."""
+        return self.inherited.shown()
 
     @property
     def actor(self) -> Any:
@@ -89,14 +87,21 @@ class Call:
         actor: Any = UNCHANGED,
         scope: Any = UNCHANGED,
     ) -> Call:
-        """A copy with other values; a changed id calls that function (IC9)."""
+        """A copy with other values; a changed id calls that function (IC9).
+
+        Other options are those of the built-ins further in; the chain stays as it is.
+        Raises: ProcessInvalid for malformed options (IC7) and context values (CX9).
+        """
         changes: dict[str, Any] = {}
         if id is not UNCHANGED and id != self.id:
             changes |= {"id": id, "entry": None}
         if args is not UNCHANGED:
             changes["args"] = tuple(args)
         if options is not UNCHANGED:
-            changes["settings"] = attrs.evolve(self.settings, raw=dict(options))
+            try:
+                changes["settings"] = parse_options(options)
+            except FieldError as error:
+                raise error.as_invalid() from None
         inherited: dict[str, Any] = {}
         if context is not UNCHANGED:
             inherited["values"] = copy_values(context)
@@ -124,7 +129,7 @@ class Interceptor:
 
 def compile_globs(globs: str | Iterable[str]) -> tuple[tuple[str, ...], re.Pattern[str]]:
     """The globs and one expression for all: `*` any characters, `?` one, case-sensitive (IC12)."""
-    texts = strings(globs if isinstance(globs, str) else list(globs), "match")
+    texts = strings(list(globs) if isinstance(globs, set | frozenset) else globs, "match")
     parts = [re.escape(text).replace(r"\*", ".*").replace(r"\?", ".") for text in texts]
     return texts, re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL)
 
@@ -145,10 +150,20 @@ class Interceptors:
         order: int = 50,
         match: str | Iterable[str] = "*",
     ) -> None:
-        """Adds one for later calls. Raises: ProcessAlreadyExists (IC11)."""
+        """Adds one for later calls (IC11).
+
+        Raises: ProcessAlreadyExists; TypeError and ProcessInvalid for what cannot be one (GC3).
+        """
+        if not callable(function):
+            raise TypeError(f"an interceptor is callable, not a {type(function).__name__}")
+        if isinstance(order, bool) or not isinstance(order, int):
+            raise TypeError(f"order must be an int, not a {type(order).__name__}")
         if name in self._by_name:
             raise make_error(ErrorKind.ALREADY_EXISTS, f"interceptor already exists: {name}")
-        texts, pattern = compile_globs(match)
+        try:
+            texts, pattern = compile_globs(match)
+        except FieldError as error:
+            raise error.as_invalid() from None
         self._by_name[name] = Interceptor(name, function, order, texts, pattern)
         self.version += 1
 

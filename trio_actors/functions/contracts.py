@@ -149,9 +149,9 @@ class Contracts:
         lua: bool = False,
     ) -> Any:
         """One method call; the order of its checks is that of CT14."""
-        inherited = self._checked(caller, bound, method, args, wrapper, lua=lua)
+        inherited, definition = self._checked(caller, bound, method, args, wrapper, lua=lua)
         value = await self.functions.dispatch(caller, function, args, wrapper.options, inherited)
-        return self._checked_result(bound, method, value, lua=lua)
+        return _checked_result(bound, definition, value)
 
     def start(
         self,
@@ -165,15 +165,16 @@ class Contracts:
         lua: bool = False,
     ) -> Future:
         """The async form; what is checked before the chain is a start error (F4)."""
-        inherited = self._checked(caller, bound, method, args, wrapper, lua=lua)
-
-        async def work() -> Any:
-            value = await self.functions.dispatch(
-                caller, function, args, wrapper.options, inherited
-            )
-            return self._checked_result(bound, method, value, lua=lua)
-
-        return self.functions.start_from(caller, function, args, permission=False, work=work)
+        inherited, definition = self._checked(caller, bound, method, args, wrapper, lua=lua)
+        return self.functions.start_from(
+            caller,
+            function,
+            args,
+            wrapper.options,
+            inherited=inherited,
+            permission=False,
+            then=lambda value: _checked_result(bound, definition, value),
+        )
 
     def _checked(
         self,
@@ -184,7 +185,8 @@ class Contracts:
         wrapper: Wrapper,
         *,
         lua: bool,
-    ) -> Inherited:
+    ) -> tuple[Inherited, Method]:
+        """What the callee sees, and the method as it is defined now, for the result too."""
         name = f"{bound.contract}.{method}"
         require(self.functions.node, caller, "contract.call", name)
         inherited = extend(
@@ -195,25 +197,30 @@ class Contracts:
             text = f"missing required context keys: [{', '.join(missing)}]"
             raise make_error(ErrorKind.INVALID, text)
         definition = self._definition(bound.contract).method(method)
-        if definition is not None:
-            for index, schema in enumerate(definition.inputs):
-                if schema.compiled is not None:
-                    given = args[index] if index < len(args) else None
-                    violation = schema.compiled.check(given, lua=lua)
-                    if violation is not None:
-                        raise _refused(ErrorKind.INVALID, bound, method, index + 1, violation)
-        return inherited
+        if definition is None:
+            raise _unknown_method(method)
+        for index, schema in enumerate(definition.inputs):
+            if schema.compiled is not None:
+                given = args[index] if index < len(args) else None
+                violation = schema.compiled.check(given, lua=lua)
+                if violation is not None:
+                    raise _refused(ErrorKind.INVALID, bound, method, index + 1, violation)
+        return inherited, definition
 
-    def _checked_result(self, bound: Bound, method: str, value: Any, *, lua: bool) -> Any:
-        """The result against the first output schema (CT16)."""
-        definition = self._definition(bound.contract).method(method)
-        if definition is not None and definition.outputs:
-            schema = definition.outputs[0].compiled
-            # What comes from a Lua callee has empty lists for empty objects too (M27).
-            violation = None if schema is None else schema.check(value, lua=True)
-            if violation is not None:
-                raise _refused(ErrorKind.INTERNAL, bound, method, None, violation)
-        return value
+
+def _unknown_method(name: str) -> ProcessError:
+    return make_error(ErrorKind.NOT_FOUND, f"method not found: {name}")
+
+
+def _checked_result(bound: Bound, method: Method, value: Any) -> Any:
+    """The result against the first output schema (CT16)."""
+    if method.outputs:
+        schema = method.outputs[0].compiled
+        # What comes from a Lua callee has empty lists for empty objects too (M27).
+        violation = None if schema is None else schema.check(value, lua=True)
+        if violation is not None:
+            raise _refused(ErrorKind.INTERNAL, bound, method.name, None, violation)
+    return value
 
 
 def _refused(
@@ -311,7 +318,7 @@ class Contract(_Methods):
         """One method as data. Raises: ProcessNotFound."""
         found: Method | None = self._current().method(name)
         if found is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"method not found: {name}")
+            raise _unknown_method(name)
         return found.as_data()
 
     def implementations(self) -> list[str]:
@@ -377,8 +384,10 @@ class Contract(_Methods):
     def _resolve(self, method: str) -> tuple[Contracts, Bound, str, Wrapper]:
         """The default binding as of now (CT6)."""
         bound = self._default().for_contract(self._definition.id)
-        assert bound is not None
-        return self._contracts, bound, bound.methods[method], self._wrapper
+        function = None if bound is None else bound.methods.get(method)
+        if bound is None or function is None:
+            raise _unknown_method(method)  # it went after it was named
+        return self._contracts, bound, function, self._wrapper
 
 
 class Instance(_Methods):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from trio_actors.functions.callee import Callee
     from trio_actors.functions.pool import Pool
 
-__all__ = ["FrameContext", "boundary_error"]
+__all__ = ["FrameContext", "boundary_error", "outwards"]
 
 logger = logging.getLogger("trio_actors.functions")
 
@@ -119,7 +119,9 @@ class FrameContext(ProcessContext):
         # Deliberately not super().__init__: there is no process yet.
         self._process = None
         self._node = node
-        self._guarded = inherited.guarded or node.strict
+        self._guarded = node.strict or (
+            inherited.actor is not None and inherited.scope is not None
+        )  # `inherited.guarded`, written out
         self._direct = NOBODY  # whoever sends has a PID, and a frame gets one when it is needed
         self._body: Body | None = None
         self._children: Children | None = None
@@ -153,6 +155,11 @@ class FrameContext(ProcessContext):
         return self._process
 
     @property
+    def owner(self) -> ProcessContext | None:
+        """See `ProcessContext.owner`."""
+        return None if self.parent is None else self.parent.owner
+
+    @property
     def pid(self) -> Pid:
         """The PID of this invocation; each has its own (CX6)."""
         return self.process.pid
@@ -173,8 +180,8 @@ class FrameContext(ProcessContext):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """Context values: the caller's with what the call laid over them (CX5)."""
-        return self._inherited.values
+        """Context values: the caller's with what the call laid over them (CX5), copied (CX9)."""
+        return self._inherited.shown()
 
     @property
     def actor(self) -> Any:
@@ -261,7 +268,7 @@ class FrameContext(ProcessContext):
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
         process = Process(node, host, self.reserve(), self.target, self._inherited)
-        process.mailbox = process.entrance = PythonMailbox()
+        process.mailbox = process.entrance = PythonMailbox(node.hand)
         process.drive = FrameDrive(self)
         process.context = self
         process.since = node.now()
@@ -290,6 +297,8 @@ class FrameContext(ProcessContext):
                     if self._process is not None:
                         self._limit(self._process)
                     value = await rest
+                # The value of a call that was cancelled meanwhile is discarded (F14).
+                await trio.lowlevel.checkpoint_if_cancelled()
             else:
                 value = await rest
         except BaseException as exc:  # noqa: ASYNC103  _settle says what goes on outwards
@@ -301,6 +310,12 @@ class FrameContext(ProcessContext):
         if error is None and self._process is None:
             self._ended = True
             return value
+        if error is not None and outwards(error) is None:
+            try:
+                # Also what such a call raises on its way out (F14, F16).
+                await trio.lowlevel.checkpoint_if_cancelled()
+            except trio.Cancelled as cancelled:  # noqa: ASYNC103  _settle raises it
+                error = cancelled
         try:
             return self._settle(value, error)
         finally:
@@ -316,14 +331,14 @@ class FrameContext(ProcessContext):
     def _settle(self, value: Any, error: BaseException | None) -> Any:
         """What the end of the code means for the caller (section 3.2), and for watchers."""
         process = self._process
-        outwards = None if error is None else _outwards(error)
+        outside = None if error is None else outwards(error)
         failure: ProcessError | None = None
         forced = None if process is None else process.forced
         if process is not None and forced is None and process.deadline <= trio.current_time():
             forced = deadline_exceeded(process.deadline_by)
         if forced is not None:
             failure = forced.error
-        elif outwards is not None:
+        elif outside is not None:
             failure = cancelled_outside().error
         elif error is not None:
             failure = boundary_error(error, self.target.id)
@@ -332,17 +347,17 @@ class FrameContext(ProcessContext):
             end = Exit(value) if failure is None else Exit.failed(failure, *cause)
             self._node.end(process, end)
         self._ended = True
-        if outwards is not None:
+        if outside is not None:
             try:
-                raise outwards
+                raise outside
             finally:
-                del outwards, error  # this frame is in their tracebacks: cycles
+                del outside, error  # this frame is in their tracebacks: cycles
         if failure is not None:
             raise fresh(failure)
         return value
 
 
-def _outwards(error: BaseException) -> BaseException | None:
+def outwards(error: BaseException) -> BaseException | None:
     """The part of an exception that a call must not turn into an error: E38 and Cancelled."""
     if isinstance(error, Exception) and not isinstance(error, (*FATAL, BaseExceptionGroup)):
         return None
@@ -353,7 +368,7 @@ def _outwards(error: BaseException) -> BaseException | None:
     cancelled = [part for part in parts if isinstance(part, trio.Cancelled)]
     if not cancelled:
         return None
-    return error if len(cancelled) == len(parts) else BaseExceptionGroup("cancelled", cancelled)
+    return cancelled[0] if len(cancelled) == 1 else BaseExceptionGroup("cancelled", cancelled)
 
 
 def boundary_error(error: BaseException, id: str) -> ProcessError:

@@ -63,10 +63,8 @@ class Pool:
     def take(self, caller: ProcessContext | None) -> Worker | None:
         """A worker that is free now; None if the request has to wait.
 
-        Raises: ProcessUnavailable, when the pool is closed.
+        Also of a closed pool: whoever comes here was accepted by this version (PL16, PL18).
         """
-        if self.closed:
-            raise make_error(ErrorKind.UNAVAILABLE, "pool is closed")
         core = self.core
         if core.idle and not core.line:
             worker = core.idle.pop()
@@ -83,7 +81,7 @@ class Pool:
     def request(self, caller: ProcessContext | None) -> Request:
         """A place in the line, taken now; `wait` must follow (PL5: async calls keep their order).
 
-        Raises: ProcessUnavailable (PL7, PL18).
+        Raises: ProcessUnavailable (PL7).
         """
         request = Request()
         request.worker = self.take(caller)
@@ -112,7 +110,7 @@ class Pool:
             await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
             self.core.give_back(worker, self._node.now())
-            self._assign()
+            self._freed(worker)
             raise
         return worker
 
@@ -121,10 +119,8 @@ class Pool:
         try:
             worker.payload = self._callee.make_worker()
         except Exception as error:
-            self.core.discard(worker)
-            if self.config.type in (PoolType.STATIC, PoolType.INLINE) and not worker.retiring:
-                self.core.grow(1, self._node.now())
-            self._assign()
+            self.core.discard(worker, self._node.now())
+            self._freed(worker)
             if isinstance(error, ProcessError):
                 raise
             text = f"failed to make a worker: {error}"
@@ -146,7 +142,11 @@ class Pool:
                 self._schedule()
             return
         core.finish(worker, now, ok=ok)
-        if core.line:
+        self._freed(worker)
+
+    def _freed(self, worker: Worker) -> None:
+        """The next waiter's turn; then the worker goes if it is to go, now or when it is due."""
+        if self.core.line:
             self._assign()
         if worker.retiring:
             self._drop(worker)
@@ -156,8 +156,9 @@ class Pool:
             self._schedule()
 
     def close(self) -> None:
-        """No new calls (PL18); the workers go when the accepted calls are done."""
+        """No new calls come (PL18); the workers go when the accepted calls are done."""
         self.closed = True
+        self.core.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,6 +6,10 @@ simulation (simulation.py) both drive this class, so what the simulation shows i
 A *request* is any hashable object of the driver. A worker is *fresh* until the driver has made what
 it needs; making is the driver's, since only it can fail (PL10).
 
+A pool that was replaced or removed *closes*: its idle workers go, and what it had accepted before
+may still come, from the pause of a retry or from an interceptor that waits (PL16, PL18). A closing
+pool makes workers on demand, up to the size that it had.
+
 With `overflow: block` the line has no limit: a caller that waits for space and then for a worker
 waits as long as one that only waits for a worker, and both start in arrival order (PL5, PL6).
 """
@@ -65,8 +69,12 @@ class PoolCore:
     failed: int = attrs.field(default=0, init=False)
     # Workers that retire one by one as they finish.
     debt: int = attrs.field(default=0, init=False)
+    # Up to how many workers are made on demand.
+    on_demand: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.config.type is PoolType.LAZY:
+            self.on_demand = self.config.limit
         count = {PoolType.LAZY: 0, PoolType.STATIC: self.config.limit}.get(self.config.type, 1)
         self.grow(count, 0.0)
 
@@ -116,10 +124,24 @@ class PoolCore:
         """A worker whose request never ran; it counts in neither figure. Rule: PL19."""
         self._free(worker, now)
 
-    def discard(self, worker: Worker) -> None:
-        """A busy worker that could not be made. Rule: PL10."""
+    def discard(self, worker: Worker, now: float) -> None:
+        """A busy worker that could not be made; `assign` afterwards. Rule: PL10.
+
+        A pool that makes none on demand gets another place in its stead, so it keeps its size.
+        """
         self.busy -= 1
         del self.workers[worker]
+        if worker.retiring:
+            return
+        if self.debt:
+            self.debt -= 1
+        elif not self.on_demand:
+            self.grow(1, now)
+
+    def close(self) -> None:
+        """From now on workers come on demand, up to the size that the pool has now."""
+        if not self.on_demand:
+            self.on_demand = max(len(self.workers) - self.debt, 1)
 
     def assign(self) -> Iterator[tuple[Any, Worker]]:
         """Waiting requests that can start now, each with its worker, in arrival order."""
@@ -170,10 +192,10 @@ class PoolCore:
         return self.idle[0].idle_since + self.config.idle_timeout
 
     def _take(self) -> Worker | None:
-        """A worker, now busy; lazy pools make one on demand."""
+        """A worker, now busy; lazy and closing pools make one on demand."""
         if self.idle:
             worker = self.idle.pop()
-        elif self.config.type is PoolType.LAZY and len(self.workers) < self.config.limit:
+        elif len(self.workers) < self.on_demand:
             worker = Worker()
             self.workers[worker] = None
         else:

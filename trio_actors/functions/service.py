@@ -8,7 +8,7 @@ The way of a call: `call_from` checks the id and the permission, `_dispatch` fin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -24,11 +24,11 @@ from trio_actors.funcs import root_service
 from trio_actors.functions.built_in import BuiltIn, FunctionMetrics, Span
 from trio_actors.functions.callee import Callee, PythonCallee
 from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link
-from trio_actors.functions.children import Children
+from trio_actors.functions.children import Children, Job
 from trio_actors.functions.contracts import Contracts
 from trio_actors.functions.entries import Entries, Entry
 from trio_actors.functions.executor import Executor
-from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, boundary_error
+from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, boundary_error, outwards
 from trio_actors.functions.future import Future
 from trio_actors.functions.ids import check_function_id
 from trio_actors.functions.options import CallOptions
@@ -173,6 +173,25 @@ class Functions:
             require(self.node, caller, "funcs.call", id, check)
         return await self._dispatch(caller, entry, id, args, options, inherited, baggage)
 
+    def call_now(
+        self,
+        caller: ProcessContext,
+        id: str,
+        args: tuple[Any, ...],
+        options: Mapping[str, Any] | None = None,
+        *,
+        baggage: Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """`call_from` without its checkpoint: for a loop that makes its own (consumers).
+
+        Raises: F1-F3, before there is anything to await.
+        """
+        entry = self._entries.get(id)
+        if entry is None:
+            check_function_id(id)
+        require(self.node, caller, "funcs.call", id)
+        return self._dispatch(caller, entry, id, args, options, None, baggage)
+
     def dispatch(
         self,
         caller: ProcessContext | None,
@@ -193,9 +212,9 @@ class Functions:
         *,
         inherited: Inherited | None = None,
         permission: bool = True,
-        work: Callable[[], Awaitable[Any]] | None = None,
+        then: Callable[[Any], Any] | None = None,
     ) -> Future:
-        """`async_` for a given caller. `work` replaces the call, for those that wrap one.
+        """`async_` for a given caller. `then` makes the result of the value, or raises.
 
         Raises: F1 and F2 only; everything later arrives through the future (F4).
         """
@@ -205,19 +224,20 @@ class Functions:
         future = Future()
         children = self._children_of(caller)
         if children.closed:
-            raise make_error(ErrorKind.INVALID, "no process context")
-        if work is None:
-            # The version that is there now has accepted the call (PL16), in this order (PL5).
-            entry = self._entries.get(id)
-            try:
-                rest = self._dispatch(
-                    caller, entry, id, args, options, inherited, None, in_line=True
-                )
-            except ProcessError as error:
-                future.fail(error)
-                return future
-            work = lambda: rest  # noqa: E731
-        children.start(self.node, future, work)
+            if caller is not None:
+                raise make_error(ErrorKind.INVALID, "no process context")
+            future.fail(self._missing(id))
+            return future
+        # The version that is there now has accepted the call (PL16), in this order (PL5).
+        place = Place()
+        try:
+            rest = self._dispatch(
+                caller, self._entries.get(id), id, args, options, inherited, None, place
+            )
+        except ProcessError as error:
+            future.fail(error)
+            return future
+        children.start(self.node, Job(future, rest, then), in_turn=not place.taken)
         return future
 
     def _children_of(self, caller: ProcessContext | None) -> Children:
@@ -244,12 +264,11 @@ class Functions:
         extra: Mapping[str, Any] | None,
         inherited: Inherited | None,
         baggage: Mapping[str, Any] | None,
-        *,
-        in_line: bool = False,
+        place: Place | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """The rest of a call, to be awaited: through the chain, or straight to the code.
 
-        With `in_line` a call that passes no chain gets its place in the line now.
+        With a `place` a call that passes no chain gets its place in the line now.
         """
         if entry is None:
             raise self._missing(id)
@@ -271,8 +290,9 @@ class Functions:
             chain = entry.chain
         if chain is None:
             request = None
-            if in_line and entry.pool is not None:
+            if place is not None and entry.pool is not None:
                 request = entry.pool.request(caller)
+                place.taken = True
             return self._invoke(entry, caller, inherited, args, baggage, request)
         call = Call(id, args, options, inherited, caller, inf, 1, Journal(), baggage, entry)
         return _through(chain, call)
@@ -281,13 +301,13 @@ class Functions:
         chosen = self._interceptors.select(entry.id, options)
         return link(chosen, self._innermost) if chosen else None
 
-    async def _innermost(self, call: Call) -> Any:
+    def _innermost(self, call: Call) -> Coroutine[Any, Any, Any]:
         entry = call.entry
         if entry is None:
             entry = self._entries.get(call.id)
             if entry is None:
                 raise self._missing(call.id)
-        return await self._invoke(entry, call.parent, call.inherited, call.args, call.baggage)
+        return self._invoke(entry, call.parent, call.inherited, call.args, call.baggage)
 
     async def _invoke(
         self,
@@ -389,14 +409,29 @@ class Functions:
         self._table.close()
 
 
+class Place:
+    """Whether an async call has its place in the line already."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = False
+
+
 async def _through(chain: Next, call: Call) -> Any:
-    """A call through its chain; whatever an interceptor raises becomes a ProcessError (IC10)."""
+    """A call through its chain; whatever an interceptor raises becomes a ProcessError (IC10).
+
+    What a cancelled call ends with is its cancellation, and nothing else (F14, F16).
+    """
     try:
         return await chain(call)
-    except ProcessError as error:
-        raise fresh(error) from None
     except Exception as error:
+        await trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC120  which is what is wanted
+        if isinstance(error, ProcessError):
+            raise fresh(error) from None
         raise boundary_error(error, call.id) from None
+    except BaseExceptionGroup as group:
+        raise outwards(group) or group from None
 
 
 @asynccontextmanager

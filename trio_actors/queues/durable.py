@@ -25,8 +25,8 @@ import attrs
 import outcome
 import trio
 
-from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors.queues.letters import Delivery, Kept, Letter, QueueInfo, Terms
+from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
+from trio_actors.queues.letters import Delivery, Kept, Letter, QueueInfo, Terms, no_queue
 from trio_actors.queues.memory import report_dropped
 from trio_actors.queues.store import Ack, Back, Claim, Look, Nack, Put, Step, Store, Written, dump
 
@@ -48,7 +48,7 @@ class Job:
 
     step: Step
     answer: Any = None
-    error: str | None = None
+    error: ProcessError | None = None
     # A transaction has begun it.
     begun: bool = False
     # Its waiter was cancelled meanwhile: what raises that.
@@ -57,7 +57,7 @@ class Job:
     _waiter: trio.lowlevel.Task | None = None
     _done: trio.Event = attrs.field(factory=trio.Event)
 
-    def resolve(self, answer: Any = None, error: str | None = None) -> None:
+    def resolve(self, answer: Any = None, error: ProcessError | None = None) -> None:
         """It was done, or never will be."""
         self.answer, self.error, self.finished = answer, error, True
         self._done.set()
@@ -95,7 +95,7 @@ class Job:
 
     def _value(self) -> Any:
         if self.error is not None:
-            raise make_error(ErrorKind.UNAVAILABLE, self.error, retryable=True)
+            raise fresh(self.error)
         return self.answer
 
 
@@ -106,6 +106,11 @@ TURN: Mapping[type[Step], int] = {Ack: 0, Nack: 0, Back: 0, Put: 1, Claim: 2, Lo
 def is_unmet(step: Step, answer: Any) -> bool:
     """Whether a step has to be tried again: nothing there to claim, no room."""
     return (isinstance(step, Claim) and answer is None) or (isinstance(step, Put) and not answer)
+
+
+def is_for(step: Step, queue: str) -> bool:
+    """Whether a step waits for this queue."""
+    return isinstance(step, Put | Claim) and step.queue == queue
 
 
 class QueueFile:
@@ -121,11 +126,15 @@ class QueueFile:
         self._closing = False
         self._thread = trio.CapacityLimiter(1)
 
+    @staticmethod
+    def _unavailable(why: str) -> ProcessError:
+        return make_error(ErrorKind.UNAVAILABLE, f"the file of queues {why}", retryable=True)
+
     def submit(self, step: Step) -> Job:
         """Have a step done soon. Checkpoint: never."""
         job = Job(step)
         if self._closing:
-            job.resolve(error=f"the file of queues {self.path.name} was closed")
+            job.resolve(error=self._unavailable(f"{self.path.name} was closed"))
         else:
             self._jobs.append(job)
             self._news.set()
@@ -146,6 +155,18 @@ class QueueFile:
         """Keep a queue; its depth is known when this returns. Checkpoint: always."""
         self.queues[queue.id] = queue
         await self.do(Look())
+
+    def resized(self) -> None:
+        """The limit of a queue has changed: messages that wait for room are tried again."""
+        self._news.set()
+
+    def drop(self, id: str) -> None:
+        """A queue is not there any more; its messages stay. Who waits for it gets NOT_FOUND."""
+        del self.queues[id]
+        waiting = [job for job in self._jobs if is_for(job.step, id)]
+        self._jobs = [job for job in self._jobs if job not in waiting]
+        for job in waiting:
+            job.resolve(error=no_queue(id))
 
     def close(self) -> None:
         """Write what can be written, then end."""
@@ -171,7 +192,7 @@ class QueueFile:
                 await self._batch(store)
                 await self._in_thread(store.close)
             for job in self._jobs:
-                job.resolve(error=f"the file of queues {self.path.name} was closed")
+                job.resolve(error=self._unavailable(f"{self.path.name} was closed"))
             self._jobs = []
 
     async def _wait_for_news(self) -> None:
@@ -186,7 +207,7 @@ class QueueFile:
         for job in jobs:
             job.begun = True
         terms = {id: queue.terms for id, queue in self.queues.items()}
-        steps = [job.step for job in jobs]
+        steps = [self._limited(job.step) for job in jobs]
         try:
             written = await self._in_thread(
                 partial(store.write, steps, terms, self._node.wall_time())
@@ -195,9 +216,15 @@ class QueueFile:
             # What was not written comes again by itself: nothing was taken out of the file.
             logger.error("queues in %s: %s", self.path, error, extra={"file": str(self.path)})
             for job in jobs:
-                job.resolve(error=f"the file of queues cannot be written: {error}")
+                job.resolve(error=self._unavailable(f"cannot be written: {error}"))
             return
         self._tell(jobs, written)
+
+    def _limited(self, step: Step) -> Step:
+        """A step with the limit that its queue has now."""
+        if isinstance(step, Put) and step.limit is not None and step.queue in self.queues:
+            return attrs.evolve(step, limit=self.queues[step.queue].max_length)
+        return step
 
     def _tell(self, jobs: list[Job], written: Written) -> None:
         self.infos = written.infos
@@ -208,6 +235,9 @@ class QueueFile:
         for job, answer in zip(jobs, written.answers, strict=True):
             job.begun = False
             if is_unmet(job.step, answer) and job.cancelled is None:
+                if isinstance(job.step, Put | Claim) and job.step.queue not in self.queues:
+                    job.resolve(error=no_queue(job.step.queue))  # it was removed meanwhile
+                    continue
                 waiting.append(job)
             else:
                 room |= isinstance(job.step, Claim)
@@ -241,6 +271,15 @@ class DurableQueue:
         self.max_length = max_length
         self.terms = Terms(max_attempts, dead_letter)
         self.visibility_timeout: float | None = visibility_timeout
+
+    def resize(self, max_length: int) -> None:
+        """Another limit from now on; publishers for whom there is room go on."""
+        self.max_length = max_length
+        self.file.resized()
+
+    def close(self) -> None:
+        """It is not there any more; its messages stay in the file."""
+        self.file.drop(self.id)
 
     def info(self) -> QueueInfo:
         """What it held when the file was last written."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 
 __all__ = ["Again", "Dead", "Delivery", "Done", "Dropped", "Kept", "Letter", "QueueDriver"]
 
@@ -37,6 +37,11 @@ class Letter:
     attempts: int = 0
     # Which delivery it is in the hands of, for drivers that have to know.
     receipt: str = ""
+
+
+def no_queue(id: str) -> ProcessError:
+    """There is no queue of this id, or none any more."""
+    return make_error(ErrorKind.NOT_FOUND, f"queue not found: {id}")
 
 
 # -- what becomes of a letter that was not acknowledged
@@ -120,7 +125,10 @@ class QueueDriver(Protocol):
         """What it holds now."""
 
     async def publish(self, body: Any, headers: Mapping[str, Any]) -> None:
-        """Add a message; waits while the queue is full, and until it is kept."""
+        """Add a message; waits while the queue is full, and until it is kept.
+
+        Nobody changes `headers` afterwards; a driver that keeps objects copies the body.
+        """
 
     def put(self, letter: Letter) -> None:
         """At the tail, even if the queue is full (QU5)."""
@@ -140,6 +148,8 @@ class QueueDriver(Protocol):
 
 class Delivery:
     """A message in the hands of a consumer (QU7)."""
+
+    __slots__ = ("_letter", "_queue", "over", "settled")
 
     def __init__(self, queue: QueueDriver, letter: Letter) -> None:
         self._queue = queue

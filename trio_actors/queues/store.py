@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
             if all(isinstance(key, str) and not key.startswith("$") for key in value):
                 return {key: _plain(item) for key, item in value.items()}
             return {"$map": [[_plain(key), _plain(item)] for key, item in value.items()]}
-    text = f"a {type(value).__name__} cannot be kept in a file of queues"
+    text = f"a {type(value).__name__} cannot be kept in a file"
     raise make_error(ErrorKind.INVALID, text)
 
 

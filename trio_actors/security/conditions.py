@@ -96,6 +96,11 @@ def as_text(value: object) -> str:
 
 def equal(left: object, right: object) -> bool:
     """Numeric if both parse as numbers, else by text. Rule: SE13."""
+    if type(left) is str and type(right) is str:
+        if left == right:
+            return True
+        if left[:1] not in NUMBERS_BEGIN or right[:1] not in NUMBERS_BEGIN:
+            return False
     a, b = as_number(left), as_number(right)
     if a is not None and b is not None:
         return a == b
@@ -158,6 +163,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "gte": operator_module.ge,
 }
 PLAIN_NUMBERS = (int, float)
+LISTS = (list, tuple)
 EXISTENCE = {"exists": True, "nexists": False}
 ALL_OPERATORS = (*OPERATORS, *EXISTENCE)
 
@@ -248,6 +254,19 @@ def _constant_test(
             return found is not MISSING and slow(found, value)
 
         return among
+    if operator in ("contains", "ncontains") and _only_text(value):
+        inside = operator == "contains"
+
+        def has(check: Check) -> bool:
+            found = left(check)
+            if type(found) is str:
+                return (value in found) is inside
+            # An item that is this text is a member; one of another type may still be, as text.
+            if type(found) in LISTS and value in found:
+                return inside
+            return found is not MISSING and slow(found, value)
+
+        return has
     return plainly
 
 

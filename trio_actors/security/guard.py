@@ -30,7 +30,10 @@ class PolicyGuard:
         """True only for an explicit allow; an actor or scope of another kind is no allow."""
         if not isinstance(actor, Actor) or not isinstance(scope, Scope):
             return False
-        return scope.decide(Check(actor, action, resource, attributes)) is Verdict.ALLOW
+        answer = scope.settled(action, resource)
+        if answer is None:
+            answer = scope.decide(Check(actor, action, resource, attributes))
+        return answer is Verdict.ALLOW
 
 
 def can(action: str, resource: str, meta: Mapping[str, Any] | None = None) -> bool:

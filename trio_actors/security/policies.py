@@ -66,6 +66,14 @@ class Decision:
         return "\n".join(lines)
 
 
+def _all_of(tests: list[Callable[[Check], bool]]) -> Callable[[Check], bool]:
+    """Whether all tests hold, asked in order; a generator would cost more than most tests."""
+    if len(tests) == 1:
+        return tests[0]
+    first, rest = tests[0], _all_of(tests[1:])
+    return lambda check: first(check) and rest(check)
+
+
 @attrs.frozen(slots=True)
 class Policy:
     """One rule: actions, resources, an effect, and conditions or an expression."""
@@ -85,9 +93,7 @@ class Policy:
         tests = [condition.holds for condition in self.conditions]
         if self.expression is not None:
             tests.append(self.expression.holds)
-        if len(tests) < 2:
-            return tests[0] if tests else None
-        return lambda check: all(test(check) for test in tests)
+        return _all_of(tests) if tests else None
 
     def verdict(self, check: Check) -> Verdict:
         """What this policy says; an error says deny and is logged. Rules: SE2, SE3."""
@@ -172,6 +178,14 @@ class Scope:
     def policies(self) -> tuple[Policy, ...]:
         """All policies, by id."""
         return tuple(self._policies[key] for key in sorted(self._policies))
+
+    def settled(self, action: str, resource: str) -> Verdict | None:
+        """As `decide`, if no condition has to be looked at; else None."""
+        found = self._found.get((action, resource))
+        if found is None:
+            found = self._relevant(action, resource)
+        answer, conditional = found
+        return None if conditional and answer is not Verdict.DENY else answer
 
     def decide(self, check: Check) -> Verdict:
         """Deny if any policy denies, else allow if any allows, else undefined. Rule: SE4."""

@@ -61,6 +61,13 @@ class MemoryStore:
         self._values.pop(key, None)
         return had
 
+    def limit(self, max_size: int, cleanup_interval: float) -> None:
+        """Other limits from now on; what is there stays, even if it is too much."""
+        self._max_size, self._interval = max_size, cleanup_interval
+        if self._timer is not None:
+            self._timer.cancel()
+            self._schedule()
+
     def close(self) -> None:
         """Forgets everything."""
         self._values.clear()

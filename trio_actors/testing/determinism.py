@@ -1,8 +1,9 @@
 """What makes a run repeatable: chance per process, Trio's batches, budgets without a real clock.
 
 Trio shuffles each batch of runnable tasks. There is no public way to fix its order; the switch used
-here is the one that pytest-trio and Trio's own Hypothesis plugin use. If a later Trio does not have
-it, exploration still works, and the determinism check reports tests that depend on batch order.
+here, and the source of chance, are those that pytest-trio and Trio's own Hypothesis plugin use. If
+a later Trio does not have them, exploration still works, and the determinism check reports tests
+that depend on batch order.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ PACKAGES = ("trio_actors.", "supervision", "lua_bridge", "registry")
 class SimRandom(random.Random):
     """Random numbers that depend on who draws and how often it drew before, not on the order."""
 
-    def __init__(self, seed: int, who: Callable[[], str]) -> None:
-        self._key = str(seed)
-        self._who = who
+    def __init__(self) -> None:
         self._drawn: dict[str, int] = {}
         super().__init__(0)
+
+    def begin(self, seed: int, who: Callable[[], str]) -> None:
+        """A new run: nobody has drawn anything. Making another generator takes longer."""
+        self._key = str(seed)
+        self._who = who
+        self._drawn.clear()
 
     def _block(self) -> int:
         who = self._who()
@@ -52,15 +57,34 @@ class SimRandom(random.Random):
         """Ignored: the seed is that of the run."""
 
 
+class ByAge(random.Random):
+    """In place of Trio's chance: of the tasks that can run the one that was made first runs first.
+
+    So what a step does depends on the state, not on what was done before: orders that DPOR holds
+    for equal are, and a schedule that shrinks does not change what it has in common with others.
+    """
+
+    youngest_first = False
+
+    def shuffle(self, x: Any) -> None:
+        """Trio has sorted them by age and takes from the end."""
+        if not self.youngest_first:
+            x.reverse()
+
+    def random(self) -> float:
+        """Without the switch Trio would reverse below a half."""
+        return 0.75
+
+
 def _trio_run() -> Any:
     return getattr(getattr(trio, "_core", None), "_run", None)
 
 
-def seed_trio() -> None:
-    """Gives Trio's batch order its seed for one run."""
-    coin = getattr(_trio_run(), "_r", None)
-    if coin is not None:
-        coin.seed(0)
+def order_tasks(*, youngest_first: bool) -> None:
+    """In which order the tasks of a batch run from now on, inside `repeatable`."""
+    chance = getattr(_trio_run(), "_r", None)
+    if isinstance(chance, ByAge):
+        chance.youngest_first = youngest_first
 
 
 @contextmanager
@@ -69,7 +93,6 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
     module = _trio_run()
     switch = getattr(module, "_ALLOW_DETERMINISTIC_SCHEDULING", None)
     coin = getattr(module, "_r", None)
-    state = coin.getstate() if coin is not None else None
     global_state = random.getstate()
     silenced = logging.root.manager.disable
     thresholds = gc.get_threshold()
@@ -81,6 +104,8 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
     try:
         if switch is not None:
             module._ALLOW_DETERMINISTIC_SCHEDULING = True
+        if coin is not None:
+            module._r = ByAge(0)
         for found, _ in clocks:
             found.__dict__["perf_counter"] = _no_time
         if quiet:
@@ -92,7 +117,7 @@ def repeatable(*, quiet: bool = True) -> Iterator[None]:
         if switch is not None:
             module._ALLOW_DETERMINISTIC_SCHEDULING = switch
         if coin is not None:
-            coin.setstate(state)
+            module._r = coin
         random.setstate(global_state)
         for found, clock in clocks:
             found.__dict__["perf_counter"] = clock

@@ -80,11 +80,12 @@ class Dpor:
     def learn(self, run: list[Made], *, complete: bool = True) -> None:
         """Takes in a run that began with the plan; plans those that its races call for."""
         self.runs += complete
+        known = max(0, len(self._points) - 1)  # steps as in a run before: their races are planned
         self._extend(run)
-        before = happens_before(run)
-        for j in range(len(run)):
-            for i in _races(run, before, j):
-                self._plan(i, j, run, before)
+        order = Order(run)
+        for j in range(known, len(run)):
+            for i in _bits(order.races[j]):
+                self._plan(i, j, run, order.before)
 
     def _extend(self, run: list[Made]) -> None:
         points = self._points
@@ -124,25 +125,63 @@ def awake(sleep: dict[Choice, Footprint], footprint: Footprint) -> dict[Choice, 
     return {choice: fp for choice, fp in sleep.items() if not conflict(fp, footprint)}
 
 
-def happens_before(run: list[Made]) -> list[int]:
-    """For each step the earlier steps that must come before it in every equivalent order: bits."""
-    before: list[int] = []
-    for j, later in enumerate(run):
-        mine = 0
-        if later.posted_in:
-            mine = before[later.posted_in - 1] | 1 << later.posted_in - 1
-        for i in range(j - 1, -1, -1):
-            if not mine >> i & 1 and (
-                conflict(run[i].footprint, later.footprint) or _same_pair(run[i], later)
-            ):
-                mine |= before[i] | 1 << i
-        before.append(mine)
-    return before
+class Order:
+    """What comes before what in every order that is equivalent to a run; steps are bits.
 
+    Attributes:
+        before: for each step the earlier ones that must come before it.
+        races: for each step the earlier ones that could have come right after it instead.
+    """
 
-def _same_pair(a: Made, b: Made) -> bool:
-    one, other = a.choice, b.choice
-    return one is not None and other is not None and one.dst == other.dst and one.src == other.src
+    def __init__(self, run: list[Made]) -> None:
+        self.before: list[int] = []
+        self.races: list[int] = []
+        self._writers: dict[Any, int] = {}
+        self._touched: dict[Any, int] = {}
+        self._times = 0  # steps in which time passed
+        self._pairs: dict[tuple[str, str], int] = {}  # the last step of each
+        for index, made in enumerate(run):
+            self._add(index, made)
+
+    def _add(self, index: int, made: Made) -> None:
+        meets = self._meets(index, made.footprint)
+        forced = self._up_to(made.posted_in - 1)  # who posted it, and its pair's predecessors
+        if made.choice is not None:
+            pair = made.choice[:2]
+            forced |= self._up_to(self._pairs.get(pair, -1))
+            self._pairs[pair] = index
+        before = nearest = 0
+        left = meets | forced
+        while left:
+            latest = left.bit_length() - 1
+            nearest |= 1 << latest
+            before |= self._up_to(latest)
+            left &= ~before
+        self.before.append(before)
+        self.races.append(nearest & meets & ~forced)
+
+    def _up_to(self, step: int) -> int:
+        """A step and all before it; nothing for -1."""
+        return 0 if step < 0 else self.before[step] | 1 << step
+
+    def _meets(self, index: int, footprint: Footprint) -> int:
+        """The earlier steps that conflict with it: see `conflict`, here for all at once."""
+        bit = 1 << index
+        if ("time", "") in footprint:
+            meets = bit - 1
+            self._times |= bit
+        else:
+            meets = self._times
+        writers, touched = self._writers, self._touched
+        for resource, written in footprint.items():
+            all_that_touch = touched.get(resource, 0)
+            touched[resource] = all_that_touch | bit
+            if written:
+                meets |= all_that_touch
+                writers[resource] = writers.get(resource, 0) | bit
+            else:
+                meets |= writers.get(resource, 0)
+        return meets
 
 
 def _bits(mask: int) -> Iterator[int]:
@@ -153,31 +192,9 @@ def _bits(mask: int) -> Iterator[int]:
         yield bit
 
 
-def _races(run: list[Made], before: list[int], j: int) -> list[int]:
-    """The earlier steps that could have come right after step j instead of before it."""
-    later = run[j]
-    through = 0  # what comes before through another step
-    for k in _bits(before[j]):
-        through |= before[k]
-    possible = before[j] & ~through & ~_forced(run, before, j)
-    return [i for i in _bits(possible) if conflict(run[i].footprint, later.footprint)]
-
-
-def _forced(run: list[Made], before: list[int], j: int) -> int:
-    """What must precede step j whatever the order: who posted it, and its pair's predecessors."""
-    later = run[j]
-    forced = 0
-    if later.posted_in:
-        forced = before[later.posted_in - 1] | 1 << later.posted_in - 1
-    for i in _bits(before[j]):
-        if _same_pair(run[i], later):
-            forced |= before[i] | 1 << i
-    return forced
-
-
 def trace_class(run: list[Made]) -> tuple[Any, ...]:
     """The same value for all orders that are equivalent: the partial order of the steps."""
-    before = happens_before(run)
+    before = Order(run).before
     names = [str(made.choice) for made in run]
     seen: dict[str, int] = {}
     unique = []

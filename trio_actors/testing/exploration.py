@@ -47,11 +47,13 @@ class Explored:
     verified: int | None  # number of traces, if all there are were run
     seconds: float  # virtual time of all runs together
     sometimes: dict[str, int]  # in how many runs each held
+    unmet: tuple[str, ...] = ()  # annotations of a replayed schedule whose messages did not occur
 
     def __str__(self) -> str:
         if self.verified is not None:
             return f"verified: all {self.verified} traces"
-        return f"passed: {self.runs} schedules"
+        passed = f"passed: {self.runs} schedule{'' if self.runs == 1 else 's'}"
+        return f"{passed} (did not occur: {'; '.join(self.unmet)})" if self.unmet else passed
 
 
 @attrs.define(slots=True, kw_only=True)
@@ -76,16 +78,16 @@ class Exploration:
         Raises:
             ScheduleFailure: a run failed. Vacuous, Unrepeatable: the test proves nothing.
         """
+        __tracebackhide__ = True  # pytest: the report says it all
         with repeatable(quiet=self.replay is None):
             return run_in_trio(self._explore)
 
     async def _make(self, plan: Plan) -> Outcome:
-        options = self.options
         run = Run(
             self.test,
             plan.policy,
-            options,
-            faults=dict(plan.schedule.faults),
+            self.options,
+            schedule=plan.schedule,
             fault_seed=plan.fault_seed,
             tables=plan.tables,
         )
@@ -93,12 +95,13 @@ class Exploration:
         return await run.run(self._stage)
 
     async def _explore(self, stage: Stage) -> Explored:
+        __tracebackhide__ = True
         self._stage = stage
         if self.replay is not None:
             outcome = await self._make(replay(self.replay))
             if outcome.failure is not None:
                 raise self._failure(outcome, self.replay, "replay", 1, 0)
-            return Explored(1, None, outcome.time, {})
+            return Explored(1, None, outcome.time, {}, outcome.unmet)
         plans = search(
             self.strategy, self.schedules, self.options.seed, faults=self.options.faults.any
         )
@@ -138,6 +141,7 @@ class Exploration:
                 )
 
     async def _check_repeats(self, outcome: Outcome) -> None:
+        __tracebackhide__ = True
         again = await self._make(replay(outcome.schedule))
         if again.digest != outcome.digest:
             pairs = zip(outcome.steps, again.steps, strict=False)
@@ -146,11 +150,12 @@ class Exploration:
                 f"{self.name} does not repeat: two runs of {outcome.schedule} differ from step"
                 f" {where + 1}. It depends on something that is not simulated: real time,"
                 " iteration over a set, hash or id of an object, global state that stays"
-            )
+            ) from outcome.failure
 
     # -- failures
 
     async def _report(self, outcome: Outcome, plan: Plan, found_at: int) -> None:
+        __tracebackhide__ = True
         replayed = await self._make(replay(outcome.schedule))
         if replayed.failure is None or not same_failure(replayed.failure, outcome.failure):
             await self._check_repeats(outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pprint
 import re
 import sys
 import zlib
@@ -131,6 +132,7 @@ class _Wanted:
 
     def perform(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Explores the test; writes pictures of a failure."""
+        __tracebackhide__ = True
         exploration = self.exploration(test, arguments)
         try:
             explored = exploration.run()
@@ -156,6 +158,7 @@ def _decorate(
 
     @functools.wraps(inner)
     def exploring(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
         perform(inner, bound(args, kwargs))
 
     exploring.simulated = True  # type: ignore[attr-defined]  # for the pytest plugin
@@ -192,8 +195,12 @@ def default_schedules() -> int:
 
 
 def seed_of(name: str, inputs: dict[str, Any]) -> int:
-    """Depends on the test and its inputs, not on this process: addresses are left out."""
-    text = re.sub(r" at 0x[0-9a-f]+", "", f"{name} {inputs!r}")
+    """Depends on the test and its inputs, not on this process.
+
+    Addresses are left out, and what a set holds is sorted: its order depends on PYTHONHASHSEED.
+    """
+    shown = pprint.pformat(inputs, width=sys.maxsize, compact=True)
+    text = re.sub(r" at 0x[0-9a-f]+", "", f"{name} {shown}")
     return zlib.crc32(text.encode(errors="replace"))
 
 

@@ -20,7 +20,7 @@ import attrs
 
 from trio_actors._core.message import Message
 from trio_actors.testing.labels import TEST
-from trio_actors.testing.schedule import Fault, MessageId, plain_label
+from trio_actors.testing.schedule import Fault, MessageId, plain_label, safe_label
 
 if TYPE_CHECKING:
     from trio_actors.testing.delivery import Delivery
@@ -130,7 +130,7 @@ class FaultPlan:
     def buggify(self, site: str) -> bool:
         """Whether a site of user code misbehaves this time."""
         count = self._sites[site] = self._sites.get(site, 0) + 1
-        id = MessageId("buggify", site, count)
+        id = MessageId("buggify", safe_label(site), count)
         fault = self._given.get(id)
         if fault is None and self._seed is not None:
             rng = random.Random(f"{self._seed}/{id}")

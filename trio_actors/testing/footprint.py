@@ -13,13 +13,13 @@ import trio
 
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import Stepping, running
-from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.names import Names
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
 from trio_actors._core.topology import Topology
+from trio_actors.testing.labels import TEST, Labels
 
 Resource = tuple[str, str]
 
@@ -30,40 +30,46 @@ class Footprint:
     Only if it is `taken`; otherwise nothing is collected.
     """
 
-    __slots__ = ("_now", "taken")
+    __slots__ = ("now", "taken")
 
     def __init__(self, *, taken: bool) -> None:
         self.taken = taken
-        self._now: dict[Any, bool] = {}
+        self.now: dict[Any, bool] = {}  # of the step under way
 
     def begin(self, resource: Resource) -> None:
         """A step begins; it writes `resource`."""
         if self.taken:
-            self._now = {resource: True}
+            self.now = {resource: True}
 
     def touch(self, resource: Hashable, write: bool) -> None:
         """The step reads or writes something."""
-        if self.taken and (write or resource not in self._now):
-            self._now[resource] = write
+        if self.taken and (write or resource not in self.now):
+            self.now[resource] = write
 
     def end(self) -> dict[Any, bool] | None:
         """What the step touched."""
         if not self.taken:
             return None
-        now, self._now = self._now, {}
+        now, self.now = self.now, {}
         return now or {("nothing", ""): False}
+
+
+NOT_TAKEN = Footprint(taken=False)
 
 
 def conflict(a: dict[Any, bool], b: dict[Any, bool]) -> bool:
     """Whether the order of two steps can matter."""
     if ("time", "") in a or ("time", "") in b:
         return True
-    both = a.keys() & b.keys()
-    return bool(both) and any(a[key] or b[key] for key in both)
+    for resource, written in a.items():
+        other = b.get(resource)
+        if other or (written and other is not None):
+            return True
+    return False
 
 
 class TracedDict(dict[Any, Any]):
-    """A table of the kernel that notes which keys are read and written."""
+    """A table of the kernel that notes which keys are read and written; its footprint is taken."""
 
     __slots__ = ("_footprint", "_kind")
 
@@ -73,10 +79,10 @@ class TracedDict(dict[Any, Any]):
         self._kind = kind
 
     def _read(self, key: Any) -> None:
-        self._footprint.touch((self._kind, key), False)
+        self._footprint.now.setdefault((self._kind, key), False)
 
     def _write(self, key: Any) -> None:
-        self._footprint.touch((self._kind, key), True)
+        self._footprint.now[self._kind, key] = True
 
     def get(self, key: Any, default: Any = None) -> Any:
         """A read."""
@@ -173,35 +179,40 @@ class TracedExits(ExitMemory):
         self._ended(pid, id, exit)
 
 
-def pid_of(context: ProcessContext | Stepping | None) -> Pid | None:
-    """Whose context it is; None outside processes, and for a call that no process has made."""
+def owner_of(context: ProcessContext | Stepping | None) -> Pid | None:
+    """The process in whose task it is; None outside processes, and for a call that none has made.
+
+    A function call has no PID of its own until something asks for it, and a look must not ask:
+    runs that are looked at more closely than others have to be the same runs.
+    """
     if isinstance(context, Stepping):
         context = context.context
-    try:
-        return None if context is None else context.pid
-    except ProcessError:
-        return None
+    owner = None if context is None else context.owner
+    return None if owner is None else owner.pid
 
 
 class RanInstrument(trio.abc.Instrument):
-    """Notes whose tasks ran in a step: an end may wake its callers without a message."""
+    """Notes whose tasks ran in a step: an end may wake its callers without a message.
 
-    def __init__(self, footprint: Footprint) -> None:
-        self._footprint = footprint
-        self._main: trio.lowlevel.Task | None = None
+    It is the same as if something was delivered to them: both may read what has arrived so far.
+    """
 
-    def watch_main(self, task: trio.lowlevel.Task) -> None:
-        """The task of the test itself."""
-        self._main = task
+    def __init__(self, main: trio.lowlevel.Task) -> None:
+        self._main = main  # the task of the test itself
+        self.footprint = NOT_TAKEN  # of the run under way
+        self.labels = Labels()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """Trio is about to run a task."""
-        if task is self._main:
-            self._footprint.touch(("run", "test"), True)
+        footprint = self.footprint
+        if not footprint.taken:
             return
-        pid = pid_of(task.context.get(running))
+        if task is self._main:
+            footprint.now["run", TEST] = True
+            return
+        pid = owner_of(task.context.get(running))
         if pid is not None:
-            self._footprint.touch(("ran", pid), True)
+            footprint.now["run", self.labels.of(pid)] = True
 
 
 def trace(node: Node, footprint: Footprint, ended: Any) -> None:

@@ -104,22 +104,24 @@ class Checks:
 
     def posted(self, delivery: Delivery) -> None:
         """Counts, and compares events with the ends that call for them."""
-        item = delivery.item
-        if isinstance(item, Event) and delivery.target is not None:
+        item, target = delivery.item, delivery.target
+        if target is None:
+            return
+        if isinstance(item, Message):
+            node = id(target.node)
+            self._messages[node] = self._messages.get(node, 0) + 1
+            self._guarded.received(target, item)
+        elif isinstance(item, Event):
             if item.kind not in (EventKind.EXIT, EventKind.LINK_DOWN):
                 return
-            key = (delivery.target.pid, item.sender, item.kind)
+            key = (target.pid, item.sender, item.kind)
             left = self._expected.get(key, 0) - 1
             if left < 0:
                 which = Invariant.ONE_EXIT if item.kind is EventKind.EXIT else Invariant.LINK_DOWN
                 self._violated(which, f"{delivery.id} tells of no such end, or twice")
             self._expected[key] = left
-        elif isinstance(item, Message) and delivery.target is not None:
-            node = id(delivery.target.node)
-            self._messages[node] = self._messages.get(node, 0) + 1
-            self._guarded.received(delivery.target, item)
-        elif isinstance(item, Cancel) and delivery.target is not None:
-            wrong = self._guarded.asked(delivery.target, item.event.sender)
+        elif isinstance(item, Cancel):
+            wrong = self._guarded.asked(target, item.event.sender)
             self._wrong(Invariant.STOP_ORDER, wrong)
 
     def delivering(self, delivery: Delivery) -> None:

@@ -14,6 +14,7 @@ from trio_actors.testing.schedule import safe_label
 
 TEST = "test"  # the test itself, and whatever else is no process
 NODE = "node"  # system senders and watchers
+RESERVED = (TEST, NODE, "clock", "buggify", "youngest")  # a process of that name is called name#2
 
 
 class Labels:
@@ -22,6 +23,8 @@ class Labels:
     def __init__(self) -> None:
         self._labels: dict[Pid | None, str] = {None: TEST, CLOCK: "clock"}
         self._counts: dict[str, int] = {}
+        self._given = dict.fromkeys(RESERVED)
+        self._node_seen = False
         self._taken: dict[str, Pid] = {}
 
     def of(self, pid: Pid | None) -> str:
@@ -30,7 +33,11 @@ class Labels:
         if label is None:
             assert pid is not None
             _, host = place_of(pid)
-            label = self._fresh(NODE if host == CONTROL_HOST else safe_label(host))
+            if host != CONTROL_HOST:
+                label = self._fresh(safe_label(host))
+            else:
+                label = self._fresh(NODE) if self._node_seen else NODE
+                self._node_seen = True
             self._labels[pid] = label
         return label
 
@@ -60,9 +67,14 @@ class Labels:
         return {pid: label for label, pid in self._taken.items()}
 
     def _fresh(self, base: str) -> str:
-        count = self._counts.get(base, 0) + 1
+        label = base
+        count = self._counts.get(base, 0)
+        while not count or label in self._given:
+            count += 1
+            label = base if count == 1 else f"{base}#{count}"
         self._counts[base] = count
-        return base if count == 1 else f"{base}#{count}"
+        self._given[label] = None
+        return label
 
 
 def short_name(id: str) -> str:

@@ -81,6 +81,8 @@ class ByPlan:
                     return head
             self.missed = True
             raise Covered
+        if not self._sleep:
+            return heads[0]
         for step in pump.steps[max(self._seen, len(self._prefix) - 1, 0) :]:
             self._sleep = awake(self._sleep, step.footprint or {})
         self._seen = made

@@ -94,6 +94,7 @@ class Pump:
         self.paused = False  # no step is made, and nobody sleeps: between rules of a machine
         self.scripted = False  # only `deliver_now` delivers
         self._pairs: dict[Pair, deque[Delivery]] = {}  # none of the queues is empty
+        self._behind: dict[Pair, int] = {}  # signals that wait behind something else of their pair
         self._numbers: dict[Pair, int] = {}
         self._delayed = False  # something was, so that `due` has to be looked at
         self._open: Step | None = None  # the step whose consequences are under way
@@ -143,6 +144,8 @@ class Pump:
             delivery.head_since = delivery.posted_in
         else:
             queue.append(delivery)
+            if delivery.signal:
+                self._behind[delivery.pair] = self._behind.get(delivery.pair, 0) + 1
         self.watcher.posted(delivery)
 
     def again(self, delivery: Delivery) -> None:
@@ -174,10 +177,14 @@ class Pump:
             self.note_lateness(d for d in queue if condition(d))
             kept = deque(d for d in queue if not condition(d))
             self.swallowed += len(queue) - len(kept)
-            if kept:
-                self._pairs[pair] = kept
-            else:
+            self._behind.pop(pair, None)
+            if not kept:
                 del self._pairs[pair]
+                continue
+            self._pairs[pair] = kept
+            behind = sum(d.signal for d in kept) - kept[0].signal
+            if behind:
+                self._behind[pair] = behind
 
     def note_lateness(self, deliveries: Iterable[Delivery]) -> None:
         """Of what will never be delivered: that it was overtaken is part of the schedule too."""
@@ -199,7 +206,7 @@ class Pump:
         found = [queue[0] for queue in self._pairs.values()]
         if self._delayed:
             now = self.clock.time
-            found = [head for head in found if head.due <= now or _urgent(head, now)]
+            found = [head for head in found if head.due <= now or self._urgent(head, now)]
         if self.held_pairs:
             found = [head for head in found if head.pair not in self.held_pairs]
         if self.separated:
@@ -207,6 +214,17 @@ class Pump:
         if len(found) > 1:
             found.sort(key=_seq)
         return found
+
+    def _urgent(self, head: Delivery, now: float) -> bool:
+        """Delayed, but a signal waits behind it, or it starts a process that is to end."""
+        if head.pair in self._behind:
+            return True
+        target = head.target
+        return (
+            head.id.n == 0
+            and target is not None
+            and (target.forced is not None or target.deadline <= now)
+        )
 
     def _apart(self, head: Delivery) -> bool:
         if head.source is None or head.target is None:
@@ -218,6 +236,8 @@ class Pump:
     def can_tick(self) -> bool:
         """Whether time may pass although messages wait: none is in transit for ever."""
         if self._deadline == inf or self.early_ticks >= EARLY_TICKS:
+            return False
+        if self._behind:
             return False
         if any(not with_time for with_time, _ in self._resting):
             return False  # the test waits for what is in transit, not for time
@@ -316,8 +336,15 @@ class Pump:
         if len(queue) > 1:
             queue.popleft()
             queue[0].head_since = len(self.steps)
+            if queue[0].signal:
+                self._first_now(delivery.pair)
         else:
             del self._pairs[delivery.pair]
+
+    def _first_now(self, pair: Pair) -> None:
+        left = self._behind.pop(pair, 0) - 1
+        if left > 0:
+            self._behind[pair] = left
 
     def deliver_now(self, id: MessageId) -> None:
         """Delivers one thing at once, out of turn (a scripted order)."""
@@ -381,16 +408,6 @@ class NodeGate:
         """The answer to a request; its pair is that of messages from callee to caller."""
         labels = self._pump.labels
         self._pump.post_action(labels.add(self._node, source), labels.of(caller), "reply", deliver)
-
-
-def _urgent(head: Delivery, now: float) -> bool:
-    """A delayed start whose process is to end: it has to start, so that it can."""
-    target = head.target
-    return (
-        head.id.n == 0
-        and target is not None
-        and (target.forced is not None or target.deadline <= now)
-    )
 
 
 def _seq(delivery: Delivery) -> int:

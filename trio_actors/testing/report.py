@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import attrs
 from trio_actors.testing.delivery import Step
 from trio_actors.testing.report_mermaid import mermaid
 from trio_actors.testing.report_svg import svg
-from trio_actors.testing.report_text import Picture, picture_of, sequence_text
-from trio_actors.testing.schedule import Schedule
+from trio_actors.testing.report_text import Picture, one_line, picture_of, sequence_text
+from trio_actors.testing.schedule import YOUNGEST, Fault, MessageId, Schedule, plain_label
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -49,9 +50,7 @@ class Report:
                 f" shrunk in {self.tries} runs"
             )
         if self.schedule.faults:
-            faults = ", ".join(
-                f"{fault} at {id.dst} on {id}" for id, fault in self.schedule.faults.items()
-            )
+            faults = ", ".join(_in_words(*item) for item in self.schedule.faults.items())
             lines.append(f"  faults  {faults}")
         lines.append(f"  replay  --sim-replay={quoted(str(self.schedule))}")
         lines.append("")
@@ -65,7 +64,7 @@ class Report:
     def svg(self) -> str:
         """The run as an SVG picture."""
         title = f"{type(self.error).__name__}: {self.error}".splitlines()[0]
-        return svg(self.picture, title)
+        return svg(self.picture, one_line(title))
 
     def write(self, directory: Path) -> list[Path]:
         """Writes text, Mermaid and SVG files named after the test; returns their paths."""
@@ -75,14 +74,22 @@ class Report:
         paths = []
         for suffix, content in contents.items():
             path = directory / f"{stem}{suffix}"
-            path.write_text(content + "\n", encoding="utf-8")
+            path.write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
             paths.append(path)
         return paths
 
 
 def quoted(token: str) -> str:
     """A token as one word for a shell."""
-    return f"'{token}'" if re.search(r"[^\w.+/-]", token) else token
+    return shlex.quote(token)
+
+
+def _in_words(id: MessageId, fault: Fault) -> str:
+    if id == YOUNGEST:
+        return "tasks that run in one step do so youngest first"
+    if id.src == "buggify":
+        return f"buggify({plain_label(id.dst)!r}) number {id.n}"
+    return f"{fault} at {plain_label(id.dst)} on {id}"
 
 
 def _short(value: Any) -> str:

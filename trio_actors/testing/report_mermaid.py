@@ -24,5 +24,8 @@ def mermaid(picture: Picture) -> str:
     return "\n".join(lines)
 
 
+_CODES = str.maketrans({"#": "#35;", ";": "#59;", ":": "#58;", "<": "#60;", ">": "#62;"})
+
+
 def _safe(text: str) -> str:
-    return text.replace("#", "#35;").replace(";", "#59;").replace(":", "#58;").replace("\n", " ")
+    return text.translate(_CODES)

@@ -58,9 +58,18 @@ def picture_of(steps: list[Step]) -> Picture:
         else:
             fault = str(delivery.fault) if delivery.fault is not None else ""
             src, dst = column(delivery.id.src), column(delivery.id.dst)
-            rows.append(Arrow(src, dst, delivery.what, step.late, fault))
-        rows.extend(Note(effect) for effect in step.effects if not effect.startswith("fault"))
-    return Picture([plain_label(label) for label in columns], rows)
+            rows.append(Arrow(src, dst, one_line(delivery.what), step.late, fault))
+        effects = [effect for effect in step.effects if not effect.startswith("fault")]
+        rows.extend(Note(one_line(effect)) for effect in effects)
+    return Picture([one_line(plain_label(label)) for label in columns], rows)
+
+
+def one_line(text: str) -> str:
+    """A text as it may stand in every kind of picture: what cannot be printed is escaped."""
+    if text.isprintable():
+        return text
+    shown = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 
 def sequence_text(picture: Picture) -> str:

@@ -22,16 +22,17 @@ from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
+from trio_actors._core.process import Process
 from trio_actors._core.seams import adopting
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
-from trio_actors.testing.determinism import SimRandom, seed_trio
+from trio_actors.testing.determinism import SimRandom, order_tasks
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
-from trio_actors.testing.footprint import RanInstrument, pid_of, trace
+from trio_actors.testing.footprint import owner_of, trace
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
-from trio_actors.testing.schedule import Fault, MessageId, Schedule
+from trio_actors.testing.schedule import YOUNGEST, Fault, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
 from trio_actors.testing.stage import Stage, StageNode, open_stage
 from trio_actors.testing.steps import StepInstrument
@@ -66,6 +67,7 @@ class Outcome:
     covered: bool  # given up because an equivalent run was made before
     time: float  # virtual seconds
     labels: dict[Pid, str]
+    unmet: tuple[str, ...]  # annotations of the given schedule whose messages did not occur
 
     @property
     def digest(self) -> str:
@@ -79,20 +81,21 @@ class Run:
     def __init__(
         self,
         body: Body,
-        policy: Policy,
+        policy: Policy,  # with the lateness of the schedule, if it has any
         options: Options,
         *,
-        faults: dict[MessageId, Fault] | None = None,
+        schedule: Schedule = Schedule.FIFO,
         fault_seed: str | None = None,
         tables: bool = False,
     ) -> None:
         self._body = body
         self._options = options
-        self._tables = tables
         self.pump = Pump(SimClock(), policy, self, options.max_steps, footprints=tables)
         self.checks = Checks(self.pump, options.invariants, self.failed)
-        self.plan = FaultPlan(options.faults, faults or {}, fault_seed)
-        self._faulty = bool(faults) or (fault_seed is not None and options.faults.any)
+        self._schedule = schedule
+        self._youngest_first = YOUNGEST in schedule.faults
+        self.plan = FaultPlan(options.faults, schedule.faults, fault_seed)
+        self._faulty = bool(schedule.faults) or (fault_seed is not None and options.faults.any)
         self.sim = Sim(self)
         self.failure: BaseException | None = None
         self.covered = False
@@ -100,11 +103,10 @@ class Run:
         self.skew: dict[str, float] = {}
         self.hit: dict[Pid, None] = {}
         self._scope = trio.CancelScope()
-        self._everything = trio.CancelScope()
+        self._ending = trio.CancelScope()
         self._given_up = 0
         self._escaped: BaseException | None = None
         self._explored = 0  # steps before the end began
-        self._instrument = RanInstrument(self.pump.footprint)
 
     # -- the run
 
@@ -116,8 +118,8 @@ class Run:
     async def run(self, stage: Stage) -> Outcome:
         """Runs it in the running Trio loop, whose clock begins at 0 again."""
         clock = stage.clock
-        seed_trio()
         random.seed(self._options.seed)
+        order_tasks(youngest_first=self._youngest_first)
         clock.time = 0.0
         self.pump.clock = clock
         tokens = adopting.set(self.adopt), active_plan.set(self.plan)
@@ -126,11 +128,9 @@ class Run:
         instruments: list[trio.abc.Instrument] = []
         if self._options.level == "step":
             instruments.append(StepInstrument(self.pump))
-        if self._tables:
-            self._instrument.watch_main(trio.lowlevel.current_task())
-            instruments.append(self._instrument)
         for instrument in instruments:
             trio.lowlevel.add_instrument(instrument)
+        stage.observe(self.pump.footprint, self.pump.labels)
         try:
             await self._open_and_run(stage)
         finally:
@@ -144,22 +144,26 @@ class Run:
         return self._outcome()
 
     async def _open_and_run(self, stage: Stage) -> None:
-        with self._everything:
-            nursery = await stage.nursery()
-            node = StageNode(nursery)
-            self.adopt(node)
-            self.sim.opened(node, nursery)
-            await self._run_body()
-            self._end_exploring()
-            left = list(dict.values(node.processes))
-            self.sim.close_hosts()
-            if node.hosts:
-                await self.pump.rest(with_time=True)
-            self.checks.closed(node, [p for p in left if p.pid in node.processes])
-            for id in node.hosts:
-                self.failed(Stuck(f"nothing happens any more, and host {id} has not closed"))
-            await node.tasks.cancel()
+        nursery = await stage.nursery()
+        node = StageNode(nursery, stage.rng)
+        self._adopt(node, stage.rng)
+        self.sim.opened(node, nursery)
+        await self._run_body()
+        self._end_exploring()
+        left = list(dict.values(node.processes))
+        self.sim.close_hosts()
+        if left or node.hosts or node.tasks.any:
+            with self._ending:
+                await self._close(node, left)
         await stage.clear()
+
+    async def _close(self, node: StageNode, left: list[Process]) -> None:
+        if node.hosts:
+            await self.pump.rest(with_time=True)
+        self.checks.closed(node, [p for p in left if p.pid in node.processes])
+        for id in node.hosts:
+            self.failed(Stuck(f"nothing happens any more, and host {id} has not closed"))
+        await node.tasks.cancel()
 
     async def _run_body(self) -> None:
         with self._scope:
@@ -191,7 +195,7 @@ class Run:
                 for node in self.pump.nodes:
                     for host in node.hosts.values():
                         host.abort()
-                self._everything.cancel()
+                self._ending.cancel()
         self._end_exploring()
         self._scope.cancel()
         return 0.0
@@ -224,6 +228,10 @@ class Run:
 
     def adopt(self, node: Node) -> None:
         """Takes over delivery, time and chance of a node (TS1-TS4)."""
+        node.rng = rng = SimRandom()
+        self._adopt(node, rng)
+
+    def _adopt(self, node: Node, rng: SimRandom) -> None:
         pump = self.pump
 
         def ended(pid: Pid, id: str, exit: Exit) -> None:
@@ -231,16 +239,16 @@ class Run:
 
         trace(node, pump.footprint, ended)
         node.install(pump.gate(node))
-        node.rng = SimRandom(self._options.seed, self._who)
+        rng.begin(self._options.seed, self._who)
         node.wall_time = self._wall_time
 
     def _who(self) -> str:
-        return self.pump.labels.of(pid_of(running.get(None)))
+        return self.pump.labels.of(owner_of(running.get(None)))
 
     def _wall_time(self) -> float:
         time = EPOCH + self.pump.clock.time
         if self.skew:
-            pid = pid_of(running.get(None))
+            pid = owner_of(running.get(None))
             if pid is not None:
                 time += self.skew.get(host_of(pid), 0.0)
         return time
@@ -325,19 +333,31 @@ class Run:
 
     # -- what came of it
 
+    def _unmet(self) -> tuple[str, ...]:
+        annotations = self._schedule.annotations()
+        if not annotations:
+            return ()
+        seen = {step.id for step in self.pump.steps} | {d.id for d in self.pump.pending()}
+        seen |= {YOUNGEST, *self.plan.used}
+        return tuple(str(a) for a in annotations if a.id not in seen)
+
     def _outcome(self) -> Outcome:
         steps = self.pump.steps[: self._explored]
         late = {s.delivery.id: s.late for s in steps if s.delivery is not None and s.late}
         late.update((id, held) for id, held in self.pump.never.items() if held)
+        faults = dict(self.plan.used)
+        if self._youngest_first:
+            faults[YOUNGEST] = Fault("on")
         return Outcome(
             failure=self.failure,
-            schedule=Schedule(late, dict(self.plan.used)),
+            schedule=Schedule(late, faults),
             steps=steps,
             delivered=self.pump.delivered,
             sometimes=self.sometimes,
             covered=self.covered,
             time=self.pump.clock.time,
             labels=self.pump.labels.known(),
+            unmet=self._unmet(),
         )
 
 
@@ -360,9 +380,11 @@ def alone(error: BaseException) -> BaseException:
 
 def run_in_trio(function: Callable[[Stage], Awaitable[ResultT]]) -> ResultT:
     """Runs `await function(stage)` in a new Trio loop on virtual time."""
+    __tracebackhide__ = True
     clock = SimClock()
 
     async def main() -> ResultT:
+        __tracebackhide__ = True
         async with open_stage(clock) as stage:
             return await function(stage)
 

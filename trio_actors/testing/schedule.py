@@ -8,12 +8,16 @@ the start of the receiver. In this form a failing order of hundreds of deliverie
 two annotations; a list of choices does not (rejected).
 
 An annotation whose message does not occur is ignored, so any subset of a schedule is a schedule.
+
+`!tasks<youngest.1=on` is about a whole run: tasks that can run in the same step do so youngest
+first, not oldest first.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import ClassVar, NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -54,7 +58,9 @@ class Fault(NamedTuple):
     arg: float | None = None
 
     def __str__(self) -> str:
-        return self.kind if self.arg is None else f"{self.kind}:{self.arg:g}"
+        if self.arg is None:
+            return self.kind
+        return f"{self.kind}:{f'{self.arg:.6f}'.rstrip('0').rstrip('.')}"
 
 
 class Annotation(NamedTuple):
@@ -116,6 +122,9 @@ class Schedule:
 
 Schedule.FIFO = Schedule()
 
+YOUNGEST = MessageId("youngest", "tasks", 1)
+YOUNGEST_FIRST = Schedule({}, {YOUNGEST: Fault("on")})
+
 
 def parse_annotation(text: str) -> Annotation:
     """One annotation of a token; see `Schedule.parse`."""
@@ -137,6 +146,7 @@ def parse_annotation(text: str) -> Annotation:
     )
 
 
+@lru_cache(maxsize=4096)
 def safe_label(text: str) -> str:
     """A process's name as it may stand in a token: reserved characters are written as %xx."""
     return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)

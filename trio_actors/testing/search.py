@@ -21,10 +21,11 @@ from trio_actors.testing.policies import (
 )
 from trio_actors.testing.pump import Policy
 from trio_actors.testing.run import Outcome
-from trio_actors.testing.schedule import Schedule
+from trio_actors.testing.schedule import YOUNGEST_FIRST, Schedule
 
 STRATEGIES = ("auto", "fifo", "dpor", "pct", "pos", "random", "portfolio")
 DPOR_SHARE = 0.4  # of the budget, with strategy "auto"
+TURNED = 12  # each so many-th random run takes the tasks of a step the other way round
 
 
 @attrs.frozen(slots=True)
@@ -64,6 +65,8 @@ def search(strategy: str, schedules: int, seed: int, *, faults: bool) -> Search:
             planned = dpor.next_plan()
             if planned is None:
                 if not faults:
+                    if made < schedules:
+                        yield Plan(ByLateness(), "youngest first", schedule=YOUNGEST_FIRST)
                     return dpor.runs
                 break
             outcome = yield Plan(ByPlan(*planned), "dpor", tables=True)
@@ -74,7 +77,12 @@ def search(strategy: str, schedules: int, seed: int, *, faults: bool) -> Search:
             return dpor.runs if dpor.next_plan() is None and not faults else None
     for index in range(max(0, schedules - made)):
         policy, name = _random_policy(strategy, index, seed, longest)
-        outcome = yield Plan(policy, name, f"{seed}/{index}" if faults else None)
+        outcome = yield Plan(
+            policy,
+            name,
+            f"{seed}/{index}" if faults else None,
+            schedule=Schedule.FIFO if (index + 1) % TURNED else YOUNGEST_FIRST,
+        )
         longest = max(longest, len(outcome.steps))
     return None
 

@@ -24,7 +24,9 @@ from trio_actors._core.lifecycle import HostState
 from trio_actors._core.node import Node
 from trio_actors._core.scopes import reraise
 from trio_actors.testing.clock import SimClock
-from trio_actors.testing.footprint import Footprint
+from trio_actors.testing.determinism import SimRandom
+from trio_actors.testing.footprint import Footprint, RanInstrument
+from trio_actors.testing.labels import Labels
 
 Failed = Callable[[BaseException], None]
 
@@ -34,6 +36,8 @@ class Stage:
 
     def __init__(self, outer: trio.Nursery, clock: SimClock) -> None:
         self.clock = clock
+        self.rng = SimRandom()  # of the run's own node
+        self._ran: RanInstrument | None = None
         self._outer = outer
         self._nursery: trio.Nursery | None = None
         self._gone = trio.Event()
@@ -43,6 +47,21 @@ class Stage:
         if self._nursery is None:
             self._nursery = await self._outer.start(self._keep)
         return self._nursery
+
+    def observe(self, footprint: Footprint, labels: Labels) -> None:
+        """The tasks that run from now on are noted in `footprint`, if it is taken.
+
+        Called by the task that makes the runs. Runs that take footprints come one after another,
+        so the instrument stays until one comes that does not.
+        """
+        if self._ran is None and footprint.taken:
+            self._ran = RanInstrument(trio.lowlevel.current_task())
+            trio.lowlevel.add_instrument(self._ran)
+        if self._ran is not None:
+            self._ran.footprint, self._ran.labels = footprint, labels
+            if not footprint.taken:
+                trio.lowlevel.remove_instrument(self._ran)
+                self._ran = None
 
     async def clear(self) -> None:
         """Returns when nothing of the run is left. Checkpoint: only if there is something."""
@@ -119,8 +138,8 @@ class Tasks:
 class StageNode(Node):
     """A node whose tasks live in the stage's nursery."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
-        super().__init__()
+    def __init__(self, nursery: trio.Nursery, rng: SimRandom) -> None:
+        super().__init__(rng=rng)
         self.opened(nursery)
         self.tasks = Tasks(nursery)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.current import running
-from trio_actors.testing.footprint import pid_of
+from trio_actors.testing.footprint import owner_of
 
 if TYPE_CHECKING:
     from trio_actors.testing.pump import Pump
@@ -54,7 +54,7 @@ class StepInstrument(trio.abc.Instrument):
                 failure = exc
 
     def _name(self, task: trio.lowlevel.Task) -> tuple[str, str] | None:
-        pid = pid_of(task.context.get(running))
+        pid = owner_of(task.context.get(running))
         if pid is None:
             return None
         label = self._pump.labels.of(pid)

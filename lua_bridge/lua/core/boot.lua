@@ -43,13 +43,13 @@ local function finish(find_source, always)
   for k in raw.next, G.package and G.package.loaded or {} do G.package.loaded[k] = nil end
   for k in raw.next, G do G[k] = nil end
   raw.setmetatable(G, nil)
-  raw.collectgarbage("incremental", 200, 200, 13)
+  H.pace(false)
   raw.debug.getregistry()["trio_actors.arm"] = H.arm
   H.make_factory()
   H.always(always)
   return H.compile, H.prepare, H.register, H.begin, H.deliver, H.event, H.run, H.answer,
     H.answer_error, H.fire, H.kill, H.depth, H.drain, H.prepare_call, H.call_now, H.drop_worker, H.gone,
-    H.deliver_run, H.relieve, H.interrupt, H.fire_run, H.answer_value, H.drained
+    H.deliver_run, H.relieve, H.interrupt, H.fire_run, H.answer_value, H.drained, H.enter
 end
 
 return set, sync, file, finish

@@ -164,6 +164,7 @@ end
 
 -- A channel that only the host sends to, without bound: nobody ever waits to send.
 local NOBODY = {}
+local subscriptions = {}                      -- open channel -> state: found without asking for a metatable
 function H.subscription(proc, slot, topic, convert)
   local st = {
     buf = {}, head = 1, n = 0, cap = raw.math.huge, recvq = {}, sendq = NOBODY,
@@ -171,8 +172,12 @@ function H.subscription(proc, slot, topic, convert)
   }
   local ch = new(class, st)
   st.obj = ch
+  subscriptions[ch] = st
   return ch
 end
+
+-- This is no open subscription any more, or its process is gone.
+function H.end_subscription(ch) subscriptions[ch] = nil end
 
 -- Hand v over without blocking -> done?; false when closed or full.
 function H.push(ch, v)
@@ -220,18 +225,21 @@ function methods.send(ch, v)
 end
 
 function methods.receive(ch)
-  if getmt(ch) ~= class then H.self(ch, class, "receive") end
-  local st = ch[S]
+  local st = subscriptions[ch]
+  if st then                                  -- open, and nobody waits to send
+    local rec = R.cur
+    if st.n == 0 and rec and rec.nb == 0 then return yield(WAIT, st.recvq) end
+  else
+    if getmt(ch) ~= class then H.self(ch, class, "receive") end
+    st = ch[S]
+  end
   if st.n > 0 or st.sendq[1] or st.closed then
     local _, v, ok = try_receive(st)
     return v, ok
   end
   local rec = R.cur
   if not rec or rec.nb > 0 then blocking() end    -- raises
-  yield(WAIT, st.recvq)                       -- raises inside a callback of a C function
-  local v = rec.v
-  rec.v = nil
-  return v, rec.ok
+  return yield(WAIT, st.recvq)                -- raises inside a callback of a C function
 end
 
 function methods.close(ch)
@@ -301,9 +309,9 @@ local function wait_cases(cases, count)
     end
     queue[#queue + 1] = w
   end
-  park()
-  local case, v = rec.case, rec.v
-  rec.case, rec.v = nil, nil
+  local v = park()
+  local case = rec.case
+  rec.case = nil
   if count > KEPT then rec.waiters = nil end
   for i = 1, count do
     local w = sel[i]

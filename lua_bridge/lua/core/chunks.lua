@@ -16,16 +16,20 @@ function H.attempt(f)
   H.process_coroutines[inner] = true          -- nobody else resumes or closes it
   p.chunk = inner
   local after
-  local function outward(tag, queue)
-    if tag == WAIT then yield(WAIT, queue) elseif tag == YIELD then yield(YIELD) else yield() end
+  local function inward(...)
     if p.interrupted then
       p.interrupted, p.chunk = nil, nil
       return false, "interrupted!"
     end
-    return after(resume(inner))
+    return after(resume(inner, ...))
+  end
+  local function outward(tag, queue)
+    if tag == WAIT then return inward(yield(WAIT, queue)) end
+    if tag == YIELD then return inward(yield(YIELD)) end
+    return inward(yield())
   end
   function after(ok, tag, ...)
-    if H.killing() then error(KILL, 0) end
+    if R.killing then error(KILL, 0) end
     if ok and tag ~= RETURN then return outward(tag, ...) end
     p.chunk = nil
     if ok then return true, ... end
@@ -56,7 +60,7 @@ local function unblock(p, rec)
     if ch[S].sendq[1] then forget(ch[S].sendq, rec) end
   end
   H.forget_requests(p, rec)
-  rec.proc = { dead = true }
+  rec.proc = H.GONE
 end
 
 -- Python: stop the chunk that runs in a process, or whatever computes there.

@@ -104,12 +104,13 @@ end
 
 local function new_process(idx, instructions)
   return { -- with room for the fields that every process gets
-    idx = idx, live = 0, wakers = 0, grown = 0, seq = 1, instructions = instructions, loading = true,
-    pid = nil, id = nil, direct = nil, env = nil, method = nil, args = nil, main = nil, started = nil,
+    idx = idx, live = 0, wakers = 0, grown = 0, seq = 1, instructions = instructions,
+    pid = nil, id = nil, direct = nil, env = nil, main = nil, started = nil, inbox = nil, box = nil,
   }
 end
 
 -- Python: load a process (E5, E6) -> true, or false, kind, message, retryable, stack, details...
+-- Without a shape there are no arguments.
 function H.prepare(idx, key, method, instructions, shape, ...)
   local p = new_process(idx, instructions)
   local ok, f, e, stack = H.run_now(p, load_chunk, p, key, method)
@@ -117,7 +118,7 @@ function H.prepare(idx, key, method, instructions, shape, ...)
   if not f then
     return false, "NotFound", 'method "' .. method .. '" not found in module', false
   end
-  p.method, p.args = f, H.build_list(shape, ...)
+  H.make_main(p, f, shape and H.build_list(shape, ...))
   H.procs[idx] = p
   return true
 end
@@ -154,8 +155,8 @@ function H.prepare_call(id, idx, key, method, instructions, shape, ...)
     workers[id] = worker
   end
   p.frame = true
-  p.env, p.method = worker.env, worker.f
-  p.args = shape and H.build_list(shape, ...) or raw.table.pack(...)
+  p.env = worker.env
+  H.make_main(p, worker.f, shape and H.build_list(shape, ...) or raw.table.pack(...))
   H.procs[idx] = p
   return true
 end
@@ -181,14 +182,17 @@ function H.drop_worker(id) workers[id] = nil end
 function H.register(idx, pid, id, direct)
   local p = H.procs[idx]
   if not p then return end
-  p.pid, p.id, p.direct, p.loading = pid, id, direct, nil
+  p.pid, p.id, p.direct = pid, id, direct
   H.pids[pid] = p
 end
 
 function H.begin(idx)
   local p = H.procs[idx]
-  if not p or p.started then return end
-  local method, args = p.method, p.args
-  p.method, p.args = nil, nil
-  H.start_main(p, method, args)
+  if p and not p.started then H.start_main(p) end
+end
+
+-- Python: register and begin in one crossing.
+function H.enter(idx, pid, id, direct)
+  H.register(idx, pid, id, direct)
+  H.begin(idx)
 end

@@ -15,7 +15,7 @@ local resume, yield, running, status, isyieldable = raw.coroutine.resume, raw.co
   raw.coroutine.running, raw.coroutine.status, raw.coroutine.isyieldable
 local opaque, frozen_of = H.opaque, H.frozen_of
 local WAIT, YIELD, RETURN, KILL = H.WAIT, H.YIELD, H.RETURN, H.KILL
-local killing = H.killing
+local R = H.R
 local MEMORY = "not enough memory"
 
 local base = {}
@@ -28,7 +28,7 @@ base._VERSION = "Lua 5.4"
 -- ---------------------------------------------------------------- protected calls
 
 local function passed(ok, err, ...)
-  if killing() then error(KILL, 0) end
+  if R.killing then error(KILL, 0) end
   if not ok and err == MEMORY then H.kill_step("RateLimited", "memory limit exceeded") end
   return ok, err, ...
 end
@@ -41,7 +41,7 @@ end
 function base.xpcall(f, handler, ...)
   if type(handler) ~= "function" then H.argerror(2, "xpcall", "function", handler) end
   return passed(xpcall(f, function(e)
-    if killing() then return e end
+    if R.killing then return e end
     return handler(e)
   end, ...))
 end
@@ -114,6 +114,12 @@ end
 
 local after
 
+-- What a blocked coroutine is resumed with goes to the innermost one.
+local function inward(inner, ...)
+  busy[inner] = nil
+  return after(inner, resume(inner, ...))
+end
+
 local function outward(inner, tag, queue)
   local rec = H.running_record()
   if not isyieldable() or rec and rec.nb > 0 then
@@ -121,13 +127,12 @@ local function outward(inner, tag, queue)
     return after(inner, resume(inner))    -- preempted where we cannot yield: go on
   end
   busy[inner] = true
-  if tag == WAIT then yield(WAIT, queue) else yield() end
-  busy[inner] = nil
-  return after(inner, resume(inner))
+  if tag == WAIT then return inward(inner, yield(WAIT, queue)) end
+  return inward(inner, yield())
 end
 
 function after(inner, ok, tag, ...)
-  if killing() then error(KILL, 0) end
+  if R.killing then error(KILL, 0) end
   if ok then
     if tag == YIELD or tag == RETURN then return true, ... end
     return outward(inner, tag, ...)
@@ -183,7 +188,7 @@ end
 function co.yield(...)
   local rec = H.running_record()
   if rec and running() == rec.co then
-    if rec.proc.loading then H.raise("cannot yield while the chunk is being loaded") end
+    if not rec.proc.pid then H.raise("cannot yield while the chunk is being loaded") end
     if rec.nb == 0 then yield(YIELD) end
     return
   end

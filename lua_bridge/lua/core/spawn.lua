@@ -94,16 +94,26 @@ end
 local function context_value(v, path, depth)
   local t = type(v)
   if t == "string" or t == "number" or t == "boolean" then return v end
-  if t ~= "table" or raw.debug.getmetatable(v) and H.closed(v) or depth > 64 then
+  if depth > 64 then
+    throw(mkerr("Invalid", "context value " .. path .. " is nested too deeply", false))
+  end
+  if t ~= "table" or raw.debug.getmetatable(v) and H.closed(v) then
     throw(mkerr("Invalid", "context value " .. path .. " is a " .. H.typename(v)
       .. "; allowed are strings, numbers, booleans, arrays and string-keyed tables of these", false))
   end
-  local copy, size = {}, raw.rawlen(v)
+  local copy, size, items, names = {}, raw.rawlen(v), 0, 0
   for k, x in next, v do
-    if not (type(k) == "string" or raw.math.type(k) == "integer" and k >= 1 and k <= size) then
+    if type(k) == "string" then
+      names = names + 1
+    elseif raw.math.type(k) == "integer" and k >= 1 and k <= size then
+      items = items + 1
+    else
       throw(mkerr("Invalid", "context value " .. path .. " has a key that is neither text nor an array index", false))
     end
     copy[k] = context_value(x, path .. "." .. tostring(k), depth + 1)
+  end
+  if items > 0 and (names > 0 or items < size) then
+    throw(mkerr("Invalid", "context value " .. path .. " is neither an array without gaps nor a table with text keys", false))
   end
   return copy
 end

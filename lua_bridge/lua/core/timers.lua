@@ -96,7 +96,7 @@ end
 -- reason than lack of memory. If it returns a time the timer goes on, and is due then.
 function H.timer_at(due, fn)
   local p = R.cur and R.cur.proc
-  if not p or p.loading then H.raise("timers need a running process") end
+  if not p or not p.pid then H.raise("timers need a running process") end
   local held = p.ntimers or 0
   if held >= MAX then H.kill_step("RateLimited", "timer limit exceeded") end
   made = made + 1
