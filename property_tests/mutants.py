@@ -220,7 +220,7 @@ MUTANTS = [
     _("the latest deadline wins", PROCESS + "limit", "deadline < self.deadline", "True", DEADLINE),
     _("deadlines are not enforced", PROCESS + "limit", "self.drive.limit(deadline)", "pass", DEADLINE),
     _("a CANCEL has no deadline", NODE + "request_cancel", "if deadline != inf:", "if False:", DEADLINE),
-    _("a CANCEL is not shown", PROCESS + "deliver", "self.mailbox.put_event(item.event)", "pass", DEADLINE),
+    _("a CANCEL is not shown", PROCESS + "deliver", "self.entrance.put_event(item.event)", "pass", DEADLINE),
     _("a value is lost", CORE + "task:judge", "if error is None:\n            return Exit(value), None", "if error is None:\n            return Exit(None), None", TABLE),
     _("errors lose their kind", CORE + "errors:fresh", "kind = error.kind or ErrorKind.INTERNAL", "kind = ErrorKind.INTERNAL", CALL),
     _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),

@@ -328,8 +328,9 @@ async def _serve(serving: Served) -> None:
     process = serving.process
     server, by_type = serving.server, serving.table.by_type
     task = trio.lowlevel.current_task()
+    item: Any
     while serving.finished is None:
-        item: Any = None
+        item = None
         queue = serving._queue
         if serving.suspended:
             pass

@@ -162,3 +162,22 @@ async def test_ids_come_from_the_chance_of_the_node() -> None:
         ids = [node.uuid() for _ in range(200)]
     draw = random.Random(7)
     assert ids == [str(uuid.UUID(int=draw.getrandbits(128), version=4)) for _ in range(200)]
+
+
+@pytest.mark.parametrize("kind", ["task", "plain", "awaiting"])
+async def test_each_message_is_counted_once_whatever_way_it_takes(host: Host, kind: str) -> None:
+    """PH8: topics that were never sent before, events and requests among many known ones."""
+    node = host.node
+    code = {"task": reader, "plain": Plain, "awaiting": Awaiting}[kind]
+    pid = await host.spawn(code)
+    other = await host.spawn(reader)
+    await trio.testing.wait_all_tasks_blocked()
+    before = node.statistics().delivered
+    for number in range(5):
+        for _ in range(3):
+            node.send(pid, "n", number)
+        node.send(pid, f"{kind} {number} {before}", number)
+        node.cancel(other)
+    assert node.statistics().delivered == before + 20
+    await trio.testing.wait_all_tasks_blocked()
+    assert node.statistics().delivered == before + 20

@@ -294,9 +294,14 @@ async def ask(
     waiter.callee = target
     waiter.answer = PENDING
     waiter.task = current_task()
-    node.delivered += 1
-    if entrance.put(waiter):
-        waiter.at = node.stamp()
+    route = entrance.route
+    if route is not None:
+        waiter.at = node.hand.at
+        route.append(waiter)
+    else:
+        node.delivered += 1
+        if entrance.put(waiter):
+            waiter.at = node.stamp()
     await wait_task_rescheduled(waiter.abandon)
     answer = waiter.answer
     if answer.__class__ is Failure:

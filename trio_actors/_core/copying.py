@@ -20,6 +20,9 @@ class Copying:
 
     __slots__ = ()
 
+    def open_route(self) -> None:
+        """Never: each message comes through `put`."""
+
     def put(self, message: Message) -> bool:
         """As ever, with a copy of the payload; what cannot be copied is refused."""
         try:
@@ -30,9 +33,6 @@ class Copying:
         # The message itself is kept: it may be a request, or a timer's.
         taken: bool = super().put(message)  # type: ignore[misc]  # of the class behind
         return taken
-
-    def open_route(self) -> None:
-        """Never: what senders append by themselves is not copied."""
 
 
 class CopyingMailbox(Copying, PythonMailbox):

@@ -180,6 +180,7 @@ class Stepped(Serving, Routed):
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
         self.events += 1
+        self.close_route()
         self.push(event)
         self.wake()
 
