@@ -1,6 +1,6 @@
 """`trio-actors call` and `trio-actors docs`: what they do, without the parsing of their words.
 
-Rules: issue of the functions (call from the shell), CT18 and PG4 (documentation of contracts).
+Rules: CT18 and PG4 (documentation of contracts).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import trio
 
-from trio_actors import ProcessError
+from trio_actors import ErrorKind, ProcessError
 from trio_actors.functions import parse_binding, parse_definition
 from trio_actors.functions.contract_docs import contract_pages
 from trio_actors.functions.contract_model import Catalogue
 
 from ..app import start_application
 from ..definitions import Application
-from ..problems import LoadError
+from ..problems import LoadError, nearest
 from .pages import make_server
 
 FAILED = 1
@@ -51,7 +51,7 @@ def call(application: Application, id: str, words: Sequence[str]) -> int:
         result = trio.run(main)
     except ProcessError as error:
         kind = error.kind.value or "Internal"
-        sys.stderr.write(f"{kind}: {error}\n")
+        sys.stderr.write(f"{kind}: {error}{_which(application, id, error)}\n")
         return FAILED
     try:
         text = json.dumps(result, ensure_ascii=False, indent=2)
@@ -60,6 +60,15 @@ def call(application: Application, id: str, words: Sequence[str]) -> int:
         return FAILED
     sys.stdout.write(text + "\n")
     return 0
+
+
+def _which(application: Application, id: str, error: ProcessError) -> str:
+    """The function that is meant, if the error is that there is none of this name."""
+    if error.kind is not ErrorKind.NOT_FOUND or (error.details or {}).get("target") != id:
+        return ""
+    known = [one.id for one in application.definitions.values() if one.kind.startswith("function.")]
+    close = nearest(id, known)
+    return f" {id}; did you mean {close}?" if close else f" {id}"
 
 
 def docs(application: Application, output: Path | None) -> int:

@@ -65,11 +65,14 @@ async def test_a_contract_in_yaml_is_called_in_both_languages(app_path: Path) ->
 
 
 def test_call_prints_the_result_as_json(app_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue: one function from the shell."""
+    """One function from the shell; a slip of the keyboard gets a suggestion."""
     assert run_command(["call", str(app_path), "shop:py_price", '{"amount": 10}']) == 0
     assert capsys.readouterr().out == "9.0\n"
     assert run_command(["call", str(app_path), "shop:gone"]) == 1
-    assert "NotFound: no handler registered for target" in capsys.readouterr().err
+    text = "NotFound: no handler registered for target shop:gone\n"
+    assert capsys.readouterr().err == text
+    assert run_command(["call", str(app_path), "shop:py_pice"]) == 1
+    assert capsys.readouterr().err.endswith("shop:py_pice; did you mean shop:py_price?\n")
     assert run_command(["call", str(app_path), "shop:py_price", "{amount"]) == 2
     assert "argument 1: expected JSON" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 SECONDS = 0.001  # between two checkpoints
-EVERY = 16  # messages for one look
+EVERY = 8  # messages for one look
 _QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
 
 
