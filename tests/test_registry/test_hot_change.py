@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import trio
+import trio.testing
 
 from registry import App, Terminal, open_app
 from trio_actors.events import bus_of
@@ -57,3 +58,56 @@ async def test_rules_change_under_load_and_no_line_is_lost(tmp_path: Path) -> No
     assert [event.kind for event in seen] == ["entry.update", "registry.commit"] * 3
     assert plain["read"] == 6000
     assert {key: changed[key] for key in counted} == {key: plain[key] for key in counted}
+
+
+COUNTS = """\
+namespace: app
+entries:
+  - {name: lib, kind: library.lua, source: "return {v = 0}"}
+  - name: f
+    kind: function.lua
+    method: m
+    modules: [time]
+    imports: {lib: lib}
+    source: |
+      local lib, time = require("lib"), require("time")
+      return {m = function()
+        local before = lib.v
+        time.sleep("7ms")
+        return {before, lib.v}
+      end}
+"""
+
+
+async def test_calls_during_changes_see_one_version_whole(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """RG7, PL16: eight callers while the library changes: none fails, none sees two versions.
+
+    Each sees the version that was in force when it began, or the one that was being applied.
+    """
+    (tmp_path / "main.yaml").write_text(COUNTS)
+    async with open_app(tmp_path) as app:
+        applied, over = 0, False
+        seen: set[int] = set()
+
+        async def caller() -> None:
+            while not over:
+                least = applied
+                before, after = await app.call("app:f")
+                assert before == after
+                assert least <= before <= applied + 1
+                seen.add(before)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(caller)
+            for number in range(1, 31):
+                entry = {"id": "app:lib", "kind": "library.lua"}
+                data = {"source": f"return {{v = {number}}}"}
+                await app.registry.changes().update({**entry, "data": data}).apply()
+                applied = number
+                await trio.sleep(0.004)
+            over = True
+        assert len(seen) > 15
+        assert await app.call("app:f") == [30, 30]
