@@ -1,4 +1,4 @@
-"""Errors of functions read as in plain Lua: the script's line, the name of the function (Q9)."""
+"""Errors of functions read as in plain Lua: line of the script, name of the function (Q9)."""
 
 from typing import Any
 
