@@ -65,6 +65,7 @@ WORKLOADS = [
             Program("memory channels", many_channels),
             Program("async code", plain.ask_many_async, goal=5),
             Program("plain handlers", plain.ask_many, goal=6),
+            Program("plain handlers, by mailbox", plain.ask_many_by_mailbox, goal=6),
         ),
     ),
 ]

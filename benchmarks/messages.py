@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import plain
+import thinnest
 import trio
 import trio.testing
 from floors import DequeMailbox, channels
@@ -379,6 +380,8 @@ WORKLOADS = [
         (
             Program("memory channel of 64", hose_channel, divide=5),
             Program("unbounded channel, send_nowait", hose_unbounded, divide=5),
+            Program("thinnest possible, a task each", thinnest.hose),
+            Program("thinnest possible, stepped", thinnest.hose_plain),
             Program("async code", hose_async, goal=15),
             Program("plain handlers", plain.hose, goal=20),
         ),
@@ -420,6 +423,7 @@ WORKLOADS = [
         (
             Program("memory channel", wake_channel),
             Program("memory channel, send_nowait", wake_nowait),
+            Program("thinnest possible, a task each", thinnest.wake),
             Program("async code", wake_async, goal=4),
             Program("plain handlers", plain.wake, goal=7),
         ),

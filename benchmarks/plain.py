@@ -9,6 +9,8 @@ import trio.testing
 from harness import Stopwatch
 
 from trio_actors import Ask, Host, Message, Node, Server, handles, open_node
+from trio_actors._core.code import MailboxOnly
+from trio_actors._core.dispatch import Stepped
 
 RING = 503
 SENDERS = 1000
@@ -272,9 +274,7 @@ class AsyncDoubler(Server):
         return 2 * request.number
 
 
-async def _ask(
-    server: type[Server], clients: int, n: int, watch: Stopwatch, busy: bool = False
-) -> int:
+async def _ask(server: type[Server], clients: int, n: int, watch: Stopwatch) -> int:
     each = max(1, n // clients)
 
     async def client(node: Node, pid: str) -> None:
@@ -299,6 +299,16 @@ async def ask_one(n: int, watch: Stopwatch) -> int:
 async def ask_many(n: int, watch: Stopwatch) -> int:
     """100 clients, plain handlers."""
     return await _ask(Doubler, 100, n, watch)
+
+
+async def ask_many_by_mailbox(n: int, watch: Stopwatch) -> int:
+    """100 clients of a server that never answers in a caller's turn, as if it was always busy."""
+    answer_now = Stepped.answer_now
+    Stepped.answer_now = MailboxOnly.answer_now  # type: ignore[method-assign]
+    try:
+        return await ask_many(n, watch)
+    finally:
+        Stepped.answer_now = answer_now  # type: ignore[method-assign]
 
 
 async def ask_one_async(n: int, watch: Stopwatch) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from trio_actors import ProcessError
+from trio_actors import ProcessError, Shutdown
 from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
 from trio_actors._core.lifecycle import Step
@@ -106,7 +106,7 @@ class LuaDrive(MailboxOnly):
         if self.body.end is not None:
             try:
                 value = self.body.end.unwrap()
-            except ProcessError as exc:
+            except (ProcessError, Shutdown) as exc:
                 error = exc
         end, _ = judge(process, value, error)
         if end is None:

@@ -66,6 +66,13 @@ class LuaCallee:
         value, rest = self.begin(frame, payload, args)
         return value if rest is None else await rest
 
+    def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Copies of tables; what never changes stays (GC5, F4)."""
+        if all(_plain(arg) for arg in args):
+            return args
+        shape, *values = encode(list(args))
+        return tuple(decode(shape, tuple(values)))
+
     def begin(
         self, frame: FrameContext, payload: LuaWorker, args: tuple[Any, ...]
     ) -> tuple[Any, Awaitable[Any] | None]:

@@ -148,9 +148,9 @@ def _send(body: LuaBody, request: int, args: tuple[Any, ...]) -> Any:
     if target is None or not direct:
         target = _find(process, dest)
     _deliver(process, target, topic, args[2:])
-    if direct and node.gate is None:
+    if direct and node.gate is None and target.entrance is target.mailbox:
         return KNOWN if body.shard.watch(target) else True
-    return True
+    return True  # each send is looked at: a limit may refuse it
 
 
 def _send_on(shard: Shard, body: LuaBody, args: tuple[Any, ...]) -> None:
@@ -164,14 +164,16 @@ def _send_on(shard: Shard, body: LuaBody, args: tuple[Any, ...]) -> None:
     topic, mailbox = args[1], target.mailbox
     if not topic.isascii():
         topic = text_in(topic)
-    if node.gate is not None or target.entrance is not mailbox:
+    if node.gate is not None or target.entrance is not mailbox:  # a trace, since it is known
         _deliver(process, target, topic, args[2:])
         return
     node.delivered += 1
     if type(mailbox) is LuaMailbox:
         mailbox.put_flat(topic, process.pid, args[2:])
     else:
-        mailbox.put(Message(topic, process.pid, decode(args[2], args[3:])))
+        message = Message(topic, process.pid, decode(args[2], args[3:]))
+        if mailbox.put(message):
+            message.at = node.stamp()
 
 
 def _find(process: Process, dest: str) -> Process:

@@ -31,9 +31,11 @@ from trio_actors import (
     ProcessContext,
     ProcessError,
     Result,
+    Shutdown,
     TaskBody,
 )
 from trio_actors._core.exit import Foreign
+from trio_actors._core.mailbox import Untyped
 
 if TYPE_CHECKING:
     from lua_bridge.runner import Shard
@@ -43,6 +45,7 @@ logger = logging.getLogger("trio_actors.lua")
 
 Work = Callable[[], Any]
 NO_ARGUMENTS: Flat = ()
+SHUTDOWN = "@shutdown"  # among the details of an error: it is supervision.shutdown
 
 
 class Carried(Foreign):
@@ -221,6 +224,9 @@ class LuaBody(TaskBody):
                     return outcome.Error(refusal)
                 return outcome.Value(Carried(args[1:]))  # for scripts it is a value (M21)
         error = error_of(args[1:])
+        details = error.details or {}
+        if self.drive is not None and SHUTDOWN in details:  # see supervision.lua
+            return outcome.Error(Shutdown(str(details[SHUTDOWN])))
         if error.stack is not None and self.process is not None:
             logger.error(
                 "process %s (%s) failed: %s",
@@ -245,7 +251,7 @@ class LuaBody(TaskBody):
             self.shard.kill(self)
 
 
-class LuaMailbox:
+class LuaMailbox(Untyped):
     """Forwards what arrives into the process's Lua state, which sorts it (L1-L17)."""
 
     __slots__ = ("body", "saved")
@@ -258,7 +264,11 @@ class LuaMailbox:
     def put(self, message: Message) -> None:
         """Takes a message. Raises: ProcessInvalid for a payload that cannot cross (M27)."""
         payload = message.payload
-        flat = payload.flat if type(payload) is Carried else encode(payload)
+        try:
+            flat = payload.flat if type(payload) is Carried else encode(payload)
+        except ProcessError as error:
+            error.undelivered = message
+            raise
         self.put_flat(message.topic, message.sender, flat)
 
     def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:

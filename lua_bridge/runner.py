@@ -4,7 +4,7 @@ The theory: a shard has one queue of calls into its state (messages, answers, en
 which they came about, so what one sender sends one receiver arrives in order (M12). The runner
 lets a shard work through that queue and then step coroutines; what scripts want from outside comes
 back as the outbox, whose synchronous operations are answered in the same turn. At most 1,024 steps
-or about 1 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
+or about 1.5 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
 """
 
 from __future__ import annotations

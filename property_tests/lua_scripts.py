@@ -94,7 +94,7 @@ class Writer:
         if draw < 0.85 and depth < 2:
             return f"pcall(coroutine.spawn, function() {self.block(depth + 1)} end)"
         if draw < 0.92 and depth < 2:
-            return f"for i = 1, {self.rng.choice([2, 50, 1_000_000])} do {self.statement(2)} end"
+            return f"for i = 1, {self.rng.choice([2, 50, 20_000])} do {self.statement(2)} end"
         return f"pcall(function() return {self.call()} end)"
 
     def block(self, depth: int) -> str:

@@ -1,7 +1,8 @@
 """Deliberately broken variants of the framework, and which guarantee notices each of them.
 
-A mutant replaces the code of one function by the same source with one piece changed. `python -m
-property_tests.mutants` writes the table of who kills whom into docs/reference/mutants.md.
+A mutant replaces the code of one function by the same source with one piece changed; in Lua it is
+one file. `python -m property_tests.mutants` writes the table of who kills whom into
+docs/reference/mutants.md.
 """
 
 from __future__ import annotations
@@ -18,9 +19,21 @@ from typing import Any
 
 import attrs
 
+from lua_bridge import state
 from property_tests.guarantees.registry import load
+from trio_actors._core.message import VETTED
 
 CORE = "trio_actors._core."
+LUA = "lua:"
+AREAS = {  # the first that fits
+    CORE + "mailbox:": "channel",
+    LUA + "core/channel": "channel",
+    CORE + "names:": "names",
+    CORE: "kernel",
+    "supervision.": "supervisor",
+    "registry.": "registry",
+    "trio_actors.functions.": "pool",
+}
 
 
 class DoesNotApply(Exception):
@@ -29,13 +42,21 @@ class DoesNotApply(Exception):
 
 @attrs.frozen(slots=True)
 class Mutant:
-    """One broken variant; `old` becomes `new` in the source of `where` (`module:qualname`)."""
+    """One broken variant; `old` becomes `new` in the source of `where`.
+
+    That is `module:qualname`, or `lua:file` for a host file of the Lua bridge.
+    """
 
     name: str
     where: str
     old: str
     new: str
     killer: str  # the guarantee that is asked first
+
+    @property
+    def area(self) -> str:
+        """The part of the framework that it breaks."""
+        return next(area for start, area in AREAS.items() if self.where.startswith(start))
 
     def function(self) -> FunctionType:
         """The function that is broken."""
@@ -47,31 +68,60 @@ class Mutant:
         assert isinstance(found, FunctionType), self.where
         return found
 
-    def code(self) -> CodeType:
-        """The broken code.
+    def source(self) -> str:
+        """The broken source.
 
         Raises:
             DoesNotApply: `old` is not in the source exactly once.
         """
-        function = self.function()
-        source = textwrap.dedent(inspect.getsource(function))
+        if self.in_lua:
+            source = state.lua_source(self.where.removeprefix(LUA))
+        else:
+            source = textwrap.dedent(inspect.getsource(self.function()))
         if source.count(self.old) != 1:
             raise DoesNotApply(f"{self.where} has {self.old!r} {source.count(self.old)} times")
+        return source.replace(self.old, self.new)
+
+    @property
+    def in_lua(self) -> bool:
+        """Whether a file of Lua code is broken."""
+        return self.where.startswith(LUA)
+
+    def code(self) -> CodeType:
+        """The broken code of a Python function."""
+        function, source = self.function(), self.source()
         flags = __future__.annotations.compiler_flag
-        compiled = compile(source.replace(self.old, self.new), self.where, "exec", flags=flags)
+        compiled = compile(source, self.where, "exec", flags=flags)
         names = [c for c in compiled.co_consts if isinstance(c, CodeType)]
         return next(code for code in names if code.co_name == function.__name__)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the framework is broken."""
+        if self.in_lua:
+            with self._in_lua():
+                yield
+            return
         function = self.function()
-        whole = function.__code__
+        whole, vetted = function.__code__, set(VETTED)
         function.__code__ = self.code()
         try:
             yield
         finally:
             function.__code__ = whole
+            VETTED.clear()  # topics that only the broken code has let through
+            VETTED.update(vetted)
+
+    @contextmanager
+    def _in_lua(self) -> Iterator[None]:
+        file, broken, whole = self.where.removeprefix(LUA), self.source(), state.lua_source
+        state.lua_source = lambda name: broken if name == file else whole(name)  # type: ignore[assignment]
+        state.lua_code.cache_clear()
+        try:
+            yield
+        finally:
+            state.lua_source = whole
+            state.lua_code.cache_clear()
 
 
 def killers(mutant: Mutant, *, all_of_them: bool = False) -> list[str]:
@@ -112,6 +162,7 @@ FIRST = "first_messages_come_before_all_others"
 STOP = "a_host_stops_in_order"
 CALL = "a_call_gives_the_value_or_a_fresh_error"
 ASK = "an_ask_ends_exactly_once"
+ANSWERS = "an_answer_belongs_to_its_ask"
 CAUSES = "exits_are_remembered_with_their_causes"
 DURATIONS = "durations_read_as_written"
 TIMERS = "timers_fire_in_order_and_never_after_cancel"
@@ -119,8 +170,15 @@ PIDS = "pids_are_new_and_readable"
 HONEST = "the_simulation_itself_is_honest"
 WINDOW = "an_intensity_window_counts_the_last_period"
 DECIDES = "a_supervisor_decides_as_its_model"
+STOPS = "children_stop_one_after_another"
 POOL = "a_pool_refines_its_model"
 WORKERS = "every_worker_is_kept_or_dropped"
+ENTRIES = "entries_come_after_what_they_need"
+LAWS = "change_sets_keep_their_laws"
+VERSIONS = "versions_are_numbered_and_kept"
+QUERY = "a_found_entry_fits_the_query"
+PLANS = "a_plan_keeps_what_is_needed_and_can_be_taken_back"
+CHANNELS = "channels_refine_their_model"
 
 TOPOLOGY = CORE + "topology:Topology."
 NODE = CORE + "node:Node."
@@ -129,6 +187,7 @@ PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
 DECIDE = "supervision.decide:_Turn."
 POOLS = "trio_actors.functions.pool:Pool."
+CHANNEL = "lua:core/channel"
 POOL_CORE = "trio_actors.functions.pool_core:PoolCore."
 
 _ = Mutant
@@ -161,7 +220,7 @@ MUTANTS = [
     _("the latest deadline wins", PROCESS + "limit", "deadline < self.deadline", "True", DEADLINE),
     _("deadlines are not enforced", PROCESS + "limit", "self.drive.limit(deadline)", "pass", DEADLINE),
     _("a CANCEL has no deadline", NODE + "request_cancel", "if deadline != inf:", "if False:", DEADLINE),
-    _("a CANCEL is not shown", PROCESS + "deliver", "self.mailbox.put_event(item.event)", "pass", DEADLINE),
+    _("a CANCEL is not shown", PROCESS + "deliver", "self.entrance.put_event(item.event)", "pass", DEADLINE),
     _("a value is lost", CORE + "task:judge", "if error is None:\n            return Exit(value), None", "if error is None:\n            return Exit(None), None", TABLE),
     _("errors lose their kind", CORE + "errors:fresh", "kind = error.kind or ErrorKind.INTERNAL", "kind = ErrorKind.INTERNAL", CALL),
     _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),
@@ -198,8 +257,10 @@ MUTANTS = [
     _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),
     _("the name comes too late", CORE + "spawn:launch", "node.names.check_free(name)", "pass", SPAWN),
     # requests, time, PIDs
-    _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.wake(", "(lambda answer: None)(", ASK),
-    _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.wake(", "(lambda answer: None)(", ASK),
+    _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.settle(", "(lambda answer: None)(", ASK),
+    _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.settle(", "(lambda answer: None)(", ASK),
+    _("unread requests are not told of the end", CORE + "serving:Serving._tell_callers", "item.ended(record.exit)", "pass", ANSWERS),
+    _("dropped requests tell nobody", CORE + "ask:Waiter.dropped", "if self.answer is PENDING:", "if False:", ANSWERS),
     _("cancelled timers fire", CORE + "clock:Timer.cancel", "self._action = None", "pass", TIMERS),
     _("timers fire by age", CORE + "clock:Timer.__lt__", "(self.due, self.order) < (other.due, other.order)", "self.order < other.order", TIMERS),
     _("PIDs come twice", NODE + "new_pid", "self._count += 1", "self._count = max(1, self._count ^ 1)", PIDS),
@@ -212,6 +273,46 @@ MUTANTS = [
     _("significant children are ignored", DECIDE + "leave", "if not record.spec.significant:", "if True:", DECIDES),
     _("one_for_all is one_for_one", DECIDE + "react", "if reach is Reach.ITSELF:", "if True:", DECIDES),
     _("every end is restarted", DECIDE + "react", "if record.removed or not RESTARTS[record.spec.restart, event.exit_class]:", "if record.removed:", DECIDES),
+    _("a run that was stopped is no long one", DECIDE + "stop_next", "record.run_ends(self.now)", "pass", DECIDES),
+    _("a new strategy forgets who waits", DECIDE + "try_again", "if not job.together:", "if REACH[state.spec.strategy] is Reach.ITSELF:", DECIDES),
+    _("children are stopped in start order", DECIDE + "restart_group", "job.stop.appendleft(record.key)", "job.stop.append(record.key)", DECIDES),
+    _("rest_for_one is one_for_all", DECIDE + "restart_group", "members.index(culprit)", "0", DECIDES),
+    _("all are stopped at once", DECIDE + "stop_next", "if not all_at_once:", "if False:", STOPS),
+    _("a group waits for nobody", DECIDE + "work", "if job.waiting:", "if job.waiting and not job.group:", DECIDES),
+    _("temporary children are kept", DECIDE + "leave", "record.spec.restart is RestartType.TEMPORARY", "False", DECIDES),
+    _("one of the significant is enough", DECIDE + "leave", "if any(", "if False and any(", DECIDES),
+    _("the delay is forgotten", DECIDE + "restart_later", "if delay > 0:", "if False:", DECIDES),
+    # the registry of entries
+    _("dependents come first", "registry.order:_visit", "order.append(done)", "order.insert(0, done)", ENTRIES),
+    _("users of a cycle are made", "registry.order:_visit", "if done not in stuck:", "if True:", ENTRIES),
+    _("an entry of another kind is updated", "registry.changes:delta", "or new[id].kind != entry.kind", "", LAWS),
+    _("equal entries are updated", "registry.changes:delta", "if old.get(id) != entry", "if True", LAWS),
+    _("two may have one id", "registry.changes:refused", "if old is not None:", "if False:", LAWS),
+    _("the kind may change", "registry.changes:refused", "if old.kind != op.entry.kind:", "if False:", LAWS),
+    _("a short-lived entry is deleted", "registry.changes:squash", "if entry is None:\n            if existed:", "if entry is None:\n            if True:", LAWS),
+    _("changes are undone in their order", "registry.changes:invert", "reversed(undo)", "undo", LAWS),
+    _("an update is not undone", "registry.changes:invert", "Op(OpKind.UPDATE, old)", "Op(OpKind.UPDATE, op.entry)", LAWS),
+    _("version numbers come twice", "registry.versions:History.added", "self.states[-1][0] + 1", "self.current + 1", VERSIONS),
+    _("the version before is the version", "registry.versions:History.previous", "numbers[place - 1]", "numbers[place]", VERSIONS),
+    _("one condition is enough", "registry.query:find", "if all(", "if any(", QUERY),
+    _("what is found is not sorted", "registry.query:find", "sorted(fitting, key=lambda entry: entry.id)", "list(fitting)", QUERY),
+    _("dependents are removed last", "registry.transaction:plan", "for id in reversed(list(old)) if id in gone", "for id in list(old) if id in gone", PLANS),
+    _("nothing has to wait", "registry.transaction:_needed_by_survivors", "late.add(reference.id)", "break", PLANS),
+    _("a failure is undone forwards", "registry.transaction:_undo", "reversed(done)", "done", PLANS),
+    _("a failure is not undone", "registry.transaction:carry_out", "await _undo(done, do)", "pass", PLANS),
+    # channels of Lua code
+    _("the newest waiter is served", CHANNEL, "local w = queue[1]\n  if w == nil then return nil end\n  if queue[2] == nil then queue[1] = nil else remove(queue, 1) end", "local w = remove(queue)\n  if w == nil then return nil end", CHANNELS),
+    _("a select takes all its cases", CHANNEL, "if other ~= w then drop_waiter(other.queue, other) end", "", CHANNELS),
+    _("buffers hold one more", CHANNEL, "if st.n < st.cap then", "if st.n <= st.cap then", CHANNELS),
+    _("buffers are stacks", CHANNEL, "local v = buf[head]\n  buf[head] = nil", "local v = buf[head + n]\n  buf[head + n] = buf[head]\n  buf[head] = nil", CHANNELS),
+    _("a waiting sender does not move in", CHANNEL, "enqueue(st, w.item)\n      sent(w)", "sent(w)", CHANNELS),
+    _("close drops what is buffered", CHANNEL, "  st.closed = true\n", "  st.closed = true\n  st.n = 0\n", CHANNELS),
+    _("close leaves receivers waiting", CHANNEL, "deliver(st, w, nil, false)", "", CHANNELS),
+    _("close lets senders go on", CHANNEL, "local rec = w.sel and w.rec or w\n  rec.ok = false", "local rec = w.sel and w.rec or w\n  rec.ok = true", CHANNELS),
+    _("a closed channel can be sent to", CHANNEL, "  if st.closed then raise(CLOSED) end\n  if st.proc then raise(RECEIVE_ONLY) end\n  local w", "  if st.proc then raise(RECEIVE_ONLY) end\n  local w", CHANNELS),
+    _("a closed channel gives true", CHANNEL, "if st.closed then return true, nil, false end", "if st.closed then return true, nil, true end", CHANNELS),
+    _("the last ready case wins", CHANNEL, "for i = 1, count do\n    local case = cases[i]\n    local st = case.st", "for i = count, 1, -1 do\n    local case = cases[i]\n    local st = case.st", CHANNELS),
+    _("select never waits", CHANNEL, "if own == true or default == true then", "if true then", CHANNELS),
     # pools
     _("the newest call starts first", POOL_CORE + "assign", "next(iter(self.line))", "next(reversed(self.line))", POOL),
     _("full pools let one more wait", POOL_CORE + "submit", "len(self.line) >= limit", "len(self.line) > limit", POOL),
@@ -226,14 +327,16 @@ MUTANTS = [
 
 def table() -> str:
     """Who kills whom, as Markdown."""
-    lines = ["| mutant | changed function | killed by |", "|---|---|---|"]
+    lines = ["| mutant | area | changed | killed by |", "|---|---|---|---|"]
     for mutant in MUTANTS:
         try:
+            mutant.source()
             found = killers(mutant)
             killed = found[0] if found else "**nobody**"
         except DoesNotApply:
             killed = "(does not apply to this version)"
-        lines.append(f"| {mutant.name} | `{mutant.where.partition(':')[2]}` | {killed} |")
+        changed = mutant.where.partition(":")[2]
+        lines.append(f"| {mutant.name} | {mutant.area} | `{changed}` | {killed} |")
     return "\n".join(lines)
 
 
@@ -241,10 +344,10 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutants.md"
 HEAD = """\
 # Mutants
 
-Deliberately broken variants of the kernel and of supervision: {count}, each made by changing one
-piece of one function, and the property that notices it first. The properties are those of
-`property_tests/guarantees`. Written by `python -m property_tests.mutants`; a test applies each of
-them and requires that the property named here fails.
+Deliberately broken variants of kernel, names, channels, supervisors, registry and pools: {count},
+each made by changing one piece of one function or Lua file, and the property that notices it first.
+The properties are those of `property_tests/guarantees`. Written by `python -m
+property_tests.mutants`; a test applies each of them and requires that the property named here fails.
 
 """
 
@@ -252,7 +355,7 @@ them and requires that the property named here fails.
 def documented() -> dict[str, str]:
     """What the page says: mutant -> property."""
     rows = [line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines()]
-    return {row[1].strip(): row[3].strip() for row in rows if len(row) > 3 and "`" in row[2]}
+    return {row[1].strip(): row[4].strip() for row in rows if len(row) > 4 and "`" in row[3]}
 
 
 if __name__ == "__main__":

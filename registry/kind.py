@@ -106,6 +106,10 @@ class BaseKind:
         """Ids that have to be created first although no field names them."""
         return ()
 
+    def files(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Names of files that it opens, as they stand in the data of an entry. Never raises."""
+        return ()
+
     def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
         """Whether it has to be updated although only others changed: what it imports, say."""
         return False

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import trio
 
 from trio_actors import ErrorKind, ProcessContext, ProcessError, make_error
@@ -21,12 +20,12 @@ from trio_actors.permission import inherited_of, require
 from .changes import Op, OpKind, State, apply, delta
 from .checking import check
 from .entry import Entry
-from .history_file import HistoryFile
+from .history_file import HistoryFile, merged
 from .ids import id_text
 from .kind import Definition
-from .problems import Problem, problem_details
 from .query import find
 from .transaction import Action, Step, carry_out, plan
+from .values import Snapshot, copies, entry_of, no_files, op_of, refusal, table
 from .versions import History, Version
 
 if TYPE_CHECKING:
@@ -35,56 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("trio_actors.registry")
 SYSTEM = "registry"
 Record = Callable[[HistoryFile], None]  # writes something into it
-
-
-def entry_of(value: Any) -> Entry:
-    """An entry from its run-time form `{id, kind, meta, data}`. Raises: ProcessInvalid."""
-    if isinstance(value, Entry):
-        return value.copied()
-    if not isinstance(value, Mapping):
-        raise make_error(ErrorKind.INVALID, "an entry is a table with id, kind, meta and data")
-    id, kind = id_text(value.get("id")), value.get("kind")
-    meta, data = value.get("meta") or {}, value.get("data") or {}
-    if not id or ":" not in id:
-        raise make_error(ErrorKind.INVALID, "entry.id: expected namespace:name")
-    if not isinstance(kind, str) or not kind:
-        raise make_error(ErrorKind.INVALID, f"entry {id}: kind: expected a text")
-    for name, part in (("meta", meta), ("data", data)):
-        if not isinstance(part, Mapping):
-            raise make_error(ErrorKind.INVALID, f"entry {id}: {name}: expected a table")
-    return Entry(id, kind, dict(meta), dict(data)).copied()
-
-
-def copies(ops: Iterable[Op]) -> list[Op]:
-    """Operations whose entries nobody else has (RG13)."""
-    return [Op(op.kind, op.entry.copied()) for op in ops]
-
-
-@attrs.frozen(slots=True)
-class Snapshot:
-    """The entries of one version; it never changes (RG13), so it gives copies."""
-
-    version: Version
-    state: State = attrs.field(repr=False)
-
-    def entries(self) -> list[Entry]:
-        """All entries, sorted by id."""
-        return self.find({})
-
-    def get(self, id: str) -> Entry:
-        """One entry. Raises: ProcessNotFound."""
-        entry = self.state.get(id)
-        if entry is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"entry not found: {id}")
-        return entry.copied()
-
-    def find(self, query: Mapping[str, Any]) -> list[Entry]:
-        """The entries that fit a filter, sorted by id (RG1-RG4)."""
-        return [entry.copied() for entry in find(self.state.values(), query)]
-
-    def namespace(self, name: str) -> list[Entry]:
-        """The entries of a namespace, sorted by id."""
-        return self.find({"namespace": name})
 
 
 class Changes:
@@ -129,8 +78,9 @@ class Registry:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        entries = {d.id: d.entry for d in app.application.definitions.values()}
-        self.history = History.of(entries)
+        # The entries as the files have them, as far as they were applied.
+        self._files: State = {d.id: d.entry for d in app.application.definitions.values()}
+        self.history = History.of(self._files)
         # Where versions are kept beyond the life of the program.
         self.file: HistoryFile | None = None
         self._busy = False
@@ -228,6 +178,20 @@ class Registry:
         self.history = history
         self._announce(delta(old, new))
         return self.current_version()
+
+    def edits(self, files: State) -> tuple[Op, ...]:
+        """What edits of the files change: their own difference, on top of the state in force."""
+        old = self._state
+        return self.build_delta(old, merged(old, delta(self._files, files)))
+
+    async def apply_edits(self, ops: Iterable[Op], files: State) -> Version | None:
+        """Apply `edits(files)`; None if they come to nothing. Raises: as `apply`."""
+        ops = list(ops)
+        version = await self.apply(ops) if ops else None
+        if self.file is not None and files != self._files:
+            await self.app.node.blocking(self.file.started, files)
+        self._files = files
+        return version
 
     async def apply_version(
         self, version: Version | int, *, caller: ProcessContext | None = None
@@ -352,31 +316,20 @@ class Registry:
         op_of({"kind": kind, "entry": entry})
 
     async def apply_tables(self, ops: Iterable[Mapping[str, Any]], caller: ProcessContext) -> int:
-        """Apply operations given as tables; the number of the new version."""
-        return (await self.apply([op_of(op) for op in ops], caller=caller)).id
+        """Apply operations given as tables; the number of the new version.
+
+        Scripts reach no files outside the application's directory.
+        """
+        given = [op_of(op) for op in ops]
+        root = self.app.application.root
+        for op in given:
+            kind = self.app.application.catalog.get(op.entry.kind)
+            for name in getattr(kind, "files", no_files)(op.entry.data):
+                if not (root / name).resolve().is_relative_to(root):
+                    text = f"not allowed: {op.id} names a file outside the application's directory"
+                    raise make_error(ErrorKind.PERMISSION_DENIED, text)
+        return (await self.apply(given, caller=caller)).id
 
     async def apply_number(self, number: int, caller: ProcessContext) -> None:
         """Go to the state of a version."""
         await self.apply_version(number, caller=caller)
-
-
-def op_of(value: Mapping[str, Any]) -> Op:
-    """An operation from `{kind, entry}`. Raises: ProcessInvalid."""
-    kind, entry = OpKind(value["kind"]), value["entry"]
-    if kind is OpKind.DELETE:
-        return Op(kind, Entry(str(entry["id"]), ""))
-    return Op(kind, entry_of(entry))
-
-
-def table(entry: Entry) -> dict[str, Any]:
-    """An entry as plain data, a copy."""
-    entry = entry.copied()
-    return {"id": entry.id, "kind": entry.kind, "meta": entry.meta, "data": entry.data}
-
-
-def refusal(problems: Iterable[Problem]) -> ProcessError:
-    """The error of a change that is wrong: all its problems, the kind of the first (RG6)."""
-    found = sorted(problems)
-    text = "\n".join(str(problem) for problem in found)
-    details = {"problems": [problem_details(problem) for problem in found]}
-    return make_error(found[0].kind, text, details=details)

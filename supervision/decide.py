@@ -187,7 +187,9 @@ class _Turn:
     def finish(self, job: Job) -> None:
         state = self.state
         state.job = None
-        match job.kind:
+        match job.kind:  # the most frequent one first
+            case JobKind.RESTART:
+                pass
             case JobKind.BOOT:
                 state.phase = Phase.RUNNING
                 self.plan.append(Ready())
@@ -199,8 +201,6 @@ class _Turn:
                 state.phase = Phase.ENDED
                 assert state.end is not None
                 self.plan.append(state.end)
-            case JobKind.RESTART:
-                pass
             case _:
                 assert_never(job.kind)
 

@@ -6,15 +6,16 @@ from typing import Any, Final
 import trio
 
 from trio_actors import Event, Message
+from trio_actors._core.mailbox import Untyped
 
-TURN: Final = 16  # items between checkpoints
+TURN: Final = 8  # items between checkpoints
 
 
 class GivenUp(Exception):
     """The supervisor was abandoned as a zombie (SU8): it will hear of nothing any more."""
 
 
-class SupervisorMailbox:
+class SupervisorMailbox(Untyped):
     """One queue of everything, read by one task."""
 
     __slots__ = ("_closed", "_taken", "_task", "items")

@@ -56,18 +56,17 @@ def reason_text(reason: Any) -> str:
     return "" if reason is None else str(reason)
 
 
-_BELOW: Final = {  # by the lowest level that is seen: the events that are not
-    level: frozenset(kind for kind, its in LEVELS.items() if its < level)
-    for level in sorted({*LEVELS.values(), logging.CRITICAL + 1})
-}
+_UNHEARD: Final[dict[int, frozenset[ReportKind]]] = {}  # by the lowest level that is seen
 
 
 def unheard() -> frozenset[ReportKind]:
     """The events that nobody would see: no records are made of them."""
-    for level in _BELOW:
-        if logger.isEnabledFor(level):
-            break
-    return _BELOW[level]
+    level = max(logger.getEffectiveLevel(), logger.manager.disable + 1)
+    kinds = _UNHEARD.get(level)
+    if kinds is None:
+        kinds = frozenset(kind for kind, its in LEVELS.items() if its < level)
+        _UNHEARD[level] = kinds
+    return kinds
 
 
 def report(record: Record, *, logged: bool = False) -> None:

@@ -41,6 +41,7 @@ from trio_actors import (
     as_process_error,
     make_error,
 )
+from trio_actors._core.clock import Timer
 from trio_actors._core.exit import LinkFailed, terminated
 from trio_actors._core.pid import CLOCK
 from trio_actors._core.spawn import launch
@@ -79,6 +80,8 @@ class Runner:
     late: set[int] = field(factory=set)  # their start took too long
     limits: dict[int, float] = field(factory=dict)  # until when those that are asked to stop may
     left: dict[int, int] = field(factory=dict)  # processes below those that are overdue
+    starts: dict[int, Timer] = field(factory=dict)  # when a start has taken too long
+    ends: dict[int, Timer] = field(factory=dict)  # when who does not end is a zombie
     todo: deque[s.Event] = field(factory=deque)
     exits: dict[int, Exit] = field(factory=dict)  # of the event being handled
 
@@ -152,10 +155,7 @@ class Runner:
         key = self.keys.pop(event.sender, None)
         if key is None:
             return
-        del self.processes[key]
-        self.limits.pop(key, None)
-        self.left.pop(key, None)
-        WATCHDOG.met(event.sender)
+        self.forget(key, event.sender)
         assert event.result is not None
         exit = self.node.exits.exit_of(event.sender)
         if exit is None:  # so many have ended meanwhile
@@ -176,6 +176,7 @@ class Runner:
         """The child has signalled that it is started."""
         if process.readiness is not None:
             process.readiness = None
+            self.starts.pop(key).cancel()
             self.feed(s.Started(key, process.pid))
 
     def on_late(self, key: int, process: Process) -> None:
@@ -195,14 +196,22 @@ class Runner:
             self.left[key] = left
             self.expect_end(key, process, self.node.now())
             return
-        del self.processes[key]
         del self.keys[process.pid]
-        self.limits.pop(key, None)
-        self.left.pop(key, None)
-        WATCHDOG.met(process.pid)
+        self.forget(key, process.pid)
         self.late.discard(key)
         self.feed(s.Lost(key, where(process)))
         self.node.abandon(process, "could not be stopped")
+
+    def forget(self, key: int, pid: Pid) -> None:
+        """The process of a child is gone, and what was expected of it too."""
+        del self.processes[key]
+        for timers in (self.starts, self.ends):
+            if key in timers:
+                timers.pop(key).cancel()
+        if self.limits or self.left:
+            self.limits.pop(key, None)
+            self.left.pop(key, None)
+        WATCHDOG.met(pid)
 
     # ---- what is to be done ----------------------------------------------------------------------
 
@@ -266,7 +275,7 @@ class Runner:
             return
         ready = Message(READY, process.pid, (key, process))
         process.readiness = lambda _value: node.post(process.pid, self.process, ready)
-        self.at(node.now() + spec.start_timeout, LATE, (key, process))
+        self.starts[key] = self.at(node.now() + spec.start_timeout, LATE, (key, process))
 
     def halt(self, key: int, because: str | None = None) -> None:
         """Ask the child to stop within its limit (SU5), or end it at once.
@@ -306,15 +315,20 @@ class Runner:
         Who waits for a zombie is none: a supervisor is given more time than its children.
         """
         due = until + GRACE * (1 + len(below(process)))
-        self.at(due, LOST, (key, process))
+        known = self.ends.get(key)
+        if known is not None and known.pending:
+            if known.due <= due:
+                return
+            known.cancel()
+        self.ends[key] = self.at(due, LOST, (key, process))
         seconds = due - self.node.now()
         what = f"{process.pid} ({process.id}) does not stop"
         WATCHDOG.expect(process.pid, seconds, what)
 
-    def at(self, due: float, topic: str, payload: Any) -> None:
+    def at(self, due: float, topic: str, payload: Any) -> Timer:
         """A message to the supervisor itself at a time of Trio's clock (TS2)."""
         node, message = self.node, Message(topic, CLOCK, payload)
-        node.clock.at(due, lambda: node.post(CLOCK, self.process, message))
+        return node.clock.at(due, lambda: node.post(CLOCK, self.process, message))
 
     def report(self, action: s.Report) -> None:
         """SU40."""

@@ -25,20 +25,22 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import trio
 
-from trio_actors._core.ask import Request
+from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.code import Body, TaskBody, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.dispatch import make_stepped
+from trio_actors._core.copying import Copying, CopyingStepped
+from trio_actors._core.dispatch import Stepped, make_stepped
 from trio_actors._core.drive import Drive
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Migration, Serving, begin
+from trio_actors._core.serving import HandlerTable, Migration, Serving, begin, may_defer
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import TaskDrive
 from trio_actors._core.wake import GO
@@ -162,8 +164,25 @@ def _collect(cls: type[Server]) -> HandlerTable:
             awaiting.append(method)
     table.starting = cls.init is not Server.init
     table.parting = cls.terminate is not Server.terminate
+    table.typed.update(_typed(cls, table))
     table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
     return table
+
+
+def _typed(cls: type[Server], table: HandlerTable) -> dict[type, Any]:
+    """The handlers whose requests stay with the framework (`HandlerTable.typed`)."""
+    handlers = {id(method) for method in table.by_type.values()}
+    for base in cls.__mro__:
+        if base not in (Server, object):
+            for method in vars(base).values():
+                inner = isinstance(method, FunctionType) and id(method) not in handlers
+                if inner and may_defer(method):  # a handler may call it
+                    return {}
+    return {
+        kind: method
+        for kind, method in table.by_type.items()
+        if kind.__name__ not in table.by_topic and not may_defer(method)
+    }
 
 
 class ServerTarget:
@@ -184,7 +203,8 @@ class ServerTarget:
         if not table.plain:
             return AwaitingBody(self.cls, args)
         server = self._new(self.cls)
-        server._serving = stepped = make_stepped(server, table, args)
+        kind = CopyingStepped if host.copy_messages else Stepped
+        server._serving = stepped = make_stepped(server, table, args, kind)
         return stepped
 
 
@@ -200,10 +220,18 @@ class Served(Serving):
 
     def put(self, message: Message) -> bool:
         """Takes a message and wakes the task."""
-        self.push(message)
-        idle = self.task is not None and not self.suspended
-        self.wake()
-        return not idle
+        if self._queue is not None:  # push and wake, written out: every message comes through here
+            self._queue.append(message)
+        elif self._one is None:
+            self._one = message
+        else:
+            self.push(message)
+        task = self.task
+        if task is None or self.suspended:
+            return True
+        self.task = None
+        trio.lowlevel.reschedule(task, GO)
+        return False
 
     def put_event(self, event: Event) -> None:
         """Takes a control event and wakes the task."""
@@ -217,32 +245,37 @@ class Served(Serving):
             task, self.task = self.task, None
             trio.lowlevel.reschedule(task, GO)
 
-    async def wait(self) -> None:
-        """Returns when there may be an item. Checkpoint: always."""
-        self.task = trio.lowlevel.current_task()
-
-        def give_up(_: Any) -> trio.lowlevel.Abort:
-            self.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(give_up)
+    def leave(self, _: Any) -> trio.lowlevel.Abort:
+        """The task no longer waits for an item."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     async def handle(self, item: Message | Event) -> None:
         """Runs the handler of one item and gives the reply."""
-        if isinstance(item, Request):
+        if isinstance(item, (Request, Waiter)):
             if not item.wanted:
                 return
             self.request = item
         try:
             handler, argument = self.find(item)
             value = handler(self.server, argument) if handler else self.unhandled(item)
-            if inspect.isawaitable(value):
+            if value is not None and hasattr(value, "__await__"):
                 value = await value
         except ProcessError as error:
             if not self.refuse(error):
                 raise
             return
         self.answer(item, value)
+
+
+class CopyingServed(Copying, Served):
+    """On a host that copies (M26)."""
+
+    __slots__ = ()
+
+    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
+        super().__init__(process, server, table)
+        self.typed = {}  # requests are copied too
 
 
 class AwaitingBody(TaskBody):
@@ -258,7 +291,8 @@ class AwaitingBody(TaskBody):
     def make_mailbox(self, process: Process) -> Mailbox:
         """A queue that wakes the task."""
         server = self.cls.__new__(self.cls)
-        self.serving = Served(process, server, self.cls._handlers)
+        kind = CopyingServed if process.host.copy_messages else Served
+        self.serving = kind(process, server, self.cls._handlers)
         server._serving = self.serving
         return self.serving
 
@@ -283,7 +317,7 @@ class AwaitingBody(TaskBody):
             raise
         finally:
             if serving.process.upgrade is not None:
-                serving.request = None  # one in hand is dropped, which tells its caller
+                serving.drop()  # the one in hand
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
                 await _maybe(serving.farewell(end))
         return end.value
@@ -292,16 +326,48 @@ class AwaitingBody(TaskBody):
 async def _serve(serving: Served) -> None:
     pace = Pace(BUDGET)
     process = serving.process
+    server, by_type = serving.server, serving.table.by_type
+    task = trio.lowlevel.current_task()
+    item: Any
     while serving.finished is None:
-        item = None if serving.suspended else serving.pop()
+        item = None
+        queue = serving._queue
+        if serving.suspended:
+            pass
+        elif queue is None:
+            item, serving._one = serving._one, None
+        else:  # pop, written out
+            item = queue.popleft()
+            if not queue:
+                serving._queue = None
         if item is None:
-            await serving.wait()
+            serving.task = task
+            await trio.lowlevel.wait_task_rescheduled(serving.leave)
             pace.renew()
             continue
         if serving.on_take is not None:
             serving.on_take()
-        await serving.handle(item)
-        if process.forced is not None or process.upgrade is not None or not pace.take():
+        if item.__class__ is not Waiter:
+            await serving.handle(item)
+        elif item.answer is PENDING:  # `handle`, written out: the inner loop of most asks
+            serving.request = item
+            try:
+                value = by_type[item.payload.__class__](server, item.payload)
+                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                    value = await value
+            except ProcessError as error:
+                if not serving.refuse(error):
+                    raise
+            else:
+                if serving.request is item:  # not deferred
+                    serving.request = None
+                    if item.answer is PENDING:  # settle, written out
+                        item.answer = value
+                        trio.lowlevel.reschedule(item.task, GO)
+        pace.left -= 1
+        if process.forced is not None or process.upgrade is not None:
+            pace.exhaust()
+        if pace.left < 0 and not pace.look():
             await trio.lowlevel.checkpoint()
             pace.renew()
 

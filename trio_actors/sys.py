@@ -13,11 +13,12 @@ import attrs
 import trio
 
 from trio_actors._core import operations
+from trio_actors._core.bounded import Entrance, Limited
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import OF_CHILDREN, CauseKind
 from trio_actors._core.exits import ExitRecord
 from trio_actors._core.message import Event, Message
-from trio_actors._core.node import Node
+from trio_actors._core.node import Node, NodeStatistics
 from trio_actors._core.process import Process
 from trio_actors._core.serving import Serving
 from trio_actors._core.task import TaskDrive
@@ -101,6 +102,11 @@ def resume(node: Node, dest: str) -> None:
     server.resume()
 
 
+def statistics(node: Node) -> NodeStatistics:
+    """What a node holds and has done: hosts, processes, messages, dead letters, ages (PH8)."""
+    return node.statistics()
+
+
 def explain(node: Node, dest: str) -> list[ExitRecord]:
     """Why a process ended: its exit, then the exit that caused it, to the root (SU42)."""
     return node.exits.chain(dest)
@@ -149,29 +155,49 @@ def tree(node: Node) -> list[Branch]:
 
 @contextmanager
 def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Iterator[None]:
-    """Calls `sink` with everything that reaches a process while the block runs."""
+    """Calls `sink` with everything that reaches a process while the block runs.
+
+    Order: as it arrives. Also what a full mailbox then refuses. What scripts of one Lua state send
+    each other stays in that state, and is not seen.
+    """
     process = _process(node, dest)
-    entrance, mailbox = process.entrance, process.mailbox
-    process.entrance = _Tap(entrance, sink)  # type: ignore[assignment]  # it only puts
+    tap = _Tap(process, sink)
+    process.entrance = tap
     try:
         yield
     finally:
-        process.entrance = process.mailbox if entrance is mailbox else entrance
+        if not process.ended:
+            process.entrance = tap.inner
 
 
-class _Tap:
-    """Stands before a mailbox and shows what passes."""
+class _Tap(Entrance):
+    """Stands before a mailbox, or a limit before it, and shows what passes."""
 
-    route = None
-
-    def __init__(self, inner: Any, sink: Callable[[Message | Event], None]) -> None:
-        self._inner = inner
+    def __init__(self, process: Process, sink: Callable[[Message | Event], None]) -> None:
+        self._process = process
+        self.inner = process.entrance
         self._sink = sink
 
     def put(self, message: Message) -> object:
         """Shows it and lets it pass."""
         self._sink(message)
-        return self._inner.put(message)
+        return self.inner.put(message)
+
+    def put_event(self, event: Event) -> None:
+        """Shows it and lets it pass."""
+        self._sink(event)
+        self.inner.put_event(event)
+
+    @property
+    def limit(self) -> Limited | None:
+        """The one that stands behind it."""
+        return self.inner.limit if isinstance(self.inner, Entrance) else None
+
+    def moved(self) -> bool:
+        """It stays before the new mailbox."""
+        if not (isinstance(self.inner, Entrance) and self.inner.moved()):
+            self.inner = self._process.mailbox
+        return True
 
 
 def waits_for(process: Process) -> str:

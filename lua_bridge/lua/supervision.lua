@@ -18,4 +18,11 @@ for _, name in raw.ipairs {
   M[name] = op(name)
 end
 
+-- Ends this process with `shutdown` (SU10). An error, as `Shutdown` is in Python: pcall catches it.
+function M.shutdown(detail)
+  if detail ~= nil and raw.type(detail) ~= "string" then H.argerror(1, "shutdown", "string", detail) end
+  local message = detail and "shutdown: " .. detail or "shutdown"
+  raw.error(H.mkerr("Canceled", message, nil, { ["@shutdown"] = detail or "" }))
+end
+
 return M

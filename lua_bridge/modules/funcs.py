@@ -57,7 +57,8 @@ def _start(ctx: ProcessContext, spec: Any, id: str, *args: Any) -> int:
     functions, parts = service_of(ctx), mapping(spec) or {}
     inherited = overlay(ctx, parts) if parts else None
     options = mapping(parts.get("options"))
-    return keep_future(ctx, functions.start_from(ctx, id, args, options, inherited=inherited))
+    future = functions.start_from(ctx, id, args, options, inherited=inherited, carried=True)
+    return keep_future(ctx, future)
 
 
 def keep_future(ctx: ProcessContext, future: Future) -> int:

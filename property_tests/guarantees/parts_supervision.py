@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+import trio
 
 from property_tests.guarantees.registry import guarantee
+from property_tests.picking import rolled
 from property_tests.profiles import times
+from supervision import Supervisor, child
 from supervision.intensity import IntensityWindow
+from trio_actors import ProcessContext
+from trio_actors.testing import Sim, explore
 
 
 @guarantee
@@ -31,14 +34,44 @@ def an_intensity_window_counts_the_last_period() -> None:
 @guarantee
 def a_supervisor_decides_as_its_model() -> None:
     """SU3-SU30: `supervision.decide` against `models.supervisor`, on fewer histories."""
-    from property_tests.test_supervisor_decisions import test_decide_does_what_the_model_does
+    from property_tests.test_supervisor_decisions import check, make_plot
 
-    inner = test_decide_does_what_the_model_does.hypothesis.inner_test  # type: ignore[attr-defined]
-    settings(
-        max_examples=times(150),
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )(given(st.data())(inner))()
+    for _, plot in rolled(make_plot, 400):
+        check(plot)
+
+
+@guarantee
+def children_stop_one_after_another() -> None:
+    """SU5: in reverse start order, each when the one before has ended; also in group restarts."""
+
+    @explore(schedules=times(40), report=("text",))
+    async def test(sim: Sim) -> None:
+        running: list[str] = []
+
+        async def part(ctx: ProcessContext, name: str) -> None:
+            running.append(name)
+            ctx.started()
+            try:
+                await ctx.events.receive()
+                await trio.sleep(0.1)
+                assert running[-1] == name, f"{name} stops while {running[-1]} runs"
+            finally:
+                running.remove(name)
+
+        names = ("a", "b", "c")
+        tree = Supervisor(
+            strategy="one_for_all",
+            intensity=3,
+            children=[child(name, part, name, ready=True, start_timeout=100) for name in names],
+        )
+        await sim.start(tree, name="sup")
+        second = list(sim.node.processes)[2]
+        sim.kill(second)
+        await sim.run_for(200)
+        assert second not in sim.node.processes
+        assert running == list(names)
+        sim.node.cancel("sup")
+        await sim.run_for(1)
+        assert running == []
+
+    test()

@@ -344,6 +344,16 @@ def explore(
     app: App = HERE,
     /,
     *,
+    exec: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name=["--exec", "-x"],
+            negative=(),
+            show_default=False,
+            help="Run this process too, on the terminal host; what it prints is dropped. The words "
+            "after the id, and all words after `--`, are its arguments.",
+        ),
+    ] = (),
     schedules: Annotated[int, Parameter(help="How many runs.")] = 200,
     seconds: Annotated[float, Parameter(help="Virtual seconds that each run lasts.")] = 3.0,
     kills: Annotated[float, Parameter(help="Probability of a kill at a delivery.")] = 0.03,
@@ -366,9 +376,12 @@ def explore(
     application = _read(app, set)
     if application is None:
         return USAGE
+    process, *arguments = exec or ("",)
     return exploring.explore(
         application,
         app.resolve().name,
+        process=process or None,
+        arguments=arguments,
         schedules=schedules,
         seconds=seconds,
         kills=kills,
@@ -403,12 +416,29 @@ RUN_OPTIONS = (
 )
 
 
+EXPLORE_OPTIONS = (
+    *EXEC,
+    "--schedules",
+    "--seconds",
+    "--kills",
+    "--delays",
+    "--replay",
+    "--sim-replay",
+    "--report",
+    "--set",
+    "--help",
+    "-h",
+)
+WITH_PROCESS = {"run": RUN_OPTIONS, "explore": EXPLORE_OPTIONS}
+
+
 def run_command(argv: Sequence[str]) -> int:
     """Run one command line; never raises for a wrong one."""
     try:
-        words = split_words(argv, RUN_OPTIONS) if argv[:1] == ["run"] else Words(tuple(argv))
+        options = WITH_PROCESS.get(argv[0]) if argv else None
+        words = Words(tuple(argv)) if options is None else split_words(argv, options)
     except WordsError as error:
-        sys.stderr.write(f"trio-actors run: {error}\n")
+        sys.stderr.write(f"trio-actors {argv[0]}: {error}\n")
         return USAGE
     tokens = list(words.rest)
     if words.process is not None:

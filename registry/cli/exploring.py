@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TextIO
 
 from attrs import define, field
 
-from trio_actors.testing import NO_FAULTS, Faults, ScheduleFailure, Sim, Vacuous, Violation
+from lua_bridge.modules.io import TERMINAL
+from trio_actors.testing import (
+    NO_FAULTS,
+    Faults,
+    ScheduleFailure,
+    Sim,
+    Unrepeatable,
+    Vacuous,
+    Violation,
+)
 from trio_actors.testing.application import CHECKED, explore_application
 
 from ..app import App, start_application
 from ..definitions import Application
+from ..terminal import Terminal
 from . import USAGE
+from .runner import RunError, check_process
 
 EVERY = 5.0  # real seconds between two lines of progress
 SERVES = "no service gives up while nothing was broken"
@@ -33,6 +46,20 @@ def services_serve(app: App, sim: Sim) -> None:
                 raise Violation(SERVES, f"{status.id}: {status.reason}")
 
 
+@asynccontextmanager
+async def running(
+    application: Application, process: str | None, arguments: Sequence[str]
+) -> AsyncIterator[App]:
+    """The application, with a process on its terminal that reads and prints nothing."""
+    async with start_application(application) as app:
+        if process is not None:
+            host = app.terminal()
+            nothing = Terminal(io.StringIO(), io.StringIO(), io.StringIO(), tuple(arguments))
+            host.extensions[TERMINAL] = nothing
+            await host.spawn(process, *arguments)
+        yield app
+
+
 @define
 class Progress:
     """Says on a stream what is done, how far it is, and how long it may still take."""
@@ -42,6 +69,7 @@ class Progress:
     stream: TextIO
     every: float = EVERY
     clock: Callable[[], float] = time.monotonic
+    done: int = 0
     _began: float = field(init=False)
     _said: float = field(init=False)
 
@@ -66,6 +94,7 @@ class Progress:
 
     def __call__(self, done: int) -> None:
         """So many runs are done."""
+        self.done = done
         now = self.clock()
         if now - self._said >= self.every:
             self._said = now
@@ -80,6 +109,8 @@ def explore(
     application: Application,
     name: str,
     *,
+    process: str | None = None,
+    arguments: Sequence[str] = (),
     schedules: int,
     seconds: float,
     kills: float,
@@ -90,11 +121,13 @@ def explore(
     """Explores; the exit code is 1 when a run failed, with the report on standard output."""
     progress = Progress(name, schedules, sys.stderr)
     try:
+        if process is not None:
+            check_process(application, process)
         faults = Faults(kill=kills, delay=delays) if kills or delays else NO_FAULTS
         if replay is None:
             progress.begin(seconds, faults)
         explored = explore_application(
-            lambda: start_application(application),
+            lambda: running(application, process, arguments),
             name=name,
             schedules=schedules,
             seconds=seconds,
@@ -109,10 +142,17 @@ def explore(
             for path in failure.report.write(report):
                 sys.stdout.write(f"written: {path}\n")
         return 1
-    except Vacuous as nothing:
-        sys.stderr.write(f"trio-actors explore: {nothing}\n")
+    except Vacuous:
+        why = "it starts no process by itself; name one with -x"
+        sys.stderr.write(f"trio-actors explore: nothing of {name} was explored: {why}\n")
         return 1
-    except ValueError as wrong:
+    except Unrepeatable as differs:
+        sys.stderr.write(f"trio-actors explore: {differs}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{name}: interrupted after {progress.done} runs, all of which passed\n")
+        raise
+    except (ValueError, RunError) as wrong:
         sys.stderr.write(f"trio-actors explore: {wrong}\n")
         return USAGE
     virtual = f"{explored.seconds:g} s of virtual time in {progress.seconds:.1f} s"

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from trio_actors.queues.store import Store
@@ -55,10 +55,23 @@ def _print(lines: Iterator[str]) -> int:
     try:
         for line in lines:
             sys.stdout.write(f"{line}\n")
-    except sqlite3.Error as error:
+    except Unreadable as error:
         sys.stderr.write(f"trio-actors queue: {error}\n")
         return FAILED
     return 0
+
+
+class Unreadable(Exception):
+    """What is wrong with which file."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Store]:
+    try:
+        with closing(Store(path)) as store:
+            yield store
+    except (sqlite3.Error, ValueError) as error:  # ValueError: a row that is no message
+        raise Unreadable(f"{path}: {error}") from None
 
 
 def _all(files: dict[str, Path | None]) -> Iterator[str]:
@@ -68,13 +81,13 @@ def _all(files: dict[str, Path | None]) -> Iterator[str]:
         elif not path.exists():
             yield f"{id}  ready 0  in flight 0"
         else:
-            with closing(Store(path)) as store:
+            with _opened(path) as store:
                 info = store.info(id)
             yield f"{id}  ready {info.ready}  in flight {info.in_flight}"
 
 
 def _messages(path: Path, id: str, limit: int) -> Iterator[str]:
-    with closing(Store(path)) as store:
+    with _opened(path) as store:
         found = store.peek(id, limit)
         count = store.info(id).message_count
     for letter, held in found:
@@ -86,7 +99,7 @@ def _messages(path: Path, id: str, limit: int) -> Iterator[str]:
 
 
 def _replayed(path: Path, id: str, known: list[str]) -> Iterator[str]:
-    with closing(Store(path)) as store:
+    with _opened(path) as store:
         counts = store.replay(id, known)
         left = store.info(id).ready
     for target, count in counts.items():

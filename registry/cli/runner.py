@@ -17,6 +17,7 @@ import trio
 
 from lua_bridge.modules.io import TERMINAL
 from trio_actors import Exit, ProcessError, ProcessNotFound
+from trio_actors._core.scopes import reraise
 from trio_actors.sys import dump_on_signal
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
@@ -94,13 +95,17 @@ class Runner:
         """Run until the process ends or a signal asks for the end; returns the exit code."""
         operators = None if self.operators is None else Operators(self.operators)
         desk = Desk(str(self.path.resolve()), operators=operators)
+        code = 0
         with catch_signals() as signals, self._listening() as listener:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch, signals)
-                if listener is not None:
-                    nursery.start_soon(serve, listener, desk.reply)
-                code = await self._run(desk)
-                nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch, signals)
+                    if listener is not None:
+                        nursery.start_soon(serve, listener, desk.reply)
+                    code = await self._run(desk)
+                    nursery.cancel_scope.cancel()
+            except BaseExceptionGroup as group:
+                reraise(group)  # one error as itself
         return code if self.decided is None else self.decided
 
     @contextmanager

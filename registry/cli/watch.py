@@ -1,17 +1,21 @@
 """`run --watch`: edits of the application's files become changes of the running registry.
 
-The files are looked at twice a second. A set of files that is wrong changes nothing, and its
-problems are shown; a right one is applied as one change set, and what it did is shown, or why it
-was refused. Python modules are not imported again (DE15).
+The files are looked at twice a second, in a thread, and read when nothing has changed between two
+looks: an editor may be writing. A set of files that is wrong changes nothing, and its problems are
+shown; of a right one what was edited is applied as one change set, on top of what was changed while
+the program ran, and what it did is shown, or why it was refused. Python modules are not imported
+again (DE15). Whatever is wrong with the files, the application goes on.
 
 Rules: LD3, RG5.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -23,6 +27,7 @@ from ..changes import Op
 from ..definitions import read_application
 from ..problems import LoadError
 
+log = logging.getLogger("trio_actors.registry")
 PERIOD = 0.5  # seconds
 DATABASES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 
@@ -43,7 +48,7 @@ def fingerprint(root: Path) -> Marks:
             path = os.path.join(directory, name)
             try:
                 status = os.stat(path)
-            except FileNotFoundError:  # gone since it was listed
+            except OSError:  # gone since it was listed, or not to be seen
                 continue
             marks[path] = (status.st_mtime_ns, status.st_size)
     return marks
@@ -56,32 +61,38 @@ def shown(op: Op) -> str:
 
 
 async def apply_edits(app: App, path: Path, overrides: Sequence[str]) -> str:
-    """Read the files again and apply what changed; returns what to tell the user."""
+    """Read the files again and apply what was edited; returns what to tell the user."""
+    read = partial(read_application, path, overrides, catalog=app.application.catalog)
     try:
-        edited = read_application(path, overrides, catalog=app.application.catalog)
+        edited = await app.node.blocking(read)
     except LoadError as error:
         return f"nothing applied, the files have problems:\n{error}"
+    except (OSError, ValueError) as error:
+        return f"nothing applied, the files cannot be read: {error}"
     entries = {id: definition.entry for id, definition in edited.definitions.items()}
-    ops = app.registry.build_delta(app.registry.snapshot(), entries)
-    if not ops:
-        return ""
+    ops = app.registry.edits(entries)
     lines = "\n".join(shown(op) for op in ops)
     try:
-        version = await app.registry.apply(ops)
+        version = await app.registry.apply_edits(ops, entries)
     except ProcessError as error:
         return f"refused:\n{lines}\n{error}"
-    return f"applied as {version}:\n{lines}"
+    except Exception as error:  # of a kind from elsewhere (PG2)
+        log.exception("edits of the files were refused")
+        return f"refused:\n{lines}\n{type(error).__name__}: {error}"
+    return "" if version is None else f"applied as {version}:\n{lines}"
 
 
 async def watch(app: App, path: Path, overrides: Sequence[str]) -> None:
-    """Apply edits until cancelled."""
-    root = app.application.root
-    seen = fingerprint(root)
+    """Apply edits until cancelled, those made since the files were loaded included."""
+    look = partial(app.node.blocking, fingerprint, app.application.root)
+    applied: Marks = {}
+    seen = await look()
     while True:
         await trio.sleep(PERIOD)
-        now = fingerprint(root)
-        if now != seen:
-            seen = now
+        now = await look()
+        if now == seen and now != applied:
+            applied = now
             text = await apply_edits(app, path, overrides)
             if text:
                 sys.stderr.write(f"watch: {text}\n")
+        seen = now

@@ -10,7 +10,7 @@ Rules: section 14 of functions.md (fields, HT1), HT7 (actor and scope), LD8 (lif
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
@@ -175,6 +175,12 @@ class HttpServiceKind(RunningKind):
 
     model = HttpService
     doc = "An HTTP server (extra `http`): its routers' endpoints call functions."
+
+    def files(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Certificate and key."""
+        tls = data.get("tls")
+        names = tls.values() if isinstance(tls, Mapping) else ()
+        return [name for name in names if isinstance(name, str)]
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """Address, limits and lifecycle."""

@@ -8,7 +8,7 @@ Rules: section 13 of functions.md (fields, QU3, QU8, SJ1-SJ4), LD8 (lifecycle).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -75,6 +75,10 @@ class QueueKind(BaseKind):
     model = Queue
     irrevocable = True
     doc = "A queue of messages for functions."
+
+    def files(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """The file of the driver `sqlite`."""
+        return [name for name in (data.get("file"),) if isinstance(name, str)]
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """A file for the driver that needs one, and dead letters in the same file."""

@@ -101,17 +101,25 @@ async def _runs(ctx: ProcessContext, job: Job) -> None:
         while True:
             due = next(times, None)
             if due is None:  # it never comes again
-                return
-            await trio.lowlevel.checkpoint()
-            while (wait := due - clock()) > 0:
-                await trio.sleep(min(wait, look))
-            if -wait > TOLERANCE:  # SJ3: missed times are not made up
-                log.warning("job %s missed a run", ctx.id, extra={"job": ctx.id, "late": -wait})
+                break
+            late = await _reached(due, clock, look)
+            if late > TOLERANCE:  # SJ3: missed times are not made up
+                log.warning("job %s missed a run", ctx.id, extra={"job": ctx.id, "late": late})
                 times = due_times(job, start, clock())
             elif active and job.overlap == "skip":
                 log.warning("job %s skipped: still running", ctx.id, extra={"job": ctx.id})
             else:
                 nursery.start_soon(once)
+
+
+async def _reached(due: float, clock: Callable[[], float], look: float) -> float:
+    """Wait for a moment; returns how late it is then. Checkpoint: always."""
+    await trio.lowlevel.checkpoint()
+    while True:
+        late = clock() - due
+        if late >= 0:
+            return late
+        await trio.sleep(min(-late, look))
 
 
 class JobKind(RunningKind):

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from bilingual import Bench, opened
 
+import trio_actors
 from lua_bridge import handles
 from trio_actors.functions import parse_binding, parse_definition
 
@@ -203,3 +204,50 @@ async def test_cx9_a_context_value_that_contains_itself_is_nested_too_deeply() -
         )
         assert shown[:2] == [True, "Invalid"]
         assert shown[2].endswith("is nested too deeply")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        (object(), r"cannot pass a builtins\.object to Lua at \[0\]"),
+        ({"a": [1, {2}]}, r"cannot pass a builtins\.set to Lua at \[0\]\.a\[1\]"),
+        (2**63, "integer outside of 64 bits"),
+    ],
+    ids=["object", "set", "integer"],
+)
+async def test_f4_what_cannot_cross_is_a_start_error_of_python_too(
+    argument: Any, text: str, way: str
+) -> None:
+    """F4, GC5: when the callee is Lua; no worker is taken, and no chain runs."""
+    chain: list[str] = []
+
+    async def note(call: Any, next: Any) -> Any:
+        chain.append(call.id)
+        return await next(call)
+
+    async with opened() as bench:
+        offer(bench, "lua", {"max_size": 1})
+        functions = bench.functions
+        if way == "through a chain":
+            functions.add_interceptor("note", note)
+        start: Any = functions.async_
+        if way == "by contract":
+            start = lambda id, x: functions.contracts.get("app:c").do_it_async(x)  # noqa: E731
+        with pytest.raises(trio_actors.ProcessInvalid, match=text):
+            start("app:f", argument)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (chain, functions.statistics("app:f").workers) == ([], 0)
+
+
+@pytest.mark.parametrize("way", ["plain", "through a chain"])
+async def test_gc5_the_arguments_of_an_async_call_are_those_at_its_start(way: str) -> None:
+    """GC5: a Lua callee does not see what its caller did to them afterwards."""
+    async with opened() as bench:
+        bench.lua("app:sum", "return function(t) return #t.items + t.n end")
+        meta = CHAIN["options"] if way == "through a chain" else {}
+        argument = {"items": [1, 2], "n": 10}
+        future = bench.functions.new().with_options(meta).async_("app:sum", argument)
+        argument["items"] = []
+        argument["n"] = 0
+        assert await future == 12

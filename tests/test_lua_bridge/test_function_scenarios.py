@@ -489,6 +489,50 @@ async def test_a_process_called_as_a_function(caller: str, callee: str) -> None:
         assert (outcome.kind, outcome.text) == ("Conflict", "negative")
 
 
+@pytest.mark.parametrize("how", ["timeout", "terminate"])
+async def test_f28_a_process_whose_caller_gave_up_is_asked_to_end(
+    how: str, caller: str, callee: str, autojump_clock: Clock
+) -> None:
+    """F28, FU8, C9: CANCEL at once, and it ends in its own time; `callee` is its language."""
+
+    async def patient(ctx: ProcessContext) -> None:
+        event = await ctx.events.receive()
+        await trio.sleep(5)
+        await funcs.call("app:mark", event.kind.value)
+
+    script = """return function()
+      local event = process.events():receive()
+      time.sleep("5s")
+      funcs.call("app:mark", event.kind)
+    end"""
+    lua = LuaTarget(Script("t:patient", script, modules=("funcs", "time")))
+
+    class Source:
+        def find(self, id: str) -> Any:
+            from trio_actors._core.code import function_target
+
+            if id != "t:patient":
+                return None
+            return function_target(patient, id=id) if callee == "python" else lua
+
+    async with opened() as bench:
+        node = bench.functions.node
+        node.add_source(Source())
+        bench.functions.install_process("t:patient", "t:lua")
+        if how == "timeout":
+            start = node.now()
+            outcome = await bench.ask(caller, "t:patient", options={"timeout": 1000})
+            assert (outcome.kind, node.now() - start) == ("Timeout", 1)
+        else:
+            pid = await bench.start(caller, "t:patient")
+            await trio.sleep(1)
+            node.terminate(pid)
+        await trio.sleep(4)
+        assert bench.noted() == []
+        await trio.sleep(2)
+        assert bench.noted() == ["pid.cancel"]
+
+
 async def test_random_cancellations_leak_nothing(autojump_clock: Clock) -> None:
     """Aim, for Lua among Python: 10,000 calls, and no task, slot, process or object is left."""
     async with opened() as bench:

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lua_bridge import Limits, LuaTarget, Script
-from trio_actors import ErrorKind, ProcessContext, ProcessError, ProcessInvalid
+from trio_actors import Bounded, ErrorKind, ProcessContext, ProcessError, ProcessInvalid
 
 SCRIPTS: dict[str, tuple[str, Any]] = {
     "M2 M3 M4 refusals of send": (
@@ -501,3 +501,98 @@ async def test_what_was_sent_to_oneself_is_there_at_once(world: Any) -> None:
         world.lua("app:idle", "return function() process.inbox():receive() end")
     )
     assert await world.run(source, idle) == [1, 2, 3]
+
+
+async def idle(ctx: ProcessContext) -> None:
+    """Reads nothing."""
+    await trio.sleep_forever()
+
+
+FOUR = """
+  return function(pid)
+    local out = {}
+    for i = 1, 4 do
+      local ok, err = process.send(pid, "t", i)
+      out[i] = ok or err:kind() .. ": " .. err:message()
+    end
+    return out
+  end"""
+FULL = "Unavailable: mailbox is full (limit=2)"
+
+
+@pytest.mark.parametrize(
+    ("overflow", "results", "dropped"),
+    [
+        ("reject", [True, True, FULL, FULL], []),
+        ("block", [True, True, FULL, FULL], []),
+        ("drop_new", [True] * 4, [3, 4]),
+        ("drop_old", [True] * 4, [1, 2]),
+    ],
+)
+async def test_a_script_learns_that_a_mailbox_is_full(
+    world: Any, overflow: Any, results: list[Any], dropped: list[int]
+) -> None:
+    """M16: each send is looked at, not the first one only, and harms nobody"""
+    pid = await world.host.spawn(idle, mailbox=Bounded(2, overflow=overflow))
+    assert await world.run(FOUR, pid) == results
+    letters = world.node.dead_letters.recent
+    assert [letter.message.payload for letter in letters] == dropped
+    world.node.terminate(pid)
+
+
+async def test_messages_of_scripts_have_an_age(world: Any) -> None:
+    """PH8: also those after the first, which take the short way"""
+    pid = await world.host.spawn(idle)
+    await world.run(FOUR, pid)
+    messages = world.node.processes[pid].mailbox.drain()
+    assert [message.payload for message in messages] == [1, 2, 3, 4]
+    assert all(hasattr(message, "at") for message in messages)
+    world.node.terminate(pid)
+
+
+WAITS = "return function() return process.inbox():receive():payload() end"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"messages": [("t", object())]}, "cannot pass a builtins.object to Lua"),
+        ({"mailbox": Bounded(1)}, "the mailbox of app:waits cannot be limited"),
+    ],
+)
+async def test_a_refused_spawn_of_a_script_makes_nothing(
+    world: Any, options: Any, text: str
+) -> None:
+    """B6, M27: no process, no name, no place on the host; the next one succeeds"""
+    target = world.lua("app:waits", WAITS)
+    with pytest.raises(ProcessInvalid, match=f"^{text}$"):
+        await world.host.spawn(target, name="it", **options)
+    assert (world.host.alive, list(world.node.processes)) == (0, [])
+    pid = await world.host.spawn(target, name="it", messages=[("t", 7)])
+    assert (await world.node.wait(pid)).value == 7
+
+
+async def test_an_upgrade_to_lua_loses_no_more_than_what_cannot_cross(world: Any) -> None:
+    """U3, M27: what has to stay behind is a dead letter"""
+    target = world.lua("app:waits", WAITS)
+
+    async def old(ctx: ProcessContext) -> None:
+        ctx.send(ctx.pid, "t", object())
+        ctx.send(ctx.pid, "t", 7)
+        await ctx.upgrade(target)
+
+    pid = await world.host.spawn(old)
+    assert (await world.node.wait(pid)).value == 7
+    [letter] = world.node.dead_letters.recent
+    assert (letter.to, letter.reason) == (pid, "cannot pass a builtins.object to Lua")
+
+
+async def test_what_cannot_cross_is_given_back(world: Any) -> None:
+    """M27: the message is in the error, each time"""
+    pid = await world.host.spawn(world.lua("app:waits", WAITS))
+    for _ in range(2):
+        with pytest.raises(ProcessInvalid) as caught:
+            world.node.send(pid, "t", object())
+        assert caught.value.undelivered is not None
+        assert caught.value.undelivered.topic == "t"
+    world.node.terminate(pid)

@@ -341,3 +341,42 @@ async def test_the_example_of_the_docs(write_app: WriteApp) -> None:
             assert dead.header("x-attempts") == 3
             while queues.info("shop:mail").message_count:
                 await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("garbage", [True, False])
+def test_a_file_of_something_else_is_named_in_one_line(
+    write_app: WriteApp, capfd: pytest.CaptureFixture[str], garbage: bool
+) -> None:
+    """`queue` and `run`, with no database and with another one: exit code 1, no traceback."""
+    path = write_app({"main.yaml": APP, "code_of_mail.py": "async def handle(body): pass"})
+    assert main(["queue", str(path)]) == 0
+    capfd.readouterr()
+    name = "mail.sqlite"
+    file = path / name
+    if garbage:
+        file.write_text("no database at all\n" * 100)
+    else:
+        with closing(sqlite3.connect(file)) as base, base:
+            base.execute("CREATE TABLE message (x)")
+    for words in (["queue"], ["queue", "app:dead"], ["run"]):
+        code = main([words[0], str(path), *words[1:]])
+        out, err = capfd.readouterr()
+        assert code == 1, words
+        assert len(err.splitlines()) == 1, err
+        assert err.startswith("trio-actors"), err
+        assert name in err, err
+        assert out == ""
+
+
+def test_a_history_that_is_none_is_named_in_one_line(
+    write_app: WriteApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`run --history`: exit code 1, no traceback, and the file stays what it was."""
+    path = write_app({"main.yaml": "namespace: app\nentries: []\n"})
+    file = path / "notes.txt"
+    file.write_text("these are notes\n" * 100)
+    assert main(["run", str(path), "--history", str(file)]) == 1
+    _, err = capfd.readouterr()
+    assert len(err.splitlines()) == 1
+    assert "notes.txt is not a history of versions" in err
+    assert file.read_text().startswith("these are notes")

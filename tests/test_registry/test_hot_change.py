@@ -1,4 +1,4 @@
-"""A change of a running application under load: examples/logwatch loses no line (issue 8)."""
+"""A change of a running application under load: examples/logwatch loses no line."""
 
 import io
 import json

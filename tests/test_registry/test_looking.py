@@ -2,23 +2,21 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from terminals import TRIO_ACTORS, Terminal
 
 from registry.cli import main
 from registry.cli.live import Order, Rates, columns, live_tree, process_table, ps_text
 from supervision.pictures import text
 
 WriteApp = Callable[..., Path]
-TRIO_ACTORS = [sys.executable, "-c", "import sys, registry.cli as c; sys.exit(c.main())"]
 
 APP = """\
 namespace: app
@@ -258,43 +256,6 @@ def test_an_unsafe_runtime_directory_is_a_warning(app: str, runtime: Path) -> No
     assert running.process.stderr is not None
     assert "no control socket: " in running.process.stderr.readline()
     assert running.stop()[0] == 0
-
-
-# Ctrl-C on the terminal is a signal for who has it as its own.
-GETS_KEYS = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, *words: str) -> None:
-        self.screen, other = pty.openpty()
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{GETS_KEYS}; {TRIO_ACTORS[2]}", *words],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(other)
-        self.seen = ""
-
-    def wait_for(self, text: str) -> None:
-        """Read until a text was shown."""
-        while text not in self.seen:
-            self.seen += os.read(self.screen, 65536).decode()
-
-    def rest(self) -> str:
-        """Read until the command has ended."""
-        try:
-            while data := os.read(self.screen, 65536):
-                self.seen += data.decode()
-        except OSError:  # the other end is closed
-            pass
-        os.close(self.screen)
-        return self.seen
 
 
 @pytest.mark.parametrize("end", ["q", "ctrl-c", "sigterm"])

@@ -85,6 +85,12 @@ async def run(app: App, body: str) -> Any:
          [2, "entry.create", "app:data"]),
         ('local v, err = registry.changes():create{id = "a:p", kind = "process.py", '
          'data = {source = "x:y"}}:apply() return err:kind()', "PermissionDenied"),
+        ('local v, err = registry.changes():create{id = "a:q", kind = "queue.queue", '
+         'data = {driver = "sqlite", file = "../outside.sqlite"}}:apply() return err:message()',
+         "not allowed: a:q names a file outside the application's directory"),
+        ('local v, err = registry.changes():create{id = "a:w", kind = "http.service", data = '
+         '{addr = ":0", tls = {cert = "c.pem", key = "/etc/key"}}}:apply() return err:kind()',
+         "PermissionDenied"),
     ],
 )  # fmt: skip
 async def test_the_registry_answers_scripts(app: App, body: str, expected: Any) -> None:

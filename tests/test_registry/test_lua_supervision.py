@@ -167,3 +167,89 @@ async def test_a_crash_is_one_error_record(
     assert "lua is broken" in lua.getMessage()
     assert "stack traceback" in lua.getMessage() or "broken.lua" in lua.getMessage()
     assert python.exc_info is not None
+
+
+SHUTDOWN = """
+local function leave(how)
+  if how == "pcall" then
+    local ok, err = pcall(supervision.shutdown, "enough")
+    return tostring(err)
+  end
+  supervision.shutdown(how)
+end
+return { main = function()
+  local how = process.listen("leave"):receive()
+  return leave(how ~= "" and how or nil)
+end }
+"""
+
+
+@pytest.mark.parametrize("how", ["", "enough", "pcall"])
+async def test_a_script_ends_by_shutdown(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """SU10, SU40: it was asked for: a transient child is not restarted, nobody is alarmed."""
+    async with lua_host() as (host, code):
+        code.add("app:leaves", SHUTDOWN, "supervision")
+        children = [
+            child("t", "app:leaves", restart="transient"),
+            child("p", "app:leaves"),
+        ]
+        ref = SupervisorRef(host.node, await host.spawn(Supervisor(children=children), ready=True))
+        await wait_all_tasks_blocked()
+        first = {info.id: str(info.pid) for info in ref.which_children()}
+        for pid in first.values():
+            host.node.send(pid, "leave", how)
+        await wait_all_tasks_blocked()
+        assert {info.id: info.state for info in ref.which_children()} == {
+            "t": "stopped",
+            "p": "running",
+        }
+        exit = await host.node.wait(first["t"])
+        expected = {"": (True, "shutdown"), "enough": (True, "shutdown: enough")}
+        if how == "pcall":
+            assert (exit.shutdown, exit.unwrap()) == (False, "shutdown: enough")
+        else:
+            assert (exit.shutdown, str(exit.error)) == expected[how]
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_lua_children_stop_in_order_three_deep(autojump_clock: MockClock) -> None:
+    """SU5, SU7: polite ones return, one that computes for ever is ended at its limit."""
+    stops: list[str] = []
+
+    async def note(ctx: ProcessContext) -> None:
+        ctx.register("notes")
+        async for message in ctx.listen("stop"):
+            stops.append(str(message))
+
+    polite = """
+    return { main = function(name)
+      process.events():receive()
+      process.send("notes", "stop", name)
+    end }
+    """
+    deaf = """
+    return { main = function()
+      while true do time.sleep("1h") end
+    end }
+    """
+    async with lua_host() as (host, code):
+        code.add("app:polite", polite)
+        code.add("app:deaf", deaf, "time")
+        await host.spawn(note)
+
+        def leaf(name: str) -> object:
+            return child(name, "app:polite", name)
+
+        low = Supervisor(children=[leaf("c"), child("deaf", "app:deaf", shutdown=2), leaf("d")])
+        middle = Supervisor(children=[leaf("b"), child("low", low), leaf("e")])
+        top = Supervisor(children=[leaf("a"), child("middle", middle), leaf("f")])
+        pid = await host.spawn(top, ready=True)
+        await wait_all_tasks_blocked()
+        begin = trio.current_time()
+        host.node.cancel(pid)
+        assert (await host.node.wait(pid)).error is None
+        assert trio.current_time() - begin == 2
+        await wait_all_tasks_blocked()
+        assert stops == ["f", "e", "d", "c", "b", "a"]

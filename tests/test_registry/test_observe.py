@@ -251,6 +251,27 @@ async def test_looking_has_a_bounded_share(autojump_clock: trio.testing.MockCloc
     assert pause(0) == 1.0
 
 
+async def test_what_a_look_costs_is_what_the_application_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A snapshot that comes slowly through a busy machine is no reason to look less often."""
+
+    class Sliced:
+        asked = 0
+
+        async def ask(self, op: str, **fields: Any) -> Any:
+            self.asked += 1
+            await trio.sleep(1.5)
+            return {"took": 0.1}
+
+    source = Sliced()
+    feed = Feed(source)
+    feed.join()
+    with trio.move_on_after(1000):
+        await feed.run()
+    assert source.asked == pytest.approx(1000 / (1.5 + pause(0.1)), abs=1)
+
+
 async def test_the_end_of_the_application_ends_it(write_app: WriteApp) -> None:
     """Who looks is told by the end of the events; the command fails with the reason."""
     async with open_app(write_app({"main.yaml": MAIN})) as app:

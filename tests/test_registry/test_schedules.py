@@ -205,3 +205,18 @@ async def test_a_failing_run_is_logged_and_the_schedule_goes_on(
     assert [(r.levelname, vars(r)["job"], vars(r)["kind"]) for r in found] == [
         ("ERROR", "app:job", kind)
     ] * 3
+
+
+async def test_the_example_of_the_docs(
+    write_app: WriteApp, autojump_clock: trio.testing.MockClock
+) -> None:
+    """docs/how-to/schedules.md: one run a night in Berlin, four an hour."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "schedules.md"
+    path = write_app({"main.yaml": page.read_text().split("```yaml\n")[1].split("```")[0]})
+    start = datetime(2026, 6, 1, tzinfo=UTC).timestamp() - trio.current_time()
+    async with open_app(path, overrides={"shop:every_night:lifecycle.auto_start": False}) as app:
+        app.node.wall_time = lambda: start + trio.current_time()
+        await app.supervisor.start(["shop:every_night"])
+        await trio.sleep(24 * 3600 - 10)  # the first quarter began with the application
+        statistics = app.functions.statistics("shop:tidy")
+        assert (statistics.completed, statistics.failed) == (1 + 95, 0)

@@ -1,6 +1,7 @@
 """How much time a stop has: limits that shrink, forced ends, zombies (SU5, SU7, SU8)."""
 
 import logging
+from math import inf
 from typing import Any
 
 import pytest
@@ -206,6 +207,21 @@ async def test_supervisor_whose_parent_failed_stops_in_order(autojump_clock: Moc
         assert lines == ["-b", "-a"]
         assert str(exit.error) == "linked process failed"
         assert [why.pid for why in explain(node, pids[0]).chain] == [pids[0], above]
+
+
+async def test_nothing_is_expected_of_who_is_gone(autojump_clock: MockClock) -> None:
+    """SU3, SU5: no timer is left of a start or a stop, so thousands of them leave nothing."""
+    lines = Lines()
+    async with open_node() as node, node.open_host("app:h") as host:
+        pid = await host.spawn(Supervisor(children=[lines.child("a"), lines.child("b")]))
+        ref = SupervisorRef(node, pid)
+        await trio.testing.wait_all_tasks_blocked()
+        assert node.clock.next_due() == inf
+        await ref.terminate_child("b")
+        assert node.clock.next_due() == inf
+        node.cancel(pid, "9s")
+        await node.wait(pid)
+        assert node.clock.next_due() == inf
 
 
 async def test_an_end_and_its_last_moment_at_the_same_time(autojump_clock: MockClock) -> None:

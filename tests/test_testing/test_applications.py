@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from shop import APPLICATION
 
 from property_tests.mutants import Mutant
 from registry import open_app
@@ -25,48 +29,6 @@ from trio_actors.testing import (
 )
 from trio_actors.testing.application import CHECKED, explore_application
 from trio_actors.testing.explore import settings
-
-APPLICATION = """
-namespace: shop
-entries:
-  - name: processes
-    kind: process.host
-    lifecycle: {auto_start: true}
-  - name: stock
-    kind: process.lua
-    modules: [time]
-    source: |
-      local left = 1
-      return { main = function()
-        process.registry.register("stock")
-        local inbox = process.inbox()
-        while true do
-          local msg, ok = inbox:receive()
-          if not ok then return end
-          if msg:topic() == "left?" then
-            process.send(msg:from(), "left", left)
-          elseif msg:topic() == "sell" then
-            left = left - 1
-            if left < 0 then error("oversold") end
-          end
-        end
-      end }
-  - name: stock_service
-    kind: process.service
-    process: stock
-    host: processes
-    lifecycle: {auto_start: true}
-  - name: clerk
-    kind: process.lua
-    source: |
-      return { main = function(colleague)
-        local turn, answer = process.listen("your turn"), process.listen("left")
-        turn:receive()
-        process.send("stock", "left?")
-        if answer:receive() > 0 then process.send("stock", "sell") end
-        if colleague then process.send(colleague, "your turn") end
-      end }
-"""
 
 
 @pytest.fixture
@@ -202,10 +164,74 @@ def test_the_command_prints_the_shrunk_failure_of_an_application(
     assert main([*arguments, "--replay", "test>stock.0+1"]) == 1
     assert "no stock" in capsys.readouterr().out
     assert main([*arguments, "--replay", "FIFO"]) == 0
+    command = [
+        sys.executable,
+        "-c",
+        "import sys, registry.cli as c; sys.exit(c.main(sys.argv[1:]))",
+    ]
+    again = subprocess.run(
+        [*command, *arguments, "--sim-replay=test>stock.0+1"],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 1
+    picture = re.sub(r"\S*(?=_index\.yaml)", "", again.stdout).partition("\n\n")[2]
+    assert picture == REPORT.partition("\n\n")[2]
 
     repaired = IN_A_HURRY.replace("max_attempts: 1", "max_attempts: 5, initial_delay: 10ms")
     (folder / "_index.yaml").write_text(repaired)
     assert main([*arguments, "--schedules", "60"]) == 0
+
+
+ON_DEMAND = """
+namespace: calls
+entries:
+  - {name: terminal, kind: terminal.host, lifecycle: {auto_start: true}}
+  - name: asks
+    kind: process.lua
+    modules: [io]
+    source: |
+      return { main = function()
+        io.print("this is not seen")
+        process.send(process.pid(), "go", io.args()[1])
+        local m = process.inbox():receive()
+        if m:payload():data() == "wrong" then error("as you wish") end
+      end }
+"""
+
+
+def test_an_application_without_services_is_explored_by_a_process_of_its_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`-x ns:name args`: without it nothing happens, and that is said (TS11)."""
+    (tmp_path / "_index.yaml").write_text(ON_DEMAND)
+    arguments = ["explore", str(tmp_path), "--schedules", "5", "--seconds", "1"]
+    assert main(arguments) == 1
+    assert "it starts no process by itself; name one with -x" in capsys.readouterr().err
+    assert main([*arguments, "-x", "calls:nobody"]) == 2
+    assert "expected the id of a process" in capsys.readouterr().err
+    assert main([*arguments, "-x", "calls:asks", "right"]) == 0
+    assert "this is not seen" not in capsys.readouterr().out
+
+
+def test_an_interrupted_exploration_says_how_far_it_came(
+    shop: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C: all runs so far have passed, or it would have ended."""
+
+    def interrupted(progress: Progress, done: int) -> None:
+        progress.done = done
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "__call__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["explore", str(shop), "--seconds", "1"])
+    assert ended.value.code == 130
+    expected = "shop: interrupted after 3 runs, all of which passed"
+    assert expected in capsys.readouterr().err.splitlines()
 
 
 def test_a_broken_framework_is_found_by_exploring_any_application(

@@ -11,8 +11,10 @@ from trio_actors.testing.schedule import plain_label, safe_label
 
 labels = st.text(min_size=1, max_size=8).map(safe_label)
 ids = st.builds(MessageId, labels, labels, st.integers(0, 99))
-faults = st.sampled_from(
-    [Fault("kill"), Fault("crash"), Fault("drop"), Fault("delay", 2.5), Fault("slow", 3)]
+seconds = st.integers(0, 10**9).map(lambda thousandths: thousandths / 1000)  # as they are drawn
+faults = st.one_of(
+    st.sampled_from([Fault("kill"), Fault("crash"), Fault("drop"), Fault("on")]),
+    st.builds(Fault, st.sampled_from(["delay", "slow", "jump"]), seconds),
 )
 schedules = st.builds(
     Schedule,

@@ -168,6 +168,33 @@ async def test_an_interceptor_with_tasks_of_its_own_is_cancelled_whole(
         assert scope.cancelled_caught
 
 
+async def test_nobody_can_swallow_a_cancellation_on_its_way(autojump_clock: Clock) -> None:
+    """F14, F16, IC10: neither an interceptor nor a callee that answers it with a value."""
+
+    async def swallows(call: Any, next: Any) -> Any:
+        try:
+            return await next(call)
+        except BaseException:
+            return "swallowed"
+
+    async def callee() -> Any:
+        try:
+            return await trio.sleep(5)
+        except BaseException:
+            return "swallowed"
+
+    async with opened() as functions:
+        for name in ("app:callee", "app:chain"):
+            functions.register(name, callee)
+        functions.add_interceptor("swallows", swallows, match="app:chain")
+        for name in ("app:callee", "app:chain"):
+            got: list[Any] = []
+            with trio.move_on_after(1) as scope:
+                got.append(await functions.call(name))
+            assert (got, scope.cancelled_caught) == ([], True)
+            assert functions.statistics(name).failed == 1
+
+
 async def test_a_fatal_exception_is_not_replaced_by_the_cancellation(
     autojump_clock: Clock,
 ) -> None:

@@ -1,12 +1,14 @@
 """Futures of async calls. Rules: section 4."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 from callees import Gauge, opened
 
 import trio_actors
-from trio_actors import ErrorKind, make_error
+from trio_actors import ErrorKind, ProcessError, funcs, make_error
 
 Clock = trio.testing.MockClock
 
@@ -84,3 +86,55 @@ async def test_async_calls_overlap(autojump_clock: Clock) -> None:
         futures = [functions.async_("app:f", 0.1, n) for n in range(5)]
         assert [await f for f in futures] == list(range(5))
         assert trio.current_time() - start == pytest.approx(0.1, abs=0.01)
+
+
+async def test_f13_a_task_that_outlives_its_frame_starts_nothing_in_its_name(
+    autojump_clock: Clock,
+) -> None:
+    """F13, FU10: INVALID, whether or not the frame ever had async children."""
+    started: list[object] = []
+
+    async def later() -> None:
+        await trio.sleep(1)
+        try:
+            started.append(funcs.async_("app:leaf"))
+        except trio_actors.ProcessInvalid as error:
+            started.append(str(error))
+
+    async def f(children: bool) -> None:
+        if children:
+            await funcs.async_("app:leaf")
+        nursery.start_soon(later)
+
+    async with opened() as functions, trio.open_nursery() as nursery:
+        functions.register("app:leaf", lambda: 1)
+        functions.register("app:f", f)
+        for children in (False, True):
+            await functions.call("app:f", children)
+        await trio.sleep(2)
+    assert started == ["no process context"] * 2
+
+
+async def test_fu10_a_future_that_outlived_its_frame_is_cancelled(autojump_clock: Clock) -> None:
+    """FU10, F13, F16: whoever got hold of it is not left waiting."""
+
+    async def leaf() -> None:
+        await trio.sleep(100)
+
+    async def f() -> None:
+        kept.append(funcs.async_("app:leaf"))
+
+    kept: list[Any] = []
+    async with opened() as functions:
+        functions.register("app:leaf", leaf)
+        functions.register("app:f", f)
+        await functions.call("app:f")
+        for read in (lambda: kept[0], kept[0].response().receive):
+            with trio.fail_after(1):
+                try:
+                    error: Any = await read()
+                except ProcessError as caught:
+                    error = caught
+            assert error.kind is ErrorKind.CANCELED
+        kept[0].cancel()
+        assert (kept[0].is_complete(), kept[0].is_canceled()) == (True, True)

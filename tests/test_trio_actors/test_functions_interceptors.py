@@ -11,7 +11,7 @@ from callees import Gauge, opened
 
 import trio_actors
 from trio_actors import ErrorKind, ProcessContext, funcs, make_error
-from trio_actors.functions import Span
+from trio_actors.functions import PythonCallee, Span
 
 Clock = trio.testing.MockClock
 
@@ -348,3 +348,22 @@ async def test_half_open_lets_so_many_pass_and_no_more(autojump_clock: Clock) ->
         assert gauge.running == 2
         await trio.sleep(5)
         await functions.call("app:f", 0.1)  # closed again
+
+
+async def test_cb1_a_breaker_is_of_an_id_as_long_as_there_is_a_function() -> None:
+    """CB1: an update keeps it open, a function made anew under the id begins closed."""
+
+    def fail() -> None:
+        raise ValueError("x")
+
+    meta = {"options": {"circuit_breaker": {"failure_threshold": 1}}}
+    async with opened() as functions:
+        functions.register("app:f", fail, meta=meta)
+        with pytest.raises(trio_actors.ProcessInternal):
+            await functions.call("app:f")
+        functions.install("app:f", PythonCallee(lambda: 1), meta=meta)
+        with pytest.raises(trio_actors.ProcessUnavailable, match="circuit open"):
+            await functions.call("app:f")
+        functions.remove("app:f")
+        functions.register("app:f", lambda: 2, meta=meta)
+        assert await functions.call("app:f") == 2

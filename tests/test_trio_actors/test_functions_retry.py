@@ -1,6 +1,8 @@
 """Retry and circuit breaker as decisions. Rules: RT1-RT3, CB1-CB4, section 7.1."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trio_actors._core.errors import ErrorKind
 from trio_actors.fields import FieldError
@@ -175,3 +177,52 @@ def test_breaker_options() -> None:
         parse_breaker({"failure_threshold": 0})
     with pytest.raises(FieldError, match=r"circuit_breaker\.threshold"):
         parse_breaker({"threshold": 1})
+
+
+ACTS = [*4 * ["admit"], *3 * [Outcome.FAILURE], Outcome.SUCCESS, Outcome.NEUTRAL, "wait", "wait"]
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.lists(
+        st.tuples(st.sampled_from(ACTS), st.integers(0, 9)),
+        min_size=20,
+        max_size=80,
+    ),
+)
+def test_a_breaker_is_what_its_history_says(
+    threshold: int, places: int, program: list[tuple[str, int]]
+) -> None:
+    """CB2-CB4: calls that overlap, end in any order and are cancelled; told from the log alone."""
+    options = BreakerOptions(threshold, 10.0, places)
+    breaker, now = Breaker(), 0.0
+    # (ticket, state in which it was given, number of changes of state by then)
+    running: list[tuple[Ticket, BreakerState, int]] = []
+    state, changes, streak, since = BreakerState.CLOSED, 0, 0, 0.0
+    for what, number in program:
+        if what == "wait":
+            now += 8 + number
+        elif what == "admit":
+            if state is BreakerState.OPEN and now - since >= 10:
+                state, changes = BreakerState.HALF_OPEN, changes + 1
+            on_trial = [one for one in running if one[2] == changes]
+            ticket = breaker.admit(options, now)
+            if state is BreakerState.OPEN:
+                assert ticket == since + 10 - now
+            elif state is BreakerState.HALF_OPEN and len(on_trial) >= places:
+                assert ticket == 0.0
+            else:
+                assert isinstance(ticket, Ticket)
+                running.append((ticket, state, changes))
+        elif running:
+            ticket, then, era = running.pop(number % len(running))
+            breaker.settle(ticket, Outcome(what), options, now)
+            if era == changes and what != Outcome.NEUTRAL:
+                streak = streak + 1 if what == Outcome.FAILURE else 0
+                closed = then is BreakerState.CLOSED
+                if streak >= (threshold if closed else 1):
+                    state, changes, streak, since = BreakerState.OPEN, changes + 1, 0, now
+                elif not closed:
+                    state, changes = BreakerState.CLOSED, changes + 1
+        assert breaker.state is state

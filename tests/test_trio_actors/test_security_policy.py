@@ -19,6 +19,7 @@ from trio_actors.security.conditions import (
     equal,
     parse_condition,
 )
+from trio_actors.security.guard import PolicyGuard
 from trio_actors.security.policies import Policy, Scope, Verdict, parse_policy
 
 ANN = Actor("ann", {"role": "admin", "level": 7, "tags": ["a", "b"], "team": {"name": "red"}})
@@ -311,3 +312,7 @@ def test_what_a_scope_remembers_changes_no_answer(rules: list[tuple[str, str, bo
                 (v for v in (Verdict.DENY, Verdict.ALLOW) if v in said), Verdict.UNDEFINED
             )
             assert scope.decide(asked) is scope.explain(asked).verdict is expected
+            assert scope.settled("do", resource) in (None, expected)
+            guard = PolicyGuard()
+            may = guard.permits(actor, scope, "do", resource, {})
+            assert may is (expected is Verdict.ALLOW)

@@ -9,7 +9,9 @@ import trio
 import trio.testing
 from stage import Stage
 
+import trio_actors
 from trio_actors import (
+    Ask,
     Host,
     Message,
     Node,
@@ -17,6 +19,9 @@ from trio_actors import (
     ProcessError,
     ProcessInvalid,
     ProcessNotFound,
+    Request,
+    Server,
+    handles,
     open_node,
 )
 
@@ -272,6 +277,111 @@ async def test_copying_host_refuses_what_cannot_be_copied(node: Node) -> None:
         node.send(pid, "t", 1)
         with pytest.raises(ProcessInvalid, match=r"^exit value cannot be copied: "):
             (await node.wait(pid)).unwrap()
+
+
+class Sum(Ask[list[int]]):
+    """A request with something that can be changed in it."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.numbers = numbers
+
+
+class Keeping(Server):
+    """Keeps what it gets, and gives away what it keeps."""
+
+    def init(self) -> None:
+        self.kept: list[list[int]] = []
+
+    @handles("t")
+    def take(self, message: Message) -> None:
+        self.kept.append(message.payload)
+
+    @handles(Sum)
+    def add(self, request: Sum) -> list[int]:
+        self.kept.append(request.numbers)
+        request.numbers.append(9)
+        return request.numbers
+
+
+class KeepingInATask(Keeping):
+    """The same with a task of its own."""
+
+    @handles("upgrade")
+    async def go_on(self, message: Message) -> None:
+        self.upgrade(KeepingInATask, self.kept)
+
+    def migrate(self, old_version: int, state: Any) -> None:
+        self.kept = [*state, [7]]
+
+
+@pytest.mark.parametrize("server", [Keeping, KeepingInATask])
+async def test_copying_host_copies_for_servers_too(node: Node, server: type[Server]) -> None:
+    """M26: messages, requests and replies."""
+    async with node.open_host("app:copies", copy_messages=True, drain=0) as host:
+        pid = await host.spawn(server, ready=True)
+        sent, asked = [1], [2]
+        node.send(pid, "t", sent)
+        sent.append(99)
+        reply = await node.ask(pid, Sum(asked))
+        again = await node.ask(pid, Sum(asked), timeout=5)
+        assert (asked, reply, again) == ([2], [2, 9], [2, 9])
+        state = trio_actors.sys.get_state(node, pid)
+        assert state == {"kept": [[1], [2, 9], [2, 9]]}
+        assert state["kept"][1] is not reply
+        with pytest.raises(ProcessInvalid, match=r"^payload of topic 'Sum' cannot be copied: "):
+            await node.ask(pid, Sum(n for n in ()))  # type: ignore[arg-type]
+
+
+async def test_copying_host_copies_the_state_of_an_upgrade(node: Node) -> None:
+    """M26: so old and new code share nothing."""
+    async with node.open_host("app:copies", copy_messages=True, drain=0) as host:
+        pid = await host.spawn(KeepingInATask, messages=[("t", [1])], ready=True)
+        await trio.testing.wait_all_tasks_blocked()
+        old = trio_actors.sys.get_state(node, pid)["kept"]
+        node.send(pid, "upgrade")
+        await trio.testing.wait_all_tasks_blocked()
+        new = trio_actors.sys.get_state(node, pid)["kept"]
+        assert new == [[1], [7]]
+        assert new[0] is not old[0]
+
+
+async def test_copying_host_answers_requests_and_withdraws_timers(
+    node: Node, autojump_clock: trio.testing.MockClock
+) -> None:
+    """M26: only the payload is a copy; the message is the one that was sent."""
+
+    async def answering(ctx: ProcessContext) -> list[str]:
+        request = await ctx.receive()
+        assert isinstance(request, Request)
+        request.reply(request.payload.numbers)
+        key = ctx.send_after(1, "tick")
+        await trio.sleep(2)
+        ctx.cancel_timer(key)
+        ctx.send(ctx.pid, "last")
+        return [(await ctx.receive()).topic]
+
+    async with node.open_host("app:copies", copy_messages=True) as host:
+        pid = await host.spawn(answering)
+        numbers = [1]
+        reply = await node.ask(pid, Sum(numbers))
+        assert reply == numbers
+        assert reply is not numbers
+        assert (await node.wait(pid)).value == ["last"]
+
+
+async def test_what_cannot_cross_is_given_back_each_time(node: Node) -> None:
+    """M24: the message is in the error, of the first send and of all later ones."""
+
+    async def idle(ctx: ProcessContext) -> None:
+        await trio.sleep_forever()
+
+    async with node.open_host("app:copies", copy_messages=True, drain=0) as host:
+        pid = await host.spawn(idle)
+        for _ in range(2):
+            with pytest.raises(ProcessInvalid) as caught:
+                node.send(pid, "t", (n for n in ()))
+            assert caught.value.undelivered is not None
+            assert caught.value.undelivered.topic == "t"
 
 
 async def test_nodes_are_independent(autojump_clock: trio.testing.MockClock) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -40,6 +42,7 @@ async def test_statistics_tell_the_longest_mailbox_and_the_oldest_unread_message
 ) -> None:
     """PH8: of node and host: processes by state, delivered, dead letters, lengths and ages."""
     node = host.node
+    assert trio_actors.sys.statistics(node) == node.statistics()
     pid = await host.spawn(reader, mailbox=Bounded(5, overflow="drop_new"))
     await trio.testing.wait_all_tasks_blocked()
     node.send(pid, "n", 0)  # handed over: never unread
@@ -150,3 +153,31 @@ async def test_stamps_of_real_time() -> None:
             await trio.lowlevel.checkpoint()
         second = trio_actors.sys.view(node, pid).oldest_unread
         assert 0 < first < second < 60
+
+
+async def test_ids_come_from_the_chance_of_the_node() -> None:
+    """TS3: a node with the same seed gives the same ids, as `uuid.UUID` of version 4 has them."""
+    async with open_node() as node:
+        node.rng.seed(7)
+        ids = [node.uuid() for _ in range(200)]
+    draw = random.Random(7)
+    assert ids == [str(uuid.UUID(int=draw.getrandbits(128), version=4)) for _ in range(200)]
+
+
+@pytest.mark.parametrize("kind", ["task", "plain", "awaiting"])
+async def test_each_message_is_counted_once_whatever_way_it_takes(host: Host, kind: str) -> None:
+    """PH8: topics that were never sent before, events and requests among many known ones."""
+    node = host.node
+    code = {"task": reader, "plain": Plain, "awaiting": Awaiting}[kind]
+    pid = await host.spawn(code)
+    other = await host.spawn(reader)
+    await trio.testing.wait_all_tasks_blocked()
+    before = node.statistics().delivered
+    for number in range(5):
+        for _ in range(3):
+            node.send(pid, "n", number)
+        node.send(pid, f"{kind} {number} {before}", number)
+        node.cancel(other)
+    assert node.statistics().delivered == before + 20
+    await trio.testing.wait_all_tasks_blocked()
+    assert node.statistics().delivered == before + 20

@@ -183,6 +183,65 @@ async def test_a_waiting_sender_learns_of_the_end(node: Node, host: Host) -> Non
     assert isinstance((await node.wait(waiting)).error, trio_actors.ProcessNotFound)
 
 
+async def test_a_timer_of_a_full_mailbox_harms_nobody(
+    node: Node, host: Host, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Nobody can be told that a timer's message was refused: it is a dead letter."""
+
+    async def ticking(ctx: ProcessContext) -> list[str]:
+        ctx.send_interval(1, "tick")
+        ctx.send_after(1.5, "once")
+        await trio.sleep(3.2)
+        return [(await ctx.receive()).topic for _ in range(2)]
+
+    pid = await host.spawn(ticking, mailbox=Bounded(1))
+    assert (await node.wait(pid)).value == ["tick", "tick"]
+    lost = [(letter.to, letter.message.topic, letter.reason) for letter in node.dead_letters.recent]
+    assert lost == [(pid, topic, "mailbox is full (limit=1)") for topic in ("once", "tick", "tick")]
+
+
+async def test_a_full_mailbox_is_no_harm_to_the_groups_that_it_watches(
+    node: Node, host: Host
+) -> None:
+    """Who joins, leaves or ends has nothing to do with it: the news is a dead letter."""
+
+    async def watcher(ctx: ProcessContext) -> None:
+        ctx.watch_group("g")
+        ctx.send(ctx.pid, "full")
+        await trio.sleep_forever()
+
+    async def member(ctx: ProcessContext, leaves: bool) -> str:
+        ctx.join("g")
+        if leaves:
+            ctx.leave("g")
+        return "unharmed"
+
+    await host.spawn(watcher, mailbox=Bounded(1))
+    await trio.testing.wait_all_tasks_blocked()
+    for leaves in (True, False):
+        assert await node.call(member, leaves, host=host) == "unharmed"
+    changes = [letter.message.payload for letter in node.dead_letters.recent]
+    assert [(bool(change.joined), bool(change.left)) for change in changes] == [
+        (True, False),
+        (False, True),
+    ] * 2
+
+
+@pytest.mark.parametrize("target", [reader, Collector])
+async def test_a_spawn_whose_first_messages_do_not_fit_makes_nothing(
+    node: Node, host: Host, target: Any
+) -> None:
+    """B6, B7: no process, no name, no place on the host; the next one succeeds."""
+    with pytest.raises(trio_actors.ProcessUnavailable, match="mailbox is full"):
+        await host.spawn(
+            target, name="it", messages=[("n", 1), ("n", 2)], mailbox=Bounded(1), ready=True
+        )
+    assert (host.alive, list(node.processes), node.exits.total) == (0, [], 0)
+    with pytest.raises(trio_actors.ProcessNotFound):
+        node.lookup("it")
+    await host.spawn(target, name="it", messages=[("n", 1)], mailbox=Bounded(1))
+
+
 @pytest.mark.parametrize(
     ("limit", "overflow", "text"),
     [(0, "reject", "at least 1"), (1, "explode", "must be one of reject, drop_new")],
@@ -384,6 +443,72 @@ async def test_groups_follow_joins_leaves_and_ends(node: Node, host: Host) -> No
 
 
 # -- looking inside
+
+
+async def test_a_trace_sees_everything_in_order_and_survives_an_upgrade(
+    node: Node, host: Host
+) -> None:
+    """Messages and events, also of code that the process goes on with; a limit still holds."""
+
+    class Next(Collector):
+        def migrate(self, old_version: int, state: Any) -> None:
+            self.seen = []
+
+    class First(Collector):
+        @handles("upgrade")
+        def go_on(self, message: trio_actors.Message) -> None:
+            self.upgrade(Next)
+
+        @handles(trio_actors.EventKind.EXIT)
+        def told(self, event: trio_actors.Event) -> None:
+            self.seen.append(0)
+
+        @handles("watch")
+        def watch(self, message: trio_actors.Message) -> None:
+            self.ctx.monitor(message.payload)
+
+    other = await host.spawn(reader)
+    pid = await host.spawn(First, mailbox=Bounded(2), ready=True)
+    seen: list[Any] = []
+
+    def sink(item: trio_actors.Message | trio_actors.Event) -> None:
+        seen.append(item.topic if isinstance(item, trio_actors.Message) else item.kind.value)
+
+    with trio_actors.sys.trace(node, pid, sink):
+        node.send(pid, "watch", other)
+        await trio.testing.wait_all_tasks_blocked()
+        node.terminate(other)
+        await trio.testing.wait_all_tasks_blocked()
+        node.send(pid, "upgrade")
+        await trio.testing.wait_all_tasks_blocked()
+        node.send(pid, "n", 1)
+        assert await node.ask(pid, Seen()) == [1]
+        await node.asend(pid, "n", 2)
+    node.send(pid, "n", 3)
+    assert seen == ["watch", "pid.exit", "upgrade", "n", "Seen", "n"]
+    with pytest.raises(trio_actors.ProcessUnavailable):
+        node.send(pid, "n", 4)
+    await trio.testing.wait_all_tasks_blocked()
+    assert await node.ask(pid, Seen()) == [1, 2, 3]
+
+
+async def test_asend_waits_for_room_during_a_trace_too(node: Node, host: Host) -> None:
+    """Who looks inside changes nothing."""
+    pid = await host.spawn(reader, mailbox=Bounded(1, overflow="block"))
+    node.send(pid, "n", 1)
+    seen: list[Any] = []
+
+    async def sender() -> None:
+        await node.asend(pid, "n", 2)
+        await node.asend(pid, "n", 3)
+
+    with trio_actors.sys.trace(node, pid, seen.append):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender)
+            await trio.testing.wait_all_tasks_blocked()
+            assert seen == []
+            node.cancel(pid)
+    assert (await node.wait(pid)).value == [1, 2, 3]
 
 
 async def test_state_trace_tree_and_dump(node: Node, host: Host) -> None:

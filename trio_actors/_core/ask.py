@@ -1,36 +1,48 @@
 """Requests and replies: an ask ends in exactly one of reply, callee's end, or timeout.
 
-A request is a message that can be answered once. Its waiter is in one of three states (pending,
-answered, abandoned), and only pending ones are ever woken: a late reply finds nobody and harms
-nobody. A request that nobody keeps any more and nobody answered says so to its caller.
+The caller's side is a waiter. It is settled once, by the first of an answer, an end, a timeout or
+its abandonment; what comes later finds it settled: a late reply reaches nobody, harms nobody.
 
-An ask needs no cancel scope: its timeout is a timer of the node, armed only if it has to wait.
+A request travels in one of two ways. To a server that has a handler for its class, and none that
+could take the request away (`HandlerTable.typed`), the waiter travels itself: one object per ask,
+and the server settles it. Everybody else gets a `Request`, which code can keep, answer later, or
+drop: then its caller is told. Only code that can hold a request can look at its deadline, so only
+then it is read: that walks through all the scopes around the caller and takes as long as the rest.
+
+An expired caller is cancelled by Trio before the server's next turn, and has given up then; a
+timeout of the ask itself is looked at when the request is taken.
+
+An ask needs no cancel scope: its timeout is a timer of the node.
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-import outcome
 import trio
+from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core import operations
-from trio_actors._core.drive import DECLINED
+from trio_actors._core.drive import DECLINED, LATER
 from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
-from trio_actors._core.message import Message
+from trio_actors._core.message import Message, copy_value
 from trio_actors._core.pid import Pid
-from trio_actors._core.wake import Given
+from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
-    from trio_actors._core.clock import Timer
+    from collections.abc import Mapping
+
     from trio_actors._core.node import Node
     from trio_actors._core.process import Process
 
 ReplyT = TypeVar("ReplyT")
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
+
+PENDING: Any = object()  # the answer that is not there yet
+_ABANDONED: Any = object()  # the caller no longer waits
 
 
 class Ask(Generic[ReplyT_co]):
@@ -39,116 +51,185 @@ class Ask(Generic[ReplyT_co]):
     __slots__ = ()
 
 
+class Failure:
+    """An answer that is raised where the caller waits."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: ProcessError) -> None:
+        self.error = error
+
+
+class Waiter(Message):
+    """The caller's side of one ask, and what a typed server gets in its mailbox.
+
+    `answer` is PENDING until the first thing settles it; a task waits as soon as `task` is set.
+    Made without arguments, which is the quickest way; `of` sets everything.
+    """
+
+    __slots__ = ("answer", "callee", "task")
+    answer: Any
+    callee: Process
+    task: Any  # the Trio task that waits; None: the caller has not begun to
+
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
+
+    def of(self, callee: Process, sender: Pid | None, payload: Any) -> Self:
+        """With all fields set, for a caller that does not wait yet."""
+        self.sender = sender
+        self.payload = payload
+        self.callee = callee
+        self.answer = PENDING
+        self.task = None
+        return self
+
+    @property
+    def topic(self) -> str:  # type: ignore[override]  # nobody assigns it
+        """The name of the request's class."""
+        return topic_of(self.payload)
+
+    @property
+    def wanted(self) -> bool:
+        """False once answered or abandoned: a server skips such a request."""
+        return self.answer is PENDING
+
+    def settle(self, answer: Any) -> bool:
+        """Gives the answer to the caller; False if there is one already, or it has given up."""
+        if self.answer is not PENDING:
+            return False
+        self.answer = answer
+        if self.task is not None:
+            reschedule(self.task, GO)
+        return True
+
+    reply = settle  # as a Request has it
+
+    def fail(self, error: ProcessError) -> bool:
+        """Raises an error where the caller waits."""
+        return self.settle(Failure(fresh(error)))
+
+    def dropped(self) -> None:
+        """Nobody will answer any more."""
+        if self.answer is PENDING:
+            text = f"request {self.topic} was dropped without a reply"
+            self.settle(Failure(make_error(ErrorKind.UNAVAILABLE, text, retryable=None)))
+
+    def lost(self) -> None:
+        """The request was dropped, and it cannot have said so itself."""
+        self.callee.forget(self.ended)
+        self.dropped()
+
+    def ended(self, exit: Exit) -> None:
+        """The callee ended first."""
+        if self.answer is PENDING:
+            self.settle(Failure(ended_error(self.callee, exit)))
+
+    def expired(self) -> None:
+        """The timeout came first."""
+        if self.answer is PENDING:
+            text = f"no reply from {self.callee.pid} in time"
+            self.settle(Failure(make_error(ErrorKind.TIMEOUT, text, retryable=None)))
+
+    def abandon(self, _: Any = None) -> Abort:
+        """The caller no longer waits: a server skips the request."""
+        if self.answer is PENDING:
+            self.answer = _ABANDONED
+        return Abort.SUCCEEDED
+
+    async def wait(self) -> Any:
+        """The answer. Checkpoint: always."""
+        if self.answer is PENDING:
+            self.task = current_task()
+            await wait_task_rescheduled(self.abandon)
+        else:  # nobody took the request
+            await checkpoint()
+        answer = self.answer
+        if answer.__class__ is Failure:
+            raise answer.error
+        return answer
+
+
+class TimedWaiter(Waiter):
+    """A waiter whose ask has a timeout."""
+
+    __slots__ = ("due",)
+    due: float
+
+    @property
+    def wanted(self) -> bool:
+        """False too from its timeout on, even if the timer has not fired yet."""
+        return self.answer is PENDING and self.callee.node.now() < self.due
+
+
 class Request(Message):
-    """A message that waits for its answer."""
+    """A message that waits for its answer; kept by nobody any more, it tells its caller so.
+
+    `deadline` is the caller's effective one, on Trio's clock.
+    """
 
     __slots__ = ("__weakref__", "_waiter", "deadline")
 
-    def __init__(
-        self, topic: str, sender: Pid | None, payload: Any, waiter: Waiter, deadline: float
-    ) -> None:
-        self.topic = topic
-        self.sender = sender
-        self.payload = payload
+    def __init__(self, waiter: Waiter, deadline: float) -> None:
+        self.topic = waiter.topic
+        self.sender = waiter.sender
+        self.payload = waiter.payload
+        self.deadline = deadline
         self._waiter: Waiter | None = waiter
-        self.deadline = deadline  # of the caller, on Trio's clock
+        waiter.callee.on_exit(waiter.ended)
 
     @property
     def wanted(self) -> bool:
         """False once answered, abandoned or expired: a server skips such a request."""
         waiter = self._waiter
-        if waiter is None or not waiter.pending:
+        if waiter is None or not waiter.wanted:
             return False
         return self.deadline == inf or trio.current_time() < self.deadline
 
     def reply(self, value: Any) -> bool:
         """Answers; False if the caller no longer waits. Only the first answer counts."""
-        waiter, self._waiter = self._waiter, None
-        return waiter is not None and waiter.answer(Given(value), self.sender)
+        waiter = self._waiter
+        if waiter is not None and waiter.callee.host.copy_messages:  # M26
+            try:
+                value = copy_value(value, f"the reply to {self.topic}")
+            except ProcessError as error:
+                return self.fail(error)
+        return self._answer(value)
 
     def fail(self, error: ProcessError) -> bool:
         """Answers with an error, which the ask raises; False if the caller no longer waits."""
+        return self._answer(Failure(fresh(error)))
+
+    def _answer(self, answer: Any) -> bool:
+        """In a simulation an answer travels like a message (TS1)."""
+        waiter = self._release()
+        if waiter is None or waiter.answer is not PENDING:
+            return False
+        gate = waiter.callee.node.gate
+        if gate is None:
+            return waiter.settle(answer)
+        gate.reply(waiter.callee, self.sender, lambda: waiter.settle(answer))
+        return True
+
+    def _release(self) -> Waiter | None:
+        """Its waiter, which neither this request nor the callee's end will settle any more."""
         waiter, self._waiter = self._waiter, None
-        return waiter is not None and waiter.answer(outcome.Error(fresh(error)), self.sender)
+        if waiter is not None:
+            waiter.callee.forget(waiter.ended)
+        return waiter
 
     def __del__(self) -> None:
         waiter = self._waiter
-        if waiter is not None and waiter.pending:
-            text = f"request {self.topic} was dropped without a reply"
-            waiter.wake(outcome.Error(make_error(ErrorKind.UNAVAILABLE, text, retryable=None)))
-
-
-Answer = Given | outcome.Error
-
-
-class Waiter:
-    """The caller's side of one ask: pending until the first thing wakes it."""
-
-    __slots__ = ("_answer", "_task", "_timer", "callee", "pending")
-
-    def __init__(self, callee: Process) -> None:
-        self.callee = callee
-        self.pending = True
-        self._task: trio.lowlevel.Task | None = None
-        self._timer: Timer | None = None
-        self._answer: Answer | None = None  # came before the caller began to wait
-        callee.on_exit(self.ended)
-
-    def answer(self, answer: Answer, caller: Pid | None) -> bool:
-        """The callee answers; in a simulation the answer travels like a message (TS1)."""
-        gate = self.callee.node.gate
-        if gate is None or not self.pending:
-            return self.wake(answer)
-        self.callee.forget(self.ended)  # its end cannot overtake its answer
-        gate.reply(self.callee, caller, lambda: self.wake(answer))
-        return True
-
-    def wake(self, answer: Answer) -> bool:
-        """Resumes the caller with the answer, once."""
-        if not self.pending:
-            return False
-        self._settle()
-        if self._task is None:
-            self._answer = answer
-        else:
-            trio.lowlevel.reschedule(self._task, answer)
-        return True
-
-    def _settle(self) -> None:
-        self.pending = False
-        if self._timer is not None:
-            self._timer.cancel()
-        self.callee.forget(self.ended)
-
-    def ended(self, exit: Exit) -> None:
-        """The callee ended first."""
-        self.wake(outcome.Error(ended_error(self.callee, exit)))
-
-    def expired(self) -> None:
-        """The timeout came first."""
-        text = f"no reply from {self.callee.pid} in time"
-        self.wake(outcome.Error(make_error(ErrorKind.TIMEOUT, text, retryable=None)))
-
-    def abandon(self) -> None:
-        """The caller no longer waits: a server skips the request."""
-        if self.pending:
-            self._settle()
-
-    async def wait(self, timeout: float | str | None) -> Any:
-        """The answer. Checkpoint: always."""
-        if self._answer is not None:
-            await trio.lowlevel.checkpoint()
-            return self._answer.unwrap()
-        if timeout is not None:
-            node = self.callee.node
-            self._timer = node.clock.at(node.now() + duration_seconds(timeout), self.expired)
-        self._task = trio.lowlevel.current_task()
-
-        def give_up(_: Any) -> trio.lowlevel.Abort:
-            self.abandon()
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        return await trio.lowlevel.wait_task_rescheduled(give_up)
+        if waiter is None:
+            return
+        if trio.lowlevel.in_trio_run():
+            self._release()
+            waiter.dropped()
+        else:  # the garbage was collected in some other thread (TM6)
+            waiter.callee.node.soon(waiter.lost)
 
 
 def ended_error(callee: Process, exit: Exit) -> ProcessError:
@@ -164,12 +245,13 @@ def ended_error(callee: Process, exit: Exit) -> ProcessError:
 
 async def ask(
     node: Node,
+    reach: Mapping[str, Process],
     caller: Process | None,
     dest: str,
     request: Any,
-    timeout: float | str | None = None,
+    timeout: float | str | None,
 ) -> Any:
-    """Sends a request to a PID or name and waits for the answer.
+    """Sends a request to a PID or name and waits for the answer; `reach` needs no more checks.
 
     Checkpoint: when it waits; an idle server may answer in this very turn, then at least every
     32 asks or 1 ms.
@@ -180,26 +262,51 @@ async def ask(
         ProcessTimeout: no answer within `timeout` (seconds or text). An error that the callee
         answered with is raised as it is.
     """
-    target = node.processes.get(Pid(dest))
-    if target is None or caller is not None:
+    target = reach.get(dest)
+    if target is None or target is caller or timeout is not None:
         try:
             target = _callee(node, caller, dest)
+            due = _due(node, timeout)
         except ProcessError:
-            await trio.lowlevel.checkpoint()  # noqa: ASYNC120
+            await checkpoint()  # noqa: ASYNC120
             raise
-    drive = target.drive
-    if drive.direct and node.gate is None and node.turns.take():
-        value = drive.answer_now(request, caller)
+        if node.gate is not None:
+            return await _post(node, caller, target, request, due)
+    else:
+        due = inf
+    entrance = target.entrance
+    drive: object = target.drive
+    if drive is entrance or entrance.direct:  # of the two the former is the quicker look
+        value = target.drive.answer_now(request, caller, due, node.turns)
         if value.__class__ is Waiter:
-            return await value.wait(timeout)
+            return await _wait(value, due)
+        if value is LATER:
+            await checkpoint()
+            node.turns.renew()
+            return await ask(node, reach, caller, dest, request, timeout)  # if it is alive still
         if value is not DECLINED:
             return value
-    await trio.lowlevel.checkpoint_if_cancelled()
-    waiter = _post(node, caller, target, request, timeout)
-    try:
-        return await waiter.wait(timeout)
-    finally:
-        node.turns.renew()
+    if due != inf or request.__class__ not in entrance.typed:
+        return await _post(node, caller, target, request, due)
+    waiter = Waiter()  # `of` and `wait`, written out: most asks come through here
+    waiter.sender = None if caller is None else caller.pid
+    waiter.payload = request
+    waiter.callee = target
+    waiter.answer = PENDING
+    waiter.task = current_task()
+    route = entrance.route
+    if route is not None:
+        waiter.at = node.hand.at
+        route.append(waiter)
+    else:
+        node.delivered += 1
+        if entrance.put(waiter):
+            waiter.at = node.stamp()
+    await wait_task_rescheduled(waiter.abandon)
+    answer = waiter.answer
+    if answer.__class__ is Failure:
+        raise answer.error
+    return answer
 
 
 def _callee(node: Node, caller: Process | None, dest: str) -> Process:
@@ -207,27 +314,46 @@ def _callee(node: Node, caller: Process | None, dest: str) -> Process:
     if caller is not None:
         if pid == caller.pid:
             raise make_error(ErrorKind.INVALID, "a process cannot ask itself")
-        if node.strict or caller.inherited.actor is not None:
-            operations.require(node, caller, "process.send", pid, dest)
+        operations.require(node, caller, "process.send", pid, dest)
     return operations.alive(node, pid)
 
 
-def _post(
-    node: Node, caller: Process | None, target: Process, request: Any, timeout: float | str | None
-) -> Waiter:
-    """Puts the request into the mailbox; its caller's effective deadline travels with it."""
-    deadline = trio.current_effective_deadline()
-    if timeout is not None:
-        deadline = min(deadline, node.now() + duration_seconds(timeout))
-    waiter = Waiter(target)
+def _due(node: Node, timeout: float | str | None) -> float:
+    return inf if timeout is None else node.now() + duration_seconds(timeout)
+
+
+async def _post(
+    node: Node, caller: Process | None, target: Process, request: Any, due: float
+) -> Any:
+    """Asks with a timeout, or somebody whose code can keep the request."""
+    await trio.lowlevel.checkpoint_if_cancelled()
     sender = None if caller is None else caller.pid
+    if due == inf:
+        waiter = Waiter().of(target, sender, request)
+    else:
+        waiter = TimedWaiter().of(target, sender, request)
+        waiter.due = due
+    message: Message = waiter
+    if node.gate is not None or request.__class__ not in target.entrance.typed:
+        message = Request(waiter, min(due, trio.current_effective_deadline()))
     node.delivered += 1
     try:
-        node.post(sender, target, Request(topic_of(request), sender, request, waiter, deadline))
+        node.post(sender, target, message)
     except BaseException:
         waiter.abandon()
         raise
-    return waiter
+    del message  # who drops the request is to be noticed
+    return await _wait(waiter, due)
+
+
+async def _wait(waiter: Waiter, due: float) -> Any:
+    if due == inf:
+        return await waiter.wait()
+    timer = waiter.callee.node.clock.at(due, waiter.expired)
+    try:
+        return await waiter.wait()
+    finally:
+        timer.cancel()
 
 
 def topic_of(message: object) -> str:

@@ -8,6 +8,7 @@ mailbox the code reads, so it holds for task processes, servers and upgraded cod
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 import trio
 
+from trio_actors._core.ask import Request
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
-from trio_actors._core.message import Message
+from trio_actors._core.mailbox import Untyped
+from trio_actors._core.message import Event, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
@@ -57,11 +60,34 @@ class Bounded:
             raise make_error(ErrorKind.INVALID, text)
 
 
-class Limited:
+class Entrance(Untyped, ABC):
+    """What stands before the mailbox of one process, and sees each message: it has no route."""
+
+    __slots__ = ()
+    route = None
+
+    @abstractmethod
+    def put(self, message: Message) -> object:
+        """Takes a message, or does not."""
+
+    @abstractmethod
+    def put_event(self, event: Event) -> None:
+        """Takes a control event; none is ever refused."""
+
+    @property
+    @abstractmethod
+    def limit(self) -> Limited | None:
+        """The limit, if one stands here."""
+
+    @abstractmethod
+    def moved(self) -> bool:
+        """An upgrade has changed the mailbox; False if nothing is to stand before the new one."""
+
+
+class Limited(Entrance):
     """What stands before the mailbox of one process and counts."""
 
     __slots__ = ("_bounds", "_expected", "_process", "_waiting", "_woken")
-    route = None  # each message is counted
 
     def __init__(self, process: Process, bounds: Bounded) -> None:
         self._process = process
@@ -74,6 +100,16 @@ class Limited:
     def _mailbox(self) -> CountedMailbox:
         mailbox = self._process.mailbox  # an upgrade may have changed it
         return mailbox  # type: ignore[return-value]  # `limited` has checked it
+
+    @property
+    def limit(self) -> Limited:
+        """Itself."""
+        return self
+
+    @property
+    def direct(self) -> bool:  # type: ignore[override]
+        """As the mailbox: what is answered at once takes no room."""
+        return self._process.mailbox.direct
 
     @property
     def full(self) -> bool:
@@ -106,6 +142,10 @@ class Limited:
             if oldest is not None:
                 letters.add(self._process.pid, oldest, "mailbox is full")
         return mailbox.put(message)
+
+    def put_event(self, event: Event) -> None:
+        """Events are never limited."""
+        self._mailbox.put_event(event)
 
     def expect(self, message: Message) -> None:
         """A gate (TS1) will `put` the message later; whether it fits is decided now.
@@ -187,6 +227,12 @@ class Limited:
             trio.lowlevel.reschedule(self._waiting.popleft())
 
 
+def limit_of(process: Process) -> Limited | None:
+    """The limit in front of a process's mailbox, or None."""
+    entrance = process.entrance
+    return entrance.limit if isinstance(entrance, Entrance) else None
+
+
 def limited(process: Process, bounds: Bounded) -> Limited:
     """The limit in front of a process's mailbox.
 
@@ -239,6 +285,9 @@ class DeadLetters:
         letter = DeadLetter(to, message, reason)
         self.count += 1
         self.recent.append(letter)
+        if isinstance(message, Request):  # kept here, it cannot tell its caller by being dropped
+            text = f"request {message.topic} was not delivered: {reason}"
+            message.fail(make_error(ErrorKind.UNAVAILABLE, text, retryable=True))
         for watcher in list(self._watchers):
             watcher(letter)
         now = self._node.now()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
-from trio_actors._core.mailbox import CopyingMailbox, Mailbox, PythonMailbox
+from trio_actors._core.mailbox import Mailbox, PythonMailbox
 from trio_actors._core.task import TaskDrive
 
 if TYPE_CHECKING:
@@ -80,8 +80,11 @@ class TaskBody:
 
     def make_mailbox(self, process: Process) -> Mailbox:
         """The ordinary mailbox of Python code."""
-        kind = CopyingMailbox if process.host.copy_messages else PythonMailbox
-        return kind(process.node.hand)
+        if process.host.copy_messages:
+            from trio_actors._core.copying import CopyingMailbox
+
+            return CopyingMailbox(process.node.hand)
+        return PythonMailbox(process.node.hand)
 
     def attach(self, process: Process) -> Drive:
         """A task of the host's nursery."""

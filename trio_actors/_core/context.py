@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
 import trio
@@ -225,15 +225,14 @@ class ProcessContext(ProcessTools):
         """Sends a typed message; its topic is the name of its class."""
         self.send(dest, topic_of(message), message)
 
-    async def ask(
+    def ask(
         self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
-    ) -> ReplyT:
+    ) -> Coroutine[Any, Any, ReplyT]:
         """The reply of another process, typically a Server; see `ask.ask` for what it raises.
 
         Units: timeout in seconds, or a text like "5s"; None waits for reply or end.
         """
-        reply: ReplyT = await ask(self._node, self.process, dest, request, timeout)
-        return reply
+        return ask(self._node, self._direct, self.process, dest, request, timeout)
 
     # -- other processes
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trio_actors._core.mailbox import Untyped
+
 if TYPE_CHECKING:
     from trio_actors._core.message import Event, Message
+    from trio_actors._core.pace import Pace
     from trio_actors._core.process import Process
 
 
 class Drive(Protocol):
     """What runs a body."""
 
-    direct: bool  # `answer_now` may be asked; a plain attribute, because every ask looks at it
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
+        """The reply to a request in the caller's own turn, DECLINED, LATER, or a Waiter.
 
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
-        """The reply to a request in the caller's own turn, DECLINED, or a Waiter."""
+        `due` is when the ask's timeout ends, on Trio's clock; an answer takes one of the `turns`.
+        """
         ...
 
     def start(self) -> None:
@@ -36,20 +40,20 @@ class Drive(Protocol):
 
 
 DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
+LATER = object()  # it can, but the caller has to take a checkpoint first
 
 
 class MailboxOnly:
     """Base of drives that answer no request in the caller's turn."""
 
     __slots__ = ()
-    direct = False
 
-    def answer_now(self, request: Any, caller: Process | None) -> Any:
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
         """Never."""
         return DECLINED
 
 
-class Ended(MailboxOnly):
+class Ended(MailboxOnly, Untyped):
     """Drive and mailbox of a process that has ended: it lets go of those it had, and its code."""
 
     __slots__ = ()

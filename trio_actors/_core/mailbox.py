@@ -16,16 +16,27 @@ because nobody knows when the reader will look.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from trio_actors._core.message import Event, Message, Parcel, copy_value
+from trio_actors._core.message import Event, Message, Parcel
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET, Subscription
 
 
 class Mailbox(Protocol):
-    """Where a process's messages and events go; one per process, whatever runs it."""
+    """Where a process's messages and events go; one per process, whatever runs it.
+
+    Every ask looks at the two attributes. `direct`: its drive may answer in the caller's turn.
+    `typed`: classes of requests that a handler takes whose code cannot keep the request (ask.py).
+    """
+
+    @property
+    def direct(self) -> bool: ...
+
+    @property
+    def typed(self) -> Mapping[type, Any]: ...
 
     @property
     def route(self) -> deque[Any] | None:
@@ -60,6 +71,9 @@ class Mailbox(Protocol):
         ...
 
 
+NO_TYPES: Mapping[type, Any] = MappingProxyType({})
+
+
 class CountedMailbox(Mailbox, Protocol):
     """A mailbox that can be limited (bounded.py) and from which a message can be withdrawn."""
 
@@ -88,7 +102,7 @@ class Routed:
 
     hand: Hand
     route: deque[Any] | None
-    counted: int  # how many were in the queue when the route was opened
+    counted: int  # how many of the queue's items did not come by the route
 
     def close_route(self) -> None:
         """From now on messages come through `put`."""
@@ -101,7 +115,15 @@ class Routed:
         return len(self.route) - self.counted if self.route is not None else 0
 
 
-class PythonMailbox(Pace, Routed):
+class Untyped:
+    """Base of mailboxes whose reader gets requests as they are."""
+
+    __slots__ = ()
+    direct = False
+    typed: Mapping[type, Any] = NO_TYPES
+
+
+class PythonMailbox(Pace, Routed, Untyped):
     """The mailbox of a process that runs as Python code, with what may be taken from it at once."""
 
     __slots__ = (
@@ -137,6 +159,7 @@ class PythonMailbox(Pace, Routed):
                 queue = inbox.queue
                 if queue is not None and inbox.selective is None:
                     queue.append(message)  # something is queued, so nobody waits
+                    self.counted += 1
                     return True
                 unread = inbox.push(message)
                 if unread and inbox.waking:
@@ -199,7 +222,6 @@ class PythonMailbox(Pace, Routed):
         """The channel of a topic; opening it moves the waiting messages of that topic (L4-L8)."""
         if self._topics is None:
             self._topics = {}
-            self.close_route()
             if self._inbox is not None:
                 self._inbox.unpack()
             for message in self._unread():
@@ -328,17 +350,3 @@ class PythonMailbox(Pace, Routed):
         self._events = self._topics = None
         for channel in channels:
             channel.end()
-
-
-class CopyingMailbox(PythonMailbox):
-    """Copies each payload in depth, to find state that processes share by mistake (M26)."""
-
-    __slots__ = ()
-
-    def open_route(self) -> None:
-        """Never."""
-
-    def put(self, message: Message) -> bool:
-        """As ever, with a copy of the payload; what cannot be copied is refused."""
-        payload = copy_value(message.payload, f"payload of topic {message.topic!r}")
-        return super().put(Message(message.topic, message.sender, payload))

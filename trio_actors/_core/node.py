@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,10 +101,12 @@ class Node:
         self.hand = Hand(self.stamp)
         # Between checkpoints: asks answered in the callers' turns, messages of queues in memory.
         self.turns = Pace(BUDGET)
+        self.turns.renew()  # the first asks need no checkpoint
         self._sources: list[CodeSource] = []
         self._count = 0
         self._heads: dict[str, str] = {}  # of the PIDs being given out, by host
         self._control: Pid | None = None
+        self._token = trio.lowlevel.current_trio_token()
         self._nursery: trio.Nursery | None = None
 
     # -- used by the kernel
@@ -151,6 +153,11 @@ class Node:
         text = f"{bits | 4 << 76 | 0x8000 << 48:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Calls it in the Trio thread; for code that may run in any (TM6)."""
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function)
+
     async def blocking(self, function: Callable[..., Any], *args: Any) -> Any:
         """Runs blocking work in a thread (TS3). A simulation lets no time pass meanwhile (TS13)."""
         return await trio.to_thread.run_sync(function, *args)
@@ -170,6 +177,14 @@ class Node:
             target.deliver(item)
         else:
             gate.post(source, target, item)
+
+    def tell(self, source: Pid | None, target: Process, message: Message) -> None:
+        """Posts a message that no program sent just now, like a timer's: nobody can be told that it
+        is refused, so then it is a dead letter."""
+        try:
+            self.post(source, target, message)
+        except ProcessError as refusal:
+            self.dead_letters.add(target.pid, message, refusal.message)
 
     def request_cancel(self, process: Process, sender: Pid, deadline: float) -> None:
         """Sends CANCEL; `deadline` on Trio's clock, infinity for none (K3, K5)."""
@@ -309,15 +324,14 @@ class Node:
         inherited = extend(NOTHING_INHERITED, values=context)
         return await spawning.call(self, target, args, host=host, inherited=inherited)
 
-    async def ask(
+    def ask(
         self, dest: str, request: Ask[ReplyT], *, timeout: float | str | None = None
-    ) -> ReplyT:
+    ) -> Coroutine[Any, Any, ReplyT]:
         """The reply of a running process, typically a Server; see `ask.ask` for what it raises.
 
         Units: timeout in seconds, or a text like "5s"; None waits for reply or end.
         """
-        reply: ReplyT = await ask(self, None, dest, request, timeout)
-        return reply
+        return ask(self, self.direct, None, dest, request, timeout)
 
     def cast(self, dest: str, message: object) -> None:
         """Sends a typed message; its topic is the name of its class."""
@@ -357,7 +371,7 @@ class Node:
         for pid, topic in self.groups.watchers(change.group):
             process = self.processes.get(pid)
             if process is not None:
-                self.post(None, process, Message(topic, None, change))
+                self.tell(None, process, Message(topic, None, change))
 
     def members(self, group: str) -> list[Pid]:
         """Who is in a group, oldest member first."""

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
+from trio_actors._core.current import running
 from trio_actors._core.errors import FATAL, as_process_error, fresh
 from trio_actors._core.exit import Cause, CauseKind, Forced
 from trio_actors._core.message import Message
@@ -60,7 +61,7 @@ class Timers:
             self._set(due + every, message, key, every)
         tick = Tick(message.topic, message.sender, message.payload)
         self._sent[key] = tick
-        self._process.node.post(CLOCK, self._process, tick)
+        self._process.node.tell(CLOCK, self._process, tick)
 
     def cancel(self, key: Hashable) -> bool:
         """The timer sends nothing more, not even what it sent and nobody read; True if it ran."""
@@ -107,6 +108,9 @@ class Tasks:
         function: Callable[..., Awaitable[object]],
         args: tuple[Any, ...],
     ) -> None:
+        context = self._process.context
+        if context is not None:  # what a dispatcher's task starts would inherit the dispatcher's
+            running.set(context)
         try:
             with scope:
                 await function(*args)

@@ -18,7 +18,7 @@ from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
-    from trio_actors._core.bounded import Limited
+    from trio_actors._core.bounded import Entrance
     from trio_actors._core.code import Target
     from trio_actors._core.drive import Drive
     from trio_actors._core.host import Host
@@ -122,7 +122,7 @@ class Process:
     waiting: dict[ExitWatcher, None] | None  # for the end, longest first
     rare: dict[str, Any] | None  # see Rare
     mailbox: Mailbox  # what the code reads
-    entrance: Mailbox | Limited  # where messages are put: the mailbox, or a limit before it
+    entrance: Mailbox | Entrance  # where things are put: the mailbox, or what stands before it
     drive: Drive
 
     # The earliest cancel deadline ever asked for (K7), on Trio's clock, and by whom.
@@ -178,9 +178,9 @@ class Process:
             if item.kind is EventKind.LINK_DOWN and not self.trap_links:  # K14, K16
                 self.force(LinkFailed(item.sender))
             else:
-                self.mailbox.put_event(item)
+                self.entrance.put_event(item)
         elif isinstance(item, Cancel):
-            self.mailbox.put_event(item.event)
+            self.entrance.put_event(item.event)
             if self.reason is None:
                 self.reason = Cause(CauseKind.ASKED, item.event.sender)
             self.limit(item.deadline, item.event.sender)

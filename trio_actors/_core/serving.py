@@ -12,11 +12,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
+from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trio_actors._core.ask import Request
+from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
@@ -41,6 +43,8 @@ class HandlerTable:
         plain: no handler awaits, so a dispatcher can step the server.
         starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
+        typed: request classes whose handler gets the payload and defers nothing, so that no code
+            of the server ever holds the request (ask.py).
     """
 
     by_type: dict[type, Handler]
@@ -50,6 +54,7 @@ class HandlerTable:
     plain: bool
     starting: bool = False
     parting: bool = False
+    typed: dict[type, Handler] = attrs.field(factory=dict)
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""
@@ -60,6 +65,8 @@ class HandlerTable:
                 handler = self.by_type.get(base)
                 if handler is not None:
                     self.by_type[cls] = handler
+                    if base in self.typed and cls.__name__ not in self.by_topic:
+                        self.typed[cls] = handler
                     break
         return handler
 
@@ -77,6 +84,32 @@ def begin(server: Server, args: tuple[Any, ...]) -> Any:
     if len(args) == 1 and isinstance(args[0], Migration):
         return server.migrate(args[0].old_version, args[0].state)
     return server.init(*args)
+
+
+def may_defer(method: object) -> bool:
+    """True unless it is plain to see that a method does not call `defer`.
+
+    Code says so by the name, in itself, in what is defined inside it, or in a function that it
+    closes over, like the one a decorator has wrapped.
+    """
+    if not isinstance(method, FunctionType):
+        return True
+    code = [method.__code__]
+    while code:
+        one = code.pop()
+        if "defer" in one.co_names or "defer" in one.co_consts:
+            return True
+        code += [const for const in one.co_consts if isinstance(const, CodeType)]
+    enclosed = [cell.cell_contents for cell in method.__closure__ or () if _is_set(cell)]
+    return any(may_defer(inner) for inner in enclosed if isinstance(inner, FunctionType))
+
+
+def _is_set(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 class Queue:
@@ -152,7 +185,9 @@ class Serving(Queue):
         "server",
         "suspended",
         "table",
+        "typed",
     )
+    direct = False
 
     process: Process  # set when the process is made
     route: deque[Any] | None = None  # see Mailbox
@@ -162,12 +197,13 @@ class Serving(Queue):
         self._queue = None
         self.server: Server | None = server
         self.table = table
+        self.typed = table.typed
         self.suspended = False  # by somebody who looks inside
         self.awaiting = False  # by a handler that goes on in a task
         self.halted = False  # no message may be handled now, for one of these or an end
         self.events = 0  # how many of the unread are events
         self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
-        self.request: Request | None = None  # the one being answered; None once deferred
+        self.request: Request | Waiter | None = None  # being answered; None once deferred
         self.finished: Exit | None = None  # set by `stop`
 
     # Mailbox
@@ -183,8 +219,10 @@ class Serving(Queue):
         self.push(event)
 
     def drain(self) -> list[Message | Event]:
-        """Everything unread."""
-        return self.take_all()
+        """Everything unread; other code is to get it, so requests become such that can be kept."""
+        return [
+            Request(item, inf) if isinstance(item, Waiter) else item for item in self.take_all()
+        ]
 
     def depth(self) -> int:
         """How many are unread."""
@@ -214,8 +252,17 @@ class Serving(Queue):
         return oldest
 
     def close(self) -> None:
-        """The process has ended: what is unread is discarded."""
+        """The process has ended: what is unread is discarded, and who asked is told."""
+        if self._one is not None or self._queue is not None or self.request is not None:
+            self._tell_callers()
         self._one = self._queue = self.server = self.request = None
+
+    def _tell_callers(self) -> None:
+        for item in (self.request, *self.unread()):
+            if isinstance(item, Waiter):
+                record = self.process.node.exits.get(self.process.pid)
+                assert record is not None  # it has just been noted
+                item.ended(record.exit)
 
     def wake(self) -> None:
         """Something is there to be done; how it gets done is the drive's business."""
@@ -263,7 +310,7 @@ class Serving(Queue):
         if isinstance(item, Event) and item.kind is EventKind.CANCEL:
             self.stop(Exit())
             return None
-        if isinstance(item, Request):
+        if isinstance(item, (Request, Waiter)):
             text = f"{self.process.id} has no handler for {item.topic}"
             item.fail(make_error(ErrorKind.INVALID, text))
             return None
@@ -274,6 +321,9 @@ class Serving(Queue):
         request, self.request = self.request, None
         if request is None:
             raise make_error(ErrorKind.INVALID, "no request is being answered here")
+        if isinstance(request, Waiter):  # by code outside the class: `defers` has not found it
+            self.table.typed.clear()
+            return Request(request, inf)
         return request
 
     def answer(self, item: Message | Event, value: Any) -> None:
@@ -281,6 +331,12 @@ class Serving(Queue):
         request, self.request = self.request, None
         if request is not None and request is item:
             request.reply(value)
+
+    def drop(self) -> None:
+        """The request in hand, if there is one, gets no answer."""
+        request, self.request = self.request, None
+        if isinstance(request, Waiter):
+            request.dropped()
 
     def refuse(self, error: ProcessError) -> bool:
         """A handler raised a ProcessError: the reply if a request is being answered."""

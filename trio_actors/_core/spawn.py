@@ -10,10 +10,12 @@ import trio
 
 from trio_actors._core.bounded import Bounded, limited
 from trio_actors._core.code import ProcessFunction, Target, TargetMaker, function_target
-from trio_actors._core.errors import ErrorKind, fresh, make_error
+from trio_actors._core.drive import ENDED
+from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.host import Host
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
+from trio_actors._core.lifecycle import END
 from trio_actors._core.message import Message, copy_value, payload_of, vet_topic
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import START, Process, make_process
@@ -92,7 +94,11 @@ def launch(
     process = make_process(node, place, node.new_pid(place.id), definition, inherited)
     process.mailbox = process.entrance = body.make_mailbox(process)
     if mailbox is not None:
-        process.entrance = limited(process, mailbox)
+        try:
+            process.entrance = limited(process, mailbox)
+        except Exception:
+            process.mailbox.close()
+            raise
     process.drive = body.attach(process)
     pid = process.pid
     place.alive += 1
@@ -106,13 +112,31 @@ def launch(
         if link:
             node.topology.link(parent.pid, pid)
     if queued is not None:
-        for message in queued:
-            node.post(None, process, message)
+        try:
+            for message in queued:
+                node.post(None, process, message)
+        except ProcessError:
+            _unmake(process)
+            raise
     if node.gate is None:
         process.drive.start()
     else:
         node.post(process.parent, process, START)
     return process
+
+
+def _unmake(process: Process) -> None:
+    """Takes back what `launch` has made, before anybody could see it (B6)."""
+    node = process.node
+    process.step(END)
+    del node.processes[process.pid]
+    process.host.gone()
+    node.names.release(process.pid)
+    node.topology.remove(process.pid)
+    if process.view is not None:
+        process.view.detach()
+    process.mailbox.close()
+    process.drive = process.mailbox = process.entrance = ENDED
 
 
 def _first_message(entry: tuple[Any, ...]) -> Message:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.bounded import Limited
+from trio_actors._core.bounded import Entrance
 from trio_actors._core.current import running
 from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.errors import (
@@ -36,7 +36,7 @@ from trio_actors._core.exit import (
 )
 from trio_actors._core.lifecycle import BEGIN, Step
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.message import Message
+from trio_actors._core.message import Message, copy_value
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Body, TaskBody
@@ -160,6 +160,8 @@ def replace_code(process: Process) -> Exit | None:
     process.step(Step.UPGRADE)
     try:
         target = process.target if wanted is None else process.node.resolve_target(wanted)
+        if process.host.copy_messages:  # M26
+            args = copy_value(args, "an argument")
         body: Body = target.prepare(process.host, args)
     except ProcessError as reason:
         return upgrade_failed(reason)
@@ -175,10 +177,13 @@ def replace_code(process: Process) -> Exit | None:
     process.drive = body.attach(process)
     for item in unread:
         if isinstance(item, Message):
-            process.mailbox.put(item)
+            try:
+                process.mailbox.put(item)
+            except ProcessError as refusal:  # it cannot cross into the new code's language (M27)
+                process.node.dead_letters.add(process.pid, item, refusal.message)
         else:
             process.mailbox.put_event(item)
-    if not (isinstance(process.entrance, Limited) and process.entrance.moved()):
+    if not (isinstance(process.entrance, Entrance) and process.entrance.moved()):
         process.entrance = process.mailbox
     return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core import operations
-from trio_actors._core.bounded import Limited
+from trio_actors._core.bounded import limit_of
 from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
@@ -248,16 +248,16 @@ async def asend(node: Node, caller: Process | None, dest: str, topic: str, paylo
     await trio.lowlevel.checkpoint()
     vet_topic(topic)
     target = node.processes.get(operations.resolve(node, dest))
-    if target is not None and isinstance(target.entrance, Limited) and target.entrance.blocks:
-        if caller is target and target.entrance.full:
+    limit = None if target is None else limit_of(target)
+    if target is not None and limit is not None and limit.blocks:
+        if caller is target and limit.full:
             raise make_error(ErrorKind.INVALID, "a process cannot wait for room in its own mailbox")
         if caller is not None:
             operations.require(node, caller, "process.send", target.pid, dest)
-        entrance = target.entrance
-        await entrance.wait_for_room()
+        await limit.wait_for_room()
         try:
             operations.send(node, caller, dest, topic, payload)
         finally:
-            entrance.pass_on()
+            limit.pass_on()
         return
     operations.send(node, caller, dest, topic, payload)

@@ -46,6 +46,13 @@ class Callee(Protocol):
         """One invocation; its value or its exception is the outcome."""
         ...
 
+    def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of a call that starts later, as they are now (GC5).
+
+        Raises: ProcessInvalid for what cannot cross, which is a start error of `async` (F4).
+        """
+        ...
+
     def begin(
         self, frame: FrameContext, payload: Any, args: tuple[Any, ...]
     ) -> tuple[Any, Awaitable[Any] | None]:
@@ -86,6 +93,10 @@ class PythonCallee:
             result: Awaitable[Any] = self.function(*args)
             return result
         return _ready(self.function, args)
+
+    def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Python to Python goes by reference (M26)."""
+        return args
 
     def begin(
         self, frame: FrameContext, payload: Any, args: tuple[Any, ...]

@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
+import trio
 
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.errors import ErrorKind, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.inherited import Inherited, copy_values
 from trio_actors._core.pid import Pid
 from trio_actors.fields import FieldError, strings
+from trio_actors.functions.frame import boundary_error, outwards
 from trio_actors.functions.options import CallOptions, parse_options
 
-__all__ = ["Call", "Interceptor", "Interceptors", "Next", "compile_globs", "link"]
+__all__ = ["Call", "Interceptor", "Interceptors", "Next", "compile_globs", "link", "through"]
 
 Next = Callable[["Call"], Awaitable[Any]]
 InterceptorFunction = Callable[["Call", Next], Awaitable[Any]]
@@ -195,3 +197,21 @@ def link(interceptors: Iterable[Interceptor], innermost: Next) -> Next:
 
 def _around(function: InterceptorFunction, inner: Next) -> Next:
     return lambda call: function(call, inner)
+
+
+async def through(chain: Next, call: Call) -> Any:
+    """A call through its chain; whatever an interceptor raises becomes a ProcessError (IC10).
+
+    What a cancelled call ends with is its cancellation, and nothing else (F14, F16).
+    """
+    try:
+        value = await chain(call)
+    except Exception as error:
+        await trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC120  which is what is wanted
+        if isinstance(error, ProcessError):
+            raise fresh(error) from None
+        raise boundary_error(error, call.id) from None
+    except BaseExceptionGroup as group:
+        raise outwards(group) or group from None
+    await trio.lowlevel.checkpoint_if_cancelled()
+    return value

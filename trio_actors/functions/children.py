@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trio_actors._core.node import Node
     from trio_actors.functions.future import Future
 
-__all__ = ["Children", "Job"]
+__all__ = ["Children", "Job", "Place"]
 
 
 @attrs.frozen(slots=True)
@@ -34,6 +34,15 @@ class Job:
     future: Future
     call: Coroutine[Any, Any, Any]
     then: Callable[[Any], Any] | None = None
+
+
+class Place:
+    """Whether an async call has its place in the line already."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = False
 
 
 class Children:

@@ -173,6 +173,7 @@ class Contracts:
             wrapper.options,
             inherited=inherited,
             permission=False,
+            carried=lua,
             then=lambda value: _checked_result(bound, definition, value),
         )
 

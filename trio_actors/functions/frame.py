@@ -242,6 +242,7 @@ class FrameContext(ProcessContext):
         """The async calls that end with this frame (F13)."""
         if self._children is None:
             self._children = Children()
+            self._children.closed = self._ended  # a task that outlived the frame may ask
         return self._children
 
     def interrupt(self) -> None:

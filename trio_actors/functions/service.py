@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import trio
 
 from trio_actors._core.current import current_or_none
-from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
+from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.inherited import DenyAll, Inherited
 from trio_actors._core.spawn import launch, wait_for_end
 from trio_actors.fields import FieldError
 from trio_actors.funcs import root_service
 from trio_actors.functions.built_in import BuiltIn, FunctionMetrics, Span
 from trio_actors.functions.callee import Callee, PythonCallee
-from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link
-from trio_actors.functions.children import Children, Job
+from trio_actors.functions.chain import Call, Interceptors, Journal, Next, link, through
+from trio_actors.functions.children import Children, Job, Place
 from trio_actors.functions.contracts import Contracts
 from trio_actors.functions.entries import Entries, Entry
 from trio_actors.functions.executor import Executor
-from trio_actors.functions.frame import NO_BAGGAGE, FrameContext, boundary_error, outwards
+from trio_actors.functions.frame import NO_BAGGAGE, FrameContext
 from trio_actors.functions.future import Future
 from trio_actors.functions.ids import check_function_id
 from trio_actors.functions.options import CallOptions
@@ -115,8 +115,9 @@ class Functions:
         self._table.install_process(id, host, meta=meta)
 
     def remove(self, id: str) -> None:
-        """Later calls get NOT_FOUND, accepted ones finish (PL18)."""
+        """Later calls get NOT_FOUND, accepted ones finish (PL18); its breaker goes with it."""
         self._table.remove(id)
+        self._built_in.breakers.pop(id, None)
 
     def has(self, id: str) -> bool:
         """Whether a function or callable process of this id exists."""
@@ -189,8 +190,9 @@ class Functions:
         entry = self._entries.get(id)
         if entry is None:
             check_function_id(id)
-        require(self.node, caller, "funcs.call", id)
-        return self._dispatch(caller, entry, id, args, options, None, baggage)
+        inherited = caller.inherited
+        require(self.node, caller, "funcs.call", id, inherited)
+        return self._dispatch(caller, entry, id, args, options, inherited, baggage)
 
     def dispatch(
         self,
@@ -213,10 +215,15 @@ class Functions:
         inherited: Inherited | None = None,
         permission: bool = True,
         then: Callable[[Any], Any] | None = None,
+        carried: bool = False,
     ) -> Future:
-        """`async_` for a given caller. `then` makes the result of the value, or raises.
+        """`async_` for a given caller.
 
-        Raises: F1 and F2 only; everything later arrives through the future (F4).
+        Args:
+            then: makes the result of the value, or raises.
+            carried: the arguments are copies already.
+
+        Raises: F1, F2, arguments that cannot cross; all else arrives through the future (F4).
         """
         check_function_id(id)
         if permission:
@@ -229,11 +236,12 @@ class Functions:
             future.fail(self._missing(id))
             return future
         # The version that is there now has accepted the call (PL16), in this order (PL5).
+        entry = self._entries.get(id)
+        if not carried and entry is not None and entry.callee is not None:
+            args = entry.callee.carry(args)
         place = Place()
         try:
-            rest = self._dispatch(
-                caller, self._entries.get(id), id, args, options, inherited, None, place
-            )
+            rest = self._dispatch(caller, entry, id, args, options, inherited, None, place)
         except ProcessError as error:
             future.fail(error)
             return future
@@ -295,7 +303,7 @@ class Functions:
                 place.taken = True
             return self._invoke(entry, caller, inherited, args, baggage, request)
         call = Call(id, args, options, inherited, caller, inf, 1, Journal(), baggage, entry)
-        return _through(chain, call)
+        return through(chain, call)
 
     def _link(self, entry: Entry, options: CallOptions) -> Next | None:
         chosen = self._interceptors.select(entry.id, options)
@@ -407,31 +415,6 @@ class Functions:
         self.closed = True
         await self._root_children.finish()
         self._table.close()
-
-
-class Place:
-    """Whether an async call has its place in the line already."""
-
-    __slots__ = ("taken",)
-
-    def __init__(self) -> None:
-        self.taken = False
-
-
-async def _through(chain: Next, call: Call) -> Any:
-    """A call through its chain; whatever an interceptor raises becomes a ProcessError (IC10).
-
-    What a cancelled call ends with is its cancellation, and nothing else (F14, F16).
-    """
-    try:
-        return await chain(call)
-    except Exception as error:
-        await trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC120  which is what is wanted
-        if isinstance(error, ProcessError):
-            raise fresh(error) from None
-        raise boundary_error(error, call.id) from None
-    except BaseExceptionGroup as group:
-        raise outwards(group) or group from None
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ Rules: section 13.1 of functions.md (QU1-QU9), CX2 (the message is inherited by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,16 +134,19 @@ async def consume(
 async def _work(
     ctx: ProcessContext, queue: QueueDriver, func: str, options: Mapping[str, Any] | None
 ) -> None:
+    call = ctx.node.functions.call_now
     while True:
         delivery = await queue.take()
         try:
-            limit = queue.visibility_timeout
-            if limit is None:
-                error = await _call(ctx, delivery, func, options)
+            try:
+                baggage = {BAGGAGE: delivery}
+                handled = call(ctx, func, (delivery.body,), options, baggage=baggage)
+                limit = queue.visibility_timeout
+                result = await (handled if limit is None else _within(limit, handled))
+            except ProcessError as failure:
+                error: str | None = str(failure)
             else:
-                error = "not settled within the visibility timeout"
-                with trio.move_on_after(limit):
-                    error = await _call(ctx, delivery, func, options)
+                error = "the handler returned false" if result is False else None
             if not delivery.settled:  # else the handler decided itself
                 await (delivery.ack() if error is None else delivery.nack(error))
         finally:
@@ -151,14 +154,8 @@ async def _work(
             delivery.over = True
 
 
-async def _call(
-    ctx: ProcessContext, delivery: Delivery, func: str, options: Mapping[str, Any] | None
-) -> str | None:
-    """Why the message was not handled; None if it was. Checkpoint: only if the call is one."""
-    try:
-        result = await ctx.node.functions.call_now(
-            ctx, func, (delivery.body,), options, baggage={BAGGAGE: delivery}
-        )
-    except ProcessError as failure:
-        return str(failure)
-    return "the handler returned false" if result is False else None
+async def _within(limit: float, handled: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a handler. Raises: ProcessTimeout when it takes too long."""
+    with trio.move_on_after(limit):
+        return await handled
+    raise make_error(ErrorKind.TIMEOUT, "not settled within the visibility timeout")

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import trio
 
-from trio_actors._core.bounded import Limited
+from trio_actors._core.bounded import limit_of
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.message import Message
 from trio_actors._core.node import Node
@@ -118,8 +118,9 @@ class Pump:
         if isinstance(item, Start):
             number = 0
         else:
-            if isinstance(target.entrance, Limited) and isinstance(item, Message):
-                target.entrance.expect(item)
+            limit = limit_of(target)
+            if limit is not None and isinstance(item, Message):
+                limit.expect(item)
             number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
             if isinstance(item, Cancel):  # K6: the deadline is in force at once, not the event
                 target.limit(item.deadline, item.event.sender)

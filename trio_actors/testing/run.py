@@ -366,7 +366,7 @@ def _digest(steps: list[Step], failure: BaseException | None) -> str:
     for step in steps:
         delivery = step.delivery
         text = f"{step.at!r}" if delivery is None else f"{delivery.id} {delivery.what}"
-        digest.update(f"{text} {list(step.effects)}\n".encode())
+        digest.update(f"{text} {list(step.effects)}\n".encode(errors="backslashreplace"))
     digest.update(type(failure).__name__.encode())
     return digest.hexdigest()
 

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote
 
 import attrs
 
-_UNSAFE = re.compile(r"[>+;!<=%\s]")
+_UNSAFE = re.compile(r"[>+;!<=%\s\ud800-\udfff]")  # the last cannot be encoded
 _LATE = re.compile(r"(?P<src>[^>]+)>(?P<dst>.+)\.(?P<n>\d+)\+(?P<late>\d+)")
 _FAULT = re.compile(
     r"!(?P<dst>[^<]+)<(?P<src>.+)\.(?P<n>\d+)=(?P<kind>[a-z]+)(:(?P<arg>-?\d+(\.\d+)?))?"
@@ -149,9 +149,9 @@ def parse_annotation(text: str) -> Annotation:
 @lru_cache(maxsize=4096)
 def safe_label(text: str) -> str:
     """A process's name as it may stand in a token: reserved characters are written as %xx."""
-    return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
+    return _UNSAFE.sub(lambda match: quote(match[0], safe="", errors="surrogatepass"), text)
 
 
 def plain_label(label: str) -> str:
     """The name that `safe_label` was given."""
-    return unquote(label)
+    return unquote(label, errors="surrogatepass")

@@ -25,7 +25,7 @@ local error, type, select, next, rawget, setmetatable, tostring =
   raw.error, raw.type, raw.select, raw.next, raw.rawget, raw.setmetatable, raw.tostring
 local getmt, getinfo = raw.debug.getmetatable, raw.debug.getinfo
 local count = raw.collectgarbage
-local sub, format = raw.string.sub, raw.string.format
+local sub, format, match = raw.string.sub, raw.string.format, raw.string.match
 
 local S = {}         -- the private key of every host object
 local opaque = {}    -- metatable -> true: dropped at boundaries, closed to raw access
@@ -40,10 +40,11 @@ function H.is_host(source)
   return head == "=host:" or head == "=[lua]"
 end
 
--- Position of the nearest script line, as "app/users.lua:3: " or "".
-local function where()
-  for level = 2, 40 do
-    local info = getinfo(level, "Sl")
+-- Position of the nearest script line, as "app/users.lua:3: " or ""; of a dead coroutine if given.
+local function where(co)
+  for level = co and 0 or 2, 40 do
+    local info
+    if co then info = getinfo(co, level, "Sl") else info = getinfo(level, "Sl") end
     if not info then return "" end
     if info.what ~= "C" and not H.is_host(info.source) and info.currentline > 0 then
       return format("%s:%d: ", info.short_src, info.currentline)
@@ -54,6 +55,14 @@ end
 
 -- Raise text at the script line that called into the host (wrong argument types, Q10).
 function H.raise(text) error(where() .. text, 0) end
+
+-- An error with the position of the script, if it has that of a host file: Lua's own functions are
+-- called by ours. Called where the error is raised, or with the coroutine that it has ended.
+function H.located(e, co)
+  if type(e) ~= "string" then return e end
+  local rest = match(e, "^host:[%w_]+:%d+: (.*)$") or match(e, "^%[lua%]:[%w_]+:%d+: (.*)$")
+  return rest and where(co) .. rest or e
+end
 
 -- "bad argument #2 to 'send' (string expected, got table)"; `got` is the offending value.
 function H.argerror(n, fname, expected, got)

@@ -192,9 +192,12 @@ function walk(v, depth)
   return nil
 end
 
+local walker                                -- see `unhooked`
+
 -- Whatever was left half done holds no data any more.
 function H.drop_work()
   shape, vals, seen, bvals, brefs, copied = nil, nil, nil, nil, nil, nil
+  walker = nil                              -- its stack holds what it walked last
 end
 
 local function too_many_arguments() return refuse("more than " .. MAX_ARGUMENTS .. " arguments") end
@@ -211,7 +214,6 @@ end
 
 -- Walking values costs half as much without the instruction hook. They are bounded by the limits
 -- of a message, so it is done in a coroutine of its own that has none.
-local walker
 local function make_walker()
   local yield = raw.coroutine.yield
   walker = raw.coroutine.create(function(f, v)
@@ -219,15 +221,17 @@ local function make_walker()
   end)
   raw.debug.sethook(walker)
 end
-make_walker()
 
 local function walked(ok, ...)
   if ok then return ... end
-  make_walker()
+  walker = nil
   return raw.error((...), 0)
 end
 
-local function unhooked(f, v) return walked(raw.coroutine.resume(walker, f, v)) end
+local function unhooked(f, v)
+  if not walker then make_walker() end
+  return walked(raw.coroutine.resume(walker, f, v))
+end
 
 local function flatten_whole(v)
   begin()

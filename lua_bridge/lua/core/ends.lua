@@ -26,7 +26,7 @@ local function bury(p)
   if p.events then H.end_subscription(p.events) end
   for _, ch in next, p.topics or NONE do H.end_subscription(ch) end
   p.hold = OVER
-  p.held, p.main, p.env, p.inbox, p.box, p.events, p.topics, p.waiting, p.data = nil
+  p.held, p.main, p.env, p.inbox, p.box, p.events, p.topics, p.waiting, p.event_waiting, p.data, p.channels = nil
 end
 H.bury = bury
 
@@ -54,6 +54,11 @@ function H.error_text(err)
   return "(error object is a " .. t .. " value)"
 end
 
+-- A record that will not go on holds nothing: whoever still has it may be on the stack.
+local function strip(rec)
+  rec.co, rec.v, rec.args, rec.res, rec.item, rec.case, rec.waiters = nil
+end
+
 local function exit_error(p, kind, message, retryable, stack, shape, ...)
   post("exit", p.idx, 0, 6 + select("#", ...), false, kind, message, retryable, stack, shape, ...)
   bury(p)
@@ -76,7 +81,7 @@ local function report(rec, err)
     local kind, message = killing[1], killing[2]
     return exit_error(p, kind, message, false, script_stack(rec.co, message))
   end
-  local message, e = H.error_text(err)
+  local message, e = H.error_text(H.located(err, rec.co))
   if message == "not enough memory" then
     return exit_error(p, "RateLimited", "memory limit exceeded", false, nil)
   end
@@ -89,8 +94,8 @@ end
 local function out_of_memory(p)
   local idx = p.idx
   bury(p)
-  if R.cur and R.cur.proc == p then R.cur.co = nil end
-  H.let_go(p)
+  if R.cur and R.cur.proc == p then strip(R.cur) end
+  H.let_go(p, strip)
   H.drop_work()
   post("exit", idx, 0, 6, false, "RateLimited", "memory limit exceeded", false, nil, nil)
 end
@@ -98,6 +103,7 @@ H.out_of_memory = out_of_memory
 
 -- After a process had to go: collect, and set where the next one has to.
 local function recover()
+  H.drop_work()
   memory("collect")
   local level = memory("count")
   local limit = level <= SOFT and SOFT or level + 1024
@@ -107,7 +113,7 @@ end
 function H.crash(rec, err)
   local p = rec.proc
   local ok = pcall(report, rec, err)
-  rec.co = nil
+  strip(rec)
   if not ok and not p.dead then out_of_memory(p) end
   if memory("count") > SOFT then recover() end
 end

@@ -17,10 +17,15 @@ local function text(v)
 end
 H.subject = text
 
+-- A function around one of Lua's own, which it calls by its name, so that errors show the name.
+local function wrapper(name, f, body, ...)
+  local source = "local " .. name .. ", type, getmt, check = ... return function(x, ...) " .. body .. " end"
+  return raw.load(raw.string.gsub(source, "NAME", name), "=host:libs", "t", {})(f, type, getmt, ...)
+end
+
 local strings = {}
 for _, name in raw.ipairs { "byte", "len", "lower", "reverse", "sub", "upper", "unpack", "packsize" } do
-  local f = rs[name]
-  strings[name] = function(s, ...) return f(type(s) == "table" and text(s) or s, ...) end
+  strings[name] = wrapper(name, rs[name], "return NAME(type(x) == 'table' and check(x) or x, ...)", text)
 end
 strings.char, strings.pack, strings.format = rs.char, rs.pack, rs.format
 
@@ -52,11 +57,8 @@ local function plain(t, fname)
 end
 
 for _, name in raw.ipairs { "concat", "insert", "remove", "sort", "unpack" } do
-  local f = rt[name]
-  tables[name] = function(t, ...)
-    if type(t) == "table" and getmt(t) then plain(t, name) end
-    return f(t, ...)
-  end
+  local body = "if type(x) == 'table' and getmt(x) then check(x, 'NAME') end return NAME(x, ...)"
+  tables[name] = wrapper(name, rt[name], body, plain)
 end
 tables.pack = rt.pack
 

@@ -11,7 +11,7 @@ local sethook, getinfo, sub, pcall = raw.debug.sethook, raw.debug.getinfo, raw.s
 
 local QUANTUM = H.config.quantum            -- instructions between two looks of the hook
 local sliced = H.config.sliced              -- a C hook preempts; else a Lua hook kills only
-local LARGE = 4096                          -- KB of a heap that is not small any more
+local LARGE = 1024                          -- KB of a heap that is not small any more
 local KILL = {}
 local retry = 1                             -- of a small random generator
 

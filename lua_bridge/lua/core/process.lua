@@ -321,32 +321,42 @@ end
 
 -- The last message of a step is delivered by the scheduler when the step is over: there it costs half
 -- as much as below the instruction hook, and nobody can tell. One before it is delivered here.
-local function hand_over(p)
-  local to = R.to
-  R.to = nil
-  post_message(to, R.topic, p.pid, R.payload)
+local function send_inside(p, target, topic, n, ...)
+  local payload, err
+  if n == 1 then payload, err = copy((...)) else payload, err = H.copy_payload(n, ...) end
+  if err then return nil, err end
+  if target == p then
+    post_message(p, topic, p.pid, payload)
+    return true
+  end
+  local r = R
+  local to = r.to
+  r.to = nil
+  if to then post_message(to, r.topic, p.pid, r.payload) end
+  r.to, r.topic, r.payload = target, topic, payload
+  return true
 end
 
 function M.send(dest, topic, ...)
-  local rec = R.cur
-  local p, target = rec and rec.proc, pids[dest]
-  if target and p and p.direct and vetted[topic] then
-    local payload, err
-    if select("#", ...) == 1 then
-      payload = ...
-      if not plain[type(payload)] then payload, err = copy(payload) end
-    else payload, err = H.copy_payload(select("#", ...), ...) end
-    if err then return nil, err end
-    if target == p then post_message(p, topic, p.pid, payload)
-    else
-      local r = R
-      if r.to then hand_over(p) end
-      r.to = target
-      r.topic = topic
-      r.payload = payload
+  local r, target = R, pids[dest]
+  local rec = r.cur
+  if target and rec and vetted[topic] then
+    local p = rec.proc
+    if p.direct then
+      local n = select("#", ...)
+      if n == 1 and not r.to then             -- most messages
+        local payload = ...
+        if plain[type(payload)] and target ~= p then
+          r.to = target
+          r.topic = topic
+          r.payload = payload
+          return true
+        end
+      end
+      return send_inside(p, target, topic, n, ...)
     end
-    return true
   end
+  local p = rec and rec.proc
   if remote[dest] and p and p.direct and vetted[topic] and select("#", ...) == 1 and plain[type((...))] then
     post("send", p.idx, 0, 4, dest, topic, "v", (...))
     return true

@@ -16,7 +16,7 @@ local resume, yield, running, status, isyieldable = raw.coroutine.resume, raw.co
 local opaque, frozen_of = H.opaque, H.frozen_of
 local WAIT, YIELD, RETURN, KILL = H.WAIT, H.YIELD, H.RETURN, H.KILL
 local R = H.R
-local MEMORY = "not enough memory"
+local MEMORY, located = "not enough memory", H.located
 
 local base = {}
 H.base = base
@@ -35,14 +35,14 @@ end
 
 function base.pcall(...)
   if select("#", ...) == 0 then H.argerror(1, "pcall", "value", nil) end
-  return passed(pcall(...))
+  return passed(xpcall((...), located, select(2, ...)))
 end
 
 function base.xpcall(f, handler, ...)
   if type(handler) ~= "function" then H.argerror(2, "xpcall", "function", handler) end
   return passed(xpcall(f, function(e)
     if R.killing then return e end
-    return handler(e)
+    return handler(located(e))
   end, ...))
 end
 
@@ -138,7 +138,7 @@ function after(inner, ok, tag, ...)
     return outward(inner, tag, ...)
   end
   if tag == MEMORY then H.kill_step("RateLimited", "memory limit exceeded") end
-  return false, tag
+  return false, located(tag, inner)
 end
 
 -- Where we cannot yield ourselves, the inner coroutine may not block.

@@ -156,12 +156,12 @@ function H.is_queued(rec)
 end
 
 -- Nothing keeps the coroutines of this process that can go on.
-function H.let_go(p)
+function H.let_go(p, strip)
   for i = head, last do
-    if batch[i].proc == p then batch[i].co = nil end
+    if batch[i].proc == p then strip(batch[i]) end
   end
   for i = 1, tail do
-    if ready[i].proc == p then ready[i].co = nil end
+    if ready[i].proc == p then strip(ready[i]) end
   end
 end
 
@@ -183,52 +183,18 @@ local function resume_used(rec)
   return resume(rec.co, unpack(args, 1, args.n))
 end
 
--- The last message of a step, on its way into a mailbox -> a record that can go on with it, if no
--- other is before it. It is booked on the sender, roughly. Where memory is short it may fail, which
--- ends the sender.
+-- The last message of a step goes into a mailbox where memory is short: that may fail, and ends the
+-- sender.
 local function hand_over(p, to)
   local topic, payload = R.topic, R.payload
   R.to, R.payload = nil, nil
-  p.grown = p.grown + MESSAGE
-  R.level = R.level + MESSAGE
-  if R.level > HALF then
-    if not pcall(H.post_message, to, topic, p.pid, payload) and not p.dead then H.out_of_memory(p) end
-    return nil
-  end
-  local rec = route(to, topic, p.pid, payload)
-  if not rec or head > last and tail == 0 then return rec end
-  wake(rec)
+  if not pcall(H.post_message, to, topic, p.pid, payload) and not p.dead then H.out_of_memory(p) end
 end
 
--- One step of a coroutine -> what can go on at once.
-local function step(rec)
-  local p, r = rec.proc, R
-  if p.hold and not comes_first(rec, p) then return end
-  r.cur = rec
-  r.killing = false
-  local ok, tag, queue
-  if rec.used == 0 then
-    r.used = 0
-    local v = rec.v
-    rec.v = nil
-    ok, tag, queue = resume(rec.co, v, rec.ok)
-  else ok, tag, queue = resume_used(rec) end
-  if tag == WAIT and not p.dead then
-    if queue then queue[#queue + 1] = rec end  -- where it waits
-    if p.live == 0 and p.wakers == 0 then settle(p) end
-  else
-    stepped(rec, ok, tag, queue)
-  end
-  local now = memory("count")
-  p.grown = p.grown + (now - r.level)
-  r.level = now
-  if now > r.limit then H.relieve() end
-  local to = r.to
-  if to then return hand_over(p, to) end
-end
-
--- Step those in the queue, at most n times, or until one is preempted -> the record that is next.
+-- Step at most n coroutines, or until one is preempted: first this one, if any, then those in the
+-- queue -> the one that is next. All in one piece, because most of what a message costs is here.
 local function steps(n, rec)
+  local r = R
   for _ = 1, n do
     if not rec then
       if head > last then
@@ -239,11 +205,42 @@ local function steps(n, rec)
       rec = batch[head]
       batch[head] = false
       head = head + 1
-      local p = rec.proc
-      p.live = p.live - 1
+      rec.proc.live = rec.proc.live - 1
     end
-    rec = step(rec)
-    if preempted then break end
+    local p, woken = rec.proc, nil
+    if not p.hold or comes_first(rec, p) then
+      r.cur = rec
+      r.killing = false
+      local ok, tag, queue
+      if rec.used == 0 then
+        r.used = 0
+        local v = rec.v
+        rec.v = nil
+        ok, tag, queue = resume(rec.co, v, rec.ok)
+      else ok, tag, queue = resume_used(rec) end
+      if tag == WAIT and not p.dead then
+        if queue then queue[#queue + 1] = rec end  -- where it waits
+        if p.live == 0 and p.wakers == 0 then settle(p) end
+      else stepped(rec, ok, tag, queue) end
+      local now, to = memory("count"), r.to
+      if to then now = now + MESSAGE end        -- booked on the sender, roughly
+      p.grown = p.grown + (now - r.level)
+      r.level = now
+      if now > r.limit then H.relieve() end
+      if to then                                -- the last message it sent (process.lua)
+        if now < HALF then
+          woken = route(to, r.topic, p.pid, r.payload)
+          r.to = nil
+          r.payload = nil
+          if woken and (head <= last or tail > 0) then
+            wake(woken)                         -- others are before it
+            woken = nil
+          end
+        else hand_over(p, to) end
+      end
+      if preempted then return woken end
+    end
+    rec = woken
   end
   return rec
 end
@@ -332,10 +329,10 @@ function H.run_now(p, f, ...)
       if not H.exhausted() then return after(resume(rec.co)) end
       ok, tag, R.killing = false, KILL, { "RateLimited", "instruction limit exceeded" }
     end
-    R.cur, R.used = outer, outer_used
+    if ok and tag == DONE and R.used == 0 then loader = rec end -- its hook is as it was
+    R.cur, R.used, rec.proc = outer, outer_used, H.GONE
     if ok then
       if tag ~= DONE then return false, "cannot block while the chunk is being loaded" end
-      loader, rec.proc = rec, H.GONE
       return true, ...
     end
     local killing = R.killing
