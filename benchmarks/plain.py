@@ -9,7 +9,7 @@ import trio.testing
 from harness import Stopwatch
 
 from trio_actors import Ask, Host, Message, Node, Server, handles, open_node
-from trio_actors._core.code import MailboxOnly
+from trio_actors._core.drive import MailboxOnly
 from trio_actors._core.dispatch import Stepped
 
 RING = 503

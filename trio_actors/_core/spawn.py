@@ -246,4 +246,4 @@ def wait_for_end(process: Process) -> Awaitable[Exit]:
         return trio.lowlevel.Abort.SUCCEEDED
 
     process.on_exit(wake)
-    return trio.lowlevel.wait_task_rescheduled(give_up)
+    return trio.lowlevel.wait_task_rescheduled(give_up)  # noqa: ASYNC105  by the caller
