@@ -54,14 +54,14 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "coroutine.yield() ch:close() return done:receive()",
         False,
     ),
-    "H7 a blocked sender raises at close and its value is lost": (
+    "SC26 H7 a blocked sender raises at close and its value is lost": (
         "local ch, done = channel.new(), channel.new() "
         "coroutine.spawn(function() local ok, e = pcall(ch.send, ch, 1) done:send({ok, e}) end) "
         "coroutine.yield() ch:close() local r = done:receive() local v, ok = ch:receive() "
         "return {r[1], string.find(r[2], 'send on closed channel') ~= nil, v == nil, ok}",
         [False, True, True, False],
     ),
-    "X2 the first ready case is taken": (
+    "SC26 X2 the first ready case is taken": (
         "local a, b = channel.new(1), channel.new(1) a:send('a') b:send('b') "
         "local r = channel.select{b:case_receive(), a:case_receive()} "
         "return {r.channel == b, r.value, r.ok, r.default == nil}",
@@ -80,7 +80,7 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "r = channel.select{a:case_receive(), b:case_receive()} out[2] = r.value return out",
         [1, 2],
     ),
-    "X4 a closed channel is ready": (
+    "SC26 X4 a closed channel is ready": (
         "local ch = channel.new() ch:close() local r = channel.select{ch:case_receive()} "
         "return {r.ok, r.value == nil, r.channel == ch}",
         [False, True, True],
@@ -96,7 +96,7 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "local r = channel.select{ch:case_send('v')} return {r.value, r.ok, (got:receive())}",
         ["v", True, "v"],
     ),
-    "X6 a closed send case raises when its turn comes": (
+    "SC26 X6 a closed send case raises when its turn comes": (
         "local ready, closed = channel.new(1), channel.new() ready:send(1) closed:close() "
         "local r = channel.select{ready:case_receive(), closed:case_send(1)} "
         "local ok, e = pcall(channel.select, {closed:case_send(1), ready:case_receive()}) "
@@ -130,7 +130,7 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
         "coroutine.spawn(function() stop:send('fresh') end) return stop:receive()",
         "fresh",
     ),
-    "X9 waiting messages are ready, with and without default": (
+    "SC26 X9 waiting messages are ready, with and without default": (
         "local inbox, events = process.inbox(), process.events() "
         "process.send(process.pid(), 't', 1) process.send(process.pid(), 't', 2) "
         "local a = channel.select{events:case_receive(), inbox:case_receive(), default = true} "

@@ -167,6 +167,26 @@ SCRIPTS: dict[str, tuple[str, Any]] = {
             False,
         ],
     ),
+    "B4 W2 W3 the builder's spawns fail as the module's": (
+        "local b, out = process.with_context{}, {} "
+        "local function put(p, e) out[#out + 1] = tostring(p) .. ' ' .. e:message() end "
+        "for _, f in ipairs{'spawn', 'spawn_monitored', 'spawn_linked', "
+        "'spawn_linked_monitored'} do "
+        "put(b[f](b, 'no:such', 'app:h')) put(process[f]('no:such', 'app:h')) "
+        "put(b[f](b, 'app:test', 'no:host')) put(process[f]('app:test', 'no:host')) "
+        "put(b[f](b, 'app:test')) end return out",
+        [
+            text
+            for f in ("spawn", "spawn_monitored", "spawn_linked", "spawn_linked_monitored")
+            for text in (
+                "nil factory not found",
+                "nil factory not found",
+                "nil host not found",
+                "nil host not found",
+                f"nil {f} requires at least id and host arguments",
+            )
+        ],
+    ),
     "P5 identity": (
         "return {process.pid() == me, process.id(), process.event.EXIT, process.event.CANCEL, "
         "process.event.LINK_DOWN}",
@@ -185,6 +205,34 @@ async def test_promise(world: Any, name: str) -> None:
     body, expected = SCRIPTS[name]
     source = f"return function() local me = process.pid() {body} end"
     assert await world.run(source) == expected
+
+
+async def test_options_of_a_builder_leave_it_as_it_was(world: Any) -> None:
+    """B2, B5, B7, P9: only what they return has the name and the message, on the host named"""
+    world.lua(
+        "app:child",
+        "return function() local r = channel.select{process.inbox():case_receive(), default = true}"
+        " return {r.default or r.value:topic(), process.registry.lookup('n') == process.pid(), "
+        "process.pid():match('^{app:h|') ~= nil} end",
+    )
+    source = """
+      return function()
+        local b = process.with_context{}
+        local named = b:with_name("n")
+        local full = named:with_message("x", 1)
+        local out = {}
+        for i, builder in ipairs{b, named, full, b} do
+          builder:spawn_monitored("app:child", "app:h")
+          out[i] = process.events():receive().result.value
+        end
+        return out
+      end"""
+    assert await world.run(source) == [
+        [True, False, True],
+        [True, True, True],
+        ["x", True, True],
+        [True, False, True],
+    ]
 
 
 async def test_context_values_reach_the_children(world: Any) -> None:

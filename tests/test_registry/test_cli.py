@@ -119,14 +119,14 @@ def test_arguments_arrive_as_strings_and_in_io(app: str, capfd: pytest.CaptureFi
     [("3", 3), ("0", 0), ("true", 0), ("false", 1), ("null", 0), ('"text"', 0), ("[1]", 0)],
 )
 def test_the_result_of_the_process_is_the_exit_code(app: str, result: str, code: int) -> None:
-    """I2: number → that number; true → 0; false → 1; nil and anything else → 0."""
+    """SC32, I2: number → that number; true → 0; false → 1; nil and anything else → 0."""
     assert main(["run", app, "-x", "app:main", "json", result]) == code
 
 
 def test_an_error_of_the_process_is_its_message_and_1(
     app: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """I2: process error → its message on standard error and 1."""
+    """SC32, I2: process error → its message on standard error and 1."""
     assert main(["run", app, "--log-format", "json", "-x", "app:main", "raise"]) == 1
     *records, message = capfd.readouterr().err.splitlines()
     assert message == "ValueError: what a pity"

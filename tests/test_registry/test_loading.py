@@ -11,8 +11,8 @@ HEAD = "namespace: app\nentries:\n"
 
 
 def test_six_kinds_of_error_are_six_lines(problems: Report) -> None:
-    """I10, I13, I14, LD3-LD5: wrong type, unknown field, unknown kind, dangling host, duplicate id
-    and syntax error are reported together, in file and line order."""
+    """SC32, I10, I13, I14, LD3-LD5: wrong type, unknown field, unknown kind, dangling host,
+    duplicate id and syntax error are reported together, in file and line order."""
     assert problems(
         {
             "a.yaml": """\

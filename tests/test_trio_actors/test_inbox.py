@@ -368,3 +368,49 @@ async def test_receive_times_out_with_process_timeout(node: Node, host: Host) ->
 
     began = trio.current_time()
     assert await node.call(reader, host=host) == [2.0, [1]]
+
+
+async def test_who_takes_anything_and_waits_longer_is_served_before_a_condition(
+    host: Host,
+) -> None:
+    """PY4: longest waiting first, whatever the tasks wait for."""
+    got: list[tuple[str, object]] = []
+
+    async def body(ctx: ProcessContext) -> None:
+        async def anything(name: str) -> None:
+            got.append((name, (await ctx.receive()).payload))
+
+        async def some() -> None:
+            got.append(("some", (await ctx.receive("t")).payload))
+
+        async with trio.open_nursery() as nursery:
+            for task in (lambda: anything("first"), some, lambda: anything("last")):
+                nursery.start_soon(task)
+                await trio.testing.wait_all_tasks_blocked()
+            for topic, number in [("t", 1), ("u", 2), ("t", 3)]:
+                ctx.send(ctx.pid, topic, number)
+                await trio.testing.wait_all_tasks_blocked()
+
+    await host.node.call(body, host=host)
+    assert got == [("first", 1), ("last", 2), ("some", 3)]
+
+
+async def test_a_condition_that_fails_harms_who_waits_not_who_sends(host: Host) -> None:
+    """The message goes on to the next; the error is raised where the condition was given."""
+    caught: list[str] = []
+
+    async def body(ctx: ProcessContext) -> object:
+        async def picky() -> None:
+            try:
+                await ctx.receive(lambda message: message.payload["n"] == 1)
+            except TypeError:
+                caught.append("in the task that waits")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(picky)
+            await trio.testing.wait_all_tasks_blocked()
+            ctx.send(ctx.pid, "t", 5)
+        return (await ctx.receive()).payload
+
+    assert await host.node.call(body, host=host) == 5
+    assert caught == ["in the task that waits"]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, TracebackType
 from typing import Any, Protocol, Self
 
+import outcome
 import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
@@ -26,6 +27,7 @@ from trio_actors._core.message import Sent, unpacked
 from trio_actors._core.wake import GO, Given
 
 Wanted = Callable[[Any], bool]
+Selective = tuple[Task, Wanted, set[Task | None]]  # who, for what, and the tasks before it
 
 BUDGET = 32  # items between checkpoints
 
@@ -93,7 +95,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self._first: Task | None = None  # the longest waiting task
         self._others: deque[Task] | None = None  # those behind it
         self._handed: Any = None  # for the task woken last, which has not run yet
-        self.selective: list[tuple[Task, Wanted]] | None = None
+        self.selective: list[Selective] | None = None
 
     # -- the mailbox's side
 
@@ -122,14 +124,26 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         return True
 
     def _hand_over(self, item: Any) -> bool:
-        assert self.selective is not None
-        for index, (task, wanted) in enumerate(self.selective):
-            if wanted(item):
-                del self.selective[index]
-                self.selective = self.selective or None
+        for entry in list(self.selective or ()):
+            task, wanted, older = entry
+            if self._first in older:  # a task that takes anything has been waiting for longer
+                continue
+            try:
+                found = wanted(item)
+            except Exception as exc:  # where the condition stands, not where somebody sends
+                self._forget(entry)
+                reschedule(task, outcome.Error(exc))
+                continue
+            if found:
+                self._forget(entry)
                 reschedule(task, Given(item))
                 return True
         return False
+
+    def _forget(self, entry: Selective) -> None:
+        assert self.selective is not None
+        self.selective.remove(entry)
+        self.selective = self.selective or None
 
     def extend(self, items: Iterable[Any]) -> None:
         """Appends what waited before the channel was opened (L4)."""
@@ -185,7 +199,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             task, self._first = self._first, self._others.popleft() if self._others else None
             reschedule(task, Given(_CLOSED))
         selective, self.selective = self.selective, None
-        for task, _ in selective or ():
+        for task, _, _ in selective or ():
             reschedule(task, Given(_CLOSED))
 
     @property
@@ -301,16 +315,14 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 return item
         if self.closed:
             raise trio.EndOfChannel
-        entry = (current_task(), wanted)
+        entry: Selective = (current_task(), wanted, {self._first, *(self._others or ())} - {None})
         if self.selective is None:
             self.selective = []
         self.selective.append(entry)
         self._mailbox.close_route()
 
         def leave(_: Any) -> Abort:
-            assert self.selective is not None
-            self.selective.remove(entry)
-            self.selective = self.selective or None
+            self._forget(entry)
             return Abort.SUCCEEDED
 
         item = await wait_task_rescheduled(leave)
