@@ -9,8 +9,8 @@ import trio.testing
 from harness import Stopwatch
 
 from trio_actors import Ask, Host, Message, Node, Server, handles, open_node
-from trio_actors._core.dispatch import Stepped
 from trio_actors._core.drive import MailboxOnly
+from trio_actors._core.stepped import Stepped
 
 RING = 503
 SENDERS = 1000

@@ -34,13 +34,13 @@ from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.code import Body, TaskBody, arity
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.copying import Copying, CopyingStepped
-from trio_actors._core.dispatch import Stepped, make_stepped
 from trio_actors._core.drive import Drive
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import HandlerTable, Migration, Serving, begin, may_defer
+from trio_actors._core.stepped import Stepped, make_stepped
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import TaskDrive
 from trio_actors._core.wake import GO

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.dispatch import Stepped
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Message, copy_value
+from trio_actors._core.stepped import Stepped
 
 if TYPE_CHECKING:
     from trio_actors._core.pace import Pace

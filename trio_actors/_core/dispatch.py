@@ -1,54 +1,50 @@
-"""Servers with plain handlers: stepped by one task of their host, the dispatcher (design.md §5).
+"""The task of a host that steps its servers with plain handlers (design.md §5).
 
-The theory: a runnable server stands in the dispatcher's queue exactly once (`scheduled`). A turn
-handles what one server has unread when it begins, at most TURN messages, so that nobody who sends
-to himself outruns his receivers; a turn of the dispatcher at most BATCH messages or 1 ms, then a
-checkpoint. A forced end takes effect between two messages (TM2).
-
-An idle server may answer an ask in the caller's turn when nothing can tell the difference: it has
-begun, its queue is empty, it is not suspended, not being ended, and not running (`answer_now`).
+The theory: a runnable server stands in the dispatcher's queue exactly once. A turn of the
+dispatcher handles at most BATCH messages or lasts 1 ms, then comes a checkpoint.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable
 from contextvars import Context, copy_context
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.ask import PENDING, Request, Waiter, ended_error, topic_of
-from trio_actors._core.context import make_context
 from trio_actors._core.current import Stepping, running
-from trio_actors._core.drive import DECLINED, LATER
-from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
-from trio_actors._core.exit import Exit, cancelled_outside, deadline_exceeded
-from trio_actors._core.lifecycle import BEGIN
-from trio_actors._core.mailbox import Routed
-from trio_actors._core.message import Event, Message, Sent, unpacked
+from trio_actors._core.exit import Exit, cancelled_outside
 from trio_actors._core.pace import Pace
-from trio_actors._core.serving import HandlerTable, Serving, begin
-from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
-    from trio_actors._core.clock import Timer
     from trio_actors._core.host import Host
     from trio_actors._core.process import Process
-    from trio_actors.server import Server
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
-TURN = 128  # messages of one server in a row
-ONCE = (None,)
+
+
+class Dispatched(ABC):
+    """What a dispatcher steps."""
+
+    __slots__ = ()
+    process: Process
+
+    @abstractmethod
+    def turn(self) -> None:
+        """Does what there is to do, and stands in the queue again if there is more."""
+
+    @abstractmethod
+    def end(self, end: Exit) -> None:
+        """Ends now, with this exit."""
 
 
 class Dispatcher:
     """Steps the plain servers of one host."""
 
     def __init__(self, host: Host) -> None:
-        self.ready: deque[Stepped] = deque()
+        self.ready: deque[Dispatched] = deque()
         self.parked: trio.lowlevel.Task | None = None
         self.pace = Pace(BATCH, host.node.hand)
         self.context = Context()  # until its task has begun, when nothing has been stepped yet
@@ -65,7 +61,7 @@ class Dispatcher:
         found: Dispatcher = dispatcher
         return found
 
-    def add(self, server: Stepped) -> None:
+    def add(self, server: Dispatched) -> None:
         """The server has something to do; it must not be in the queue already."""
         self.ready.append(server)
         if self.parked is not None:
@@ -84,7 +80,7 @@ class Dispatcher:
             await self._step_for_ever()
         finally:  # cancelled with its host: servers end like tasks would (E37)
             for process in self._host.processes():
-                if isinstance(process.drive, Stepped):
+                if isinstance(process.drive, Dispatched):
                     process.drive.end(cancelled_outside())
 
     async def _step_for_ever(self) -> None:
@@ -110,500 +106,3 @@ class Dispatcher:
     def _leave(self, _: Any) -> trio.lowlevel.Abort:
         self.parked = None
         return trio.lowlevel.Abort.SUCCEEDED
-
-
-class Stepped(Serving, Routed):
-    """Body, mailbox and drive of one plain server; made by `make_stepped`."""
-
-    __slots__ = (
-        "_args",
-        "_begun",
-        "_busy",
-        "_context",
-        "_deferred",
-        "_direct",
-        "_dispatcher",
-        "_opened",
-        "_scheduled",
-        "_timer",
-        "counted",
-        "hand",
-        "route",
-    )
-    direct = True
-
-    _args: tuple[Any, ...]
-    _begun: bool
-    _opened: bool  # the server has its context, which is made for its first code
-    _busy: bool
-    _scheduled: bool  # true before the start too: messages do not start a process
-    _dispatcher: Dispatcher
-    _timer: Timer | None
-    _context: Context | None  # made when a request is answered in its caller's turn
-    _direct: tuple[Any, Process | None, float] | None  # that request, its caller, its timeout's end
-    _deferred: Waiter | None  # whose handler wants to answer it later
-
-    # Body
-
-    def make_mailbox(self, process: Process) -> Stepped:
-        """Its mailbox is its drive as well."""
-        self.process = process
-        self.hand = process.node.hand
-        dispatcher = process.host.extensions.get("dispatcher")
-        self._dispatcher = dispatcher or Dispatcher.of(process.host)
-        return self
-
-    def attach(self, process: Process) -> Stepped:
-        """Stepped by the host's dispatcher."""
-        return self
-
-    # Mailbox
-
-    def put(self, message: Message) -> bool:
-        """Takes a message and sees that it will be handled."""
-        if self._one is not None or self._queue is not None:
-            self.push(message)
-            if self.route is None and not (self.halted or self._busy):
-                self.open_route()
-                self.hand.look()
-            return True
-        self._one = message
-        if self._scheduled:
-            return True  # it is busy with another one
-        self._scheduled = True
-        dispatcher = self._dispatcher
-        dispatcher.ready.append(self)
-        if dispatcher.parked is not None:
-            dispatcher.unpark()
-        return self.halted  # else it is next
-
-    def put_event(self, event: Event) -> None:
-        """Takes a control event."""
-        self.events += 1
-        self.close_route()
-        self.push(event)
-        self.wake()
-
-    def push(self, item: Message | Event) -> None:
-        """Appends."""
-        super().push(item)
-        self.counted += 1
-
-    def open_route(self) -> None:
-        """The server stands in the dispatcher's queue: until its turn, append."""
-        if self._queue is not None:
-            self.route = self._queue
-            self.counted = len(self.route)
-
-    def discard(self, item: Message | Event) -> bool:
-        """Takes out this very item; False if it is not there."""
-        self.close_route()
-        return super().discard(item)
-
-    def take_all(self) -> list[Message | Event]:
-        """Empties it."""
-        self.close_route()
-        return super().take_all()
-
-    def suspend(self) -> None:
-        """Handles nothing until `resume`: from now on messages wait."""
-        self.close_route()
-        super().suspend()
-
-    def close(self) -> None:
-        """The process has ended: what is unread is discarded."""
-        if self.route is not None:
-            self.close_route()
-        super().close()
-
-    def wake(self) -> None:
-        """Sees that the dispatcher looks at it."""
-        if not self._scheduled:
-            self._scheduled = True
-            self._dispatcher.add(self)
-
-    # Drive
-
-    def start(self) -> None:
-        """Puts the server into the dispatcher's queue; `init` runs in its first turn."""
-        dispatcher = self._dispatcher
-        dispatcher.ready.append(self)
-        if dispatcher.parked is not None:
-            dispatcher.unpark()
-
-    def interrupt(self) -> None:
-        """Sees that the forced end or upgrade is carried out between two messages."""
-        self.halted = True
-        if not self._busy:
-            self.wake()
-
-    def limit(self, deadline: float) -> None:
-        """Arms a timer: there is no cancel scope here."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.process.node.clock.at(deadline, self._expired)
-
-    def _expired(self) -> None:
-        self.process.force(deadline_exceeded(self.process.deadline_by))
-
-    def doing(self) -> str:
-        """`idle` or `running`."""
-        return "suspended" if self.suspended else "running" if len(self) else "idle"
-
-    # stepping
-
-    def turn(self) -> None:
-        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
-        if self.route is not None:
-            self.close_route()
-        if (self.halted or not self._opened) and self._turn_without_messages():
-            return
-        self._busy = True
-        pace = self._dispatcher.pace
-        left = pace.left
-        try:
-            server = self.server
-            by_topic = self.table.by_topic
-            by_type = self.table.by_type
-            item: Any
-            topic = handler = None
-            queue = self._queue
-            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
-                if self.halted:
-                    break
-                if queue is None:
-                    item, self._one = self._one, None
-                elif queue:
-                    item = queue.popleft()
-                else:
-                    break  # its limit has dropped the rest
-                value = None
-                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
-                    if item[0] is not topic:  # often the same as before
-                        topic = item[0]
-                        handler = by_topic.get(topic)
-                    if handler is not None:
-                        message = Sent()
-                        message.topic, message.sender, message.payload, message.at = item
-                        value = handler(server, message)
-                    else:
-                        typed = by_type.get(item[2].__class__)
-                        if typed is not None:
-                            value = typed(server, item[2])
-                        else:
-                            self._handle(unpacked(item))
-                elif item.__class__ is Sent and self.on_take is None:
-                    typed = by_topic.get(item.topic) if by_topic else None
-                    if typed is not None:
-                        value = typed(server, item)
-                    else:
-                        typed = by_type.get(item.payload.__class__)
-                        if typed is not None:
-                            value = typed(server, item.payload)
-                        else:
-                            self._handle(item)
-                elif item is not None:
-                    self._handle(item)
-                if value is not None and hasattr(value, "__await__"):
-                    self._await(item, value)
-                left -= 1
-                if left < 0:
-                    more = pace.look()
-                    left = pace.left
-                    if not more:
-                        break
-            if queue is not None and not queue and self._queue is queue:
-                self._queue = None
-        except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-            self._end(None, exc)
-            return  # noqa: ASYNC104
-        finally:
-            pace.left = left
-            self._busy = False
-        if self.halted and (self.finished is not None or self._over()):
-            pace.left -= 1  # an end takes as long as a message
-            self._end(self.finished, None)
-        elif not self.halted and (self._queue is not None or self._one is not None):
-            self.open_route()
-            self._dispatcher.ready.append(self)
-        else:
-            self._scheduled = False
-
-    def _over(self) -> bool:
-        """True if it is halted because it is to end or to be upgraded."""
-        process = self.process
-        return bool(process.forced or process.upgrade or self.finished)
-
-    def _turn_without_messages(self) -> bool:
-        """The beginning, an end that was decided, an interruption: True if that is all for now."""
-        if not self._begun:
-            self._dispatcher.pace.left -= 1
-            self._busy = self._begun = True
-            try:
-                if self.process.forced is None:
-                    self._begin()
-            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-                self._end(None, exc)
-                return True  # noqa: ASYNC104
-            finally:
-                self._busy = False
-        if self.halted:
-            end = self.finished
-            if end is None and not self._over():
-                self._scheduled = False
-                return True
-            self._dispatcher.pace.left -= 1  # it takes as long as a message
-            process = self.process
-            usual = process.rare is None and process.upgrade is None and process.drive is self
-            if end is not None and usual:
-                self.end(process.forced or end)  # as `_end` would
-            else:
-                self._end(end, None)
-            return True
-        if self._one is None and self._queue is None:
-            self._scheduled = False
-            return True
-        self._open()
-        return False
-
-    def _begin(self) -> None:
-        process = self.process
-        process.step(BEGIN)
-        args, self._args = self._args, ()
-        server = self.server
-        if args or self.table.starting:
-            assert server is not None
-            server.ctx = process.view = process.view or make_context(process)
-            self._opened = True
-            if args:
-                begin(server, args)
-            else:
-                server.init()
-        if process.rare is not None and process.readiness is not None:
-            process.readiness(None)
-
-    def _open(self) -> None:
-        """The first code of the server comes: it gets its context."""
-        if not self._opened and self.server is not None:
-            self._opened = True
-            self.server.ctx = self.process.context
-
-    def _handle(self, item: Message | Event) -> None:
-        """Everything that is not a plain message with a known handler: requests, events, data."""
-        if self.on_take is not None:
-            self.on_take()
-        if item.__class__ is Waiter:  # written out: most asks by mailbox come through here
-            if item.answer is not PENDING:
-                return
-            self.request = item
-            payload = item.payload
-            try:
-                value = self.table.by_type[payload.__class__](self.server, payload)
-            except ProcessError as error:
-                if not self.refuse(error):
-                    raise
-                return
-            if value is not None and hasattr(value, "__await__"):
-                self._await(item, value)
-            elif self.request is item:  # not deferred
-                self.request = None
-                if item.answer is PENDING:  # settle, written out
-                    item.answer = value
-                    trio.lowlevel.reschedule(item.task, GO)
-            return
-        if isinstance(item, (Request, Waiter)):
-            if not item.wanted:
-                return
-            self.request = item
-        try:
-            handler, argument = self.find(item)
-            value = handler(self.server, argument) if handler else self.unhandled(item)
-        except ProcessError as error:
-            if not self.refuse(error):
-                raise
-            return
-        if value is not None and hasattr(value, "__await__"):
-            self._await(item, value)
-        elif self.request is not None:
-            self.answer(item, value)
-
-    def _await(self, item: Message | Event, awaitable: Awaitable[Any]) -> None:
-        """A handler turned out to await after all: a task of the process goes on with it.
-
-        No other message is handled meanwhile, as in a server that has its task from the start.
-        """
-        request, self.request = self.request, None
-        if isinstance(request, Waiter):
-            request = Request(request, inf)
-        self.awaiting = self.halted = True
-        self.process.context.start_task(self._finish, item, request, awaitable)
-
-    async def _finish(
-        self, item: Message | Event, request: Request | None, awaitable: Awaitable[Any]
-    ) -> None:
-        running.set(self.process.context)
-        try:
-            value = await awaitable
-        except ProcessError as error:
-            if request is None:
-                raise
-            request.fail(error)
-        else:
-            if request is not None:
-                request.reply(value)
-        self.awaiting = False
-        self.resume()
-
-    # answering in the caller's turn
-
-    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
-        """The reply, if nobody can tell that it was given in the caller's turn."""
-        if self._scheduled or self.halted or self._busy:
-            return DECLINED
-        table = self.table
-        handler = table.by_type.get(request.__class__)
-        if handler is None or (table.by_topic and topic_of(request) in table.by_topic):
-            return DECLINED
-        turns.left -= 1
-        if turns.left < 0 and not turns.look():
-            return LATER
-        if not self._opened:
-            self._open()
-        self._busy = True
-        self._direct = request, caller, due
-        context = self._context or self._enter()
-        try:
-            value = context.run(handler, self.server, request)
-        except ProcessError as error:
-            raise fresh(error) from error
-        except BaseException as exc:
-            self._busy = False
-            self._end(None, exc)
-            if isinstance(exc, FATAL):
-                raise
-            record = self.process.node.exits.get(self.process.pid)
-            end = record.exit if record else Exit.failed(as_process_error(exc))
-            raise ended_error(self.process, end) from exc  # noqa: ASYNC104
-        finally:
-            self._busy = False
-            self._direct = None
-            if self.halted:  # the handler has decided on an end
-                self.wake()  # type: ignore[unreachable]  # for mypy it is as it was above
-        if self._deferred is not None:
-            return self._take_deferred()
-        if value is not None and hasattr(value, "__await__"):
-            self._direct = request, caller, due
-            self.request = self.defer()
-            self._direct = None
-            self._await(self.request, value)
-            return self._take_deferred()
-        return value
-
-    def _take_deferred(self) -> Waiter | None:
-        waiter, self._deferred = self._deferred, None
-        return waiter
-
-    def _enter(self) -> Context:
-        """The dispatcher's context variables, in which this process is the running one.
-
-        A handler in its caller's turn sees these, as it does elsewhere, and tasks that it starts
-        inherit them. To enter a context costs a tenth of setting a variable and resetting it.
-        """
-        self._context = context = self._dispatcher.context.copy()
-        context.run(running.set, self.process.context)
-        return context
-
-    def defer(self) -> Request:
-        """The request being answered, to be answered later; the handler's value is ignored."""
-        if self._direct is None:
-            return super().defer()
-        request, caller, due = self._direct
-        waiter = Waiter().of(self.process, None if caller is None else caller.pid, request)
-        self._deferred = waiter
-        return Request(waiter, min(due, trio.current_effective_deadline()))
-
-    # ending
-
-    def _end(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.rare is None and process.upgrade is None and error is None:  # as judge says
-            end = process.forced or value
-            if end is not None and not process.ended:
-                self.end(end)
-                return
-        tasks, calls = process.tasks, process.calls
-        if (calls is None and (tasks is None or not tasks.running)) or process.ended:
-            self._end_now(value, error)
-        else:
-            self._scheduled = True  # no more turns
-            self.close_route()
-            process.host.start_system_task(self._end_later, value, error)
-
-    async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
-        """The end of a server with child tasks: they unwind first (TM3)."""
-        process = self.process
-        if process.calls is not None:
-            await process.calls.finish()
-        if process.tasks is not None:
-            failed = await process.tasks.finish()
-            error = failed if error is None else error
-        self._end_now(value, error)
-
-    def _end_now(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.ended:
-            if error is not None:
-                raise error
-            return
-        end, outwards = judge(process, None, error)
-        if end is None:
-            end = self._upgrade()
-            if end is None:
-                return
-        elif value is not None and not end.abnormal:
-            end = value
-        if outwards is not None and stops_the_host(process, outwards):
-            outwards = None
-        self.end(end)
-        if outwards is not None:
-            raise outwards
-
-    def end(self, end: Exit) -> None:
-        """The server ends now, with this exit."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._busy = True
-        self._scheduled = True
-        if self.table.parting:
-            self._open()
-            self.farewell(end)
-        self.process.node.end(self.process, end)
-
-    def _upgrade(self) -> Exit | None:
-        process = self.process
-        end = replace_code(process)
-        if end is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                process.drive.limit(process.deadline)
-            process.drive.start()
-        return end
-
-
-def make_stepped(
-    server: Server, table: HandlerTable, args: tuple[Any, ...], kind: type[Stepped] = Stepped
-) -> Stepped:
-    """A server that has not begun; a function for the reason of `make_process`."""
-    stepped = kind.__new__(kind)
-    stepped.server = server
-    stepped.table = table
-    stepped.typed = table.typed
-    stepped.events = stepped.counted = 0
-    stepped.suspended = stepped.awaiting = stepped.halted = False
-    stepped.on_take = stepped.request = stepped.finished = stepped._one = stepped._queue = None
-    stepped.route = None
-    stepped._args = args
-    stepped._begun = stepped._opened = stepped._busy = False
-    stepped._scheduled = True
-    stepped._timer = stepped._context = stepped._direct = stepped._deferred = None
-    return stepped
