@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PROCESSES = 500  # in one state (decision 2)
 STEPS = 1024  # between checkpoints
-SECONDS = 0.0015  # and at most about this long; half of it for a slice of a script that computes
+SECONDS = 0.0015  # and at most about this long; a third of it where a script computes
 TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
 THREAD_SECONDS = 0.01

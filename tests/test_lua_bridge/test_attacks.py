@@ -37,7 +37,7 @@ def run(names: list[str], *, sliced: bool) -> list[str]:
 
 
 def test_the_suite_is_large() -> None:
-    """Issue: at least 80 attacks."""
+    """At least 80 attacks."""
     assert len(ATTACKS) >= 80
 
 

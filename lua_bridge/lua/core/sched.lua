@@ -296,7 +296,7 @@ function H.run(count, seconds)
     rec = steps(count < LOOK and count or LOOK, rec)
     if not rec and head > last and tail == 0 then break end
     local now = clock()                       -- a system call: not before there is a reason
-    stop = stop or now + (preempted and seconds / 2 or seconds)
+    stop = stop or now + (preempted and seconds / 3 or seconds)
     if now > stop or H.outbox_full() then break end
     count = count - LOOK
   end
