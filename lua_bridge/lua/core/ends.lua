@@ -13,7 +13,7 @@ local NONE = {}
 local OVER = {}                             -- `hold` of a process that has ended: nothing of it goes on
 local procs = {}                            -- index -> process
 H.procs = procs
-H.GONE = { dead = true, hold = OVER }       -- the process of a record that belongs to none any more
+H.GONE = { dead = true, hold = OVER, live = 0 } -- the process of a record that belongs to none any more
 
 -- Forget a process: nothing of it runs any more (T6).
 local function bury(p)
