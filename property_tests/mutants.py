@@ -297,7 +297,7 @@ MUTANTS = [
     _("one condition is enough", "registry.query:find", "if all(", "if any(", QUERY),
     _("what is found is not sorted", "registry.query:find", "sorted(fitting, key=lambda entry: entry.id)", "list(fitting)", QUERY),
     _("dependents are removed last", "registry.transaction:plan", "for id in reversed(list(old)) if id in gone", "for id in list(old) if id in gone", PLANS),
-    _("nothing has to wait", "registry.transaction:_needed_by_survivors", "late.add(reference.id)", "break", PLANS),
+    _("nothing has to wait", "registry.transaction:_needed_by_others", "late.add(reference.id)", "break", PLANS),
     _("a failure is undone forwards", "registry.transaction:_undo", "reversed(done)", "done", PLANS),
     _("a failure is not undone", "registry.transaction:carry_out", "await _undo(done, do)", "pass", PLANS),
     # channels of Lua code
