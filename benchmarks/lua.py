@@ -249,8 +249,8 @@ def two_workers_against_one(n: int) -> float:
     """
     one, two = [], []
     for _ in range(6):
-        one.append(trio.run(compute, 1, n // 3))
-        two.append(trio.run(compute, 2, n // 3))
+        one.append(trio.run(compute, 1, n))
+        two.append(trio.run(compute, 2, n))
     return min(two) / min(one)
 
 

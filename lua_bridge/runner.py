@@ -4,7 +4,7 @@ The theory: a shard has one queue of calls into its state (messages, answers, en
 which they came about, so what one sender sends one receiver arrives in order (M12). The runner
 lets a shard work through that queue and then step coroutines; what scripts want from outside comes
 back as the outbox, whose synchronous operations are answered in the same turn. At most 1,024 steps
-or about 1.5 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
+or about 1 ms lie between two checkpoints. While a simulation is on (`node.gate`) it is one step.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 PROCESSES = 500  # in one state (decision 2)
 STEPS = 1024  # between checkpoints
-SECONDS = 0.0015  # and at most about this long; a third of it where a script computes
+SECONDS = 0.001  # and at most about this long; a third of it where a script computes
 TURN = (STEPS, SECONDS)
 THREAD_STEPS = 4096  # in a worker thread: entering it costs 50 to 100 us
-THREAD_SECONDS = 0.01
+THREAD_SECONDS = 0.02  # and a third of it where a script computes
 ROUNDING = 2000  # nanoseconds that a time in seconds may be off
 AnswerT = TypeVar("AnswerT")
 
