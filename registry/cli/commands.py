@@ -20,9 +20,9 @@ from rich.console import Console
 from lua_bridge.stubs import write_stubs
 from supervision import pictures
 
-from ..definitions import Application, read_application
-from ..problems import LoadError
+from ..definitions import read_application
 from . import USAGE, exploring, functions, live, logs, looking, observing, prompt, queues, runner
+from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, read
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -41,28 +41,6 @@ cli = cyclopts.App(
     version=version("trio-actors"),
     result_action="return_value",
 )
-
-App = Annotated[Path, Parameter(help="Directory of the application, or one YAML file.")]
-Set = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set",
-        negative=(),
-        show_default=False,
-        help="Change a field before anything is checked: `ns:entry:field=value`. Repeatable; "
-        "dots go deeper, as in `app:pool:host.workers=4`.",
-    ),
-]
-LogLevel = Annotated[logs.Level, Parameter(help="The lowest level of log records shown.")]
-LogFormat = Annotated[logs.Format, Parameter(help="How log records are written.")]
-Running = Annotated[
-    Path | None,
-    Parameter(help="Directory or file of the application; not needed if only one runs."),
-]
-Control = Annotated[
-    Path | None, Parameter(help="The control socket, if `run` was given a path for it.")
-]
-HERE = Path()
 
 
 @cli.command
@@ -115,7 +93,7 @@ def run(
     The first Ctrl-C (or SIGTERM) stops all in order, within 30 seconds; a second one at once.
     """
     logs.configure(log_level, log_format)
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     process, *arguments = exec or ("",)
@@ -141,7 +119,7 @@ def check(app: App = HERE, /, *, set: Set = ()) -> int:
     One line per problem, in file and line order: `file:line:column: entry id: field: expected ...,
     got ...`. The exit code is 2 when there are any.
     """
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     count = len(application.definitions)
@@ -166,7 +144,7 @@ def tree(
     if live or control is not None:
         subject = looking.Subject(None if control else app, control)
         return looking.tree(subject, mermaid=mermaid, svg=svg)
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     picture = outline(application, app.resolve().name)
@@ -248,7 +226,7 @@ def call(
     code is 1 when the call fails, with the error on standard error.
     """
     logs.configure(log_level, log_format)
-    application = _read(app, set)
+    application = read(app, set)
     return USAGE if application is None else functions.call(application, id, arguments)
 
 
@@ -289,7 +267,7 @@ def lua(
             sys.stdout.write(f"written: {path}\n")
         return 0
     logs.configure(log_level, log_format)
-    application = _read(app, set)
+    application = read(app, set)
     return USAGE if application is None else prompt.prompt(application, import_, history)
 
 
@@ -308,7 +286,7 @@ def docs(
     set: Set = (),
 ) -> int:
     """Write the documentation of an application's contracts as Markdown, without starting it."""
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     if serve:
@@ -333,7 +311,7 @@ def queue(
 
     It reads the files of durable queues (`driver: sqlite`), whether the application runs or not.
     """
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     return queues.queue(application, id, limit=limit, replay=replay)
@@ -373,7 +351,7 @@ def explore(
     released, nothing handled after an end, ...) and that it starts. A failure is shrunk and drawn;
     its token repeats it with `--replay`. The exit code is then 1.
     """
-    application = _read(app, set)
+    application = read(app, set)
     if application is None:
         return USAGE
     process, *arguments = exec or ("",)
@@ -389,17 +367,6 @@ def explore(
         replay=replay,
         report=report,
     )
-
-
-def _read(app: Path, overrides: Sequence[str]) -> Application | None:
-    """The application, or None after its problems were written to standard error."""
-    try:
-        return read_application(app, overrides)
-    except LoadError as error:
-        sys.stderr.write(f"{error}\n")
-    except ValueError as error:
-        sys.stderr.write(f"trio-actors: --set: {error}\n")
-    return None
 
 
 RUN_OPTIONS = (
