@@ -7,7 +7,7 @@ import random
 import trio
 
 from property_tests.guarantees.registry import guarantee
-from property_tests.picking import rolled
+from property_tests.picking import check_rolled
 from property_tests.profiles import times
 from supervision import Supervisor, child
 from supervision.intensity import IntensityWindow
@@ -36,8 +36,7 @@ def a_supervisor_decides_as_its_model() -> None:
     """SU3-SU30: `supervision.decide` against `models.supervisor`, on fewer histories."""
     from property_tests.test_supervisor_decisions import check, make_plot
 
-    for _, plot in rolled(make_plot, 400):
-        check(plot)
+    check_rolled(check, make_plot, 400)
 
 
 @guarantee
