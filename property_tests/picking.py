@@ -81,14 +81,10 @@ def drawn(make: Callable[[Pick], T]) -> st.SearchStrategy[T]:
     return strategy()
 
 
-def rolled(make: Callable[[Pick], T], count: int) -> Iterable[tuple[int, T]]:
-    """So many with their seeds, and `MORE` times as many at night."""
-    return ((seed, make(Rolled(seed))) for seed in range(times(count)))
-
-
 def check_rolled(check: Callable[[T], object], make: Callable[[Pick], T], count: int) -> None:
-    """Checks so many; a failure names the seed and what it made."""
-    for seed, made in rolled(make, count):
+    """Checks so many, more at night; a failure names the seed and what it made."""
+    for seed in range(times(count)):
+        made = make(Rolled(seed))
         try:
             check(made)
         except BaseException as exc:
