@@ -173,6 +173,16 @@ class _Writer:
             raise Refused(f"cannot pass {_describe(value)} to Lua")
 
 
+def is_plain(value: Any) -> bool:
+    """Whether it crosses as it is: a scalar that both languages have and nobody can change."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is int:
+        return bool(-(2**63) <= value < 2**63)
+    return value is None or kind is bool or kind is float
+
+
 def _describe(value: object) -> str:
     kind = type(value)
     return "NaN" if isinstance(value, float) else f"a {kind.__module__}.{kind.__qualname__}"

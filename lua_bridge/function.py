@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from lua_bridge.codec import decode, encode
+from lua_bridge.codec import decode, encode, is_plain
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.process import Carried, LuaBody, LuaTarget
 from lua_bridge.runner import Shard, runner_of
@@ -68,10 +68,7 @@ class LuaCallee:
 
     def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Copies of tables; what never changes stays (GC5, F4)."""
-        if all(_plain(arg) for arg in args):
-            return args
-        shape, *values = encode(list(args))
-        return tuple(decode(shape, tuple(values)))
+        return self._target.carry(args)
 
     def begin(
         self, frame: FrameContext, payload: LuaWorker, args: tuple[Any, ...]
@@ -121,21 +118,12 @@ class LuaCallee:
 
 def _flat(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Arguments as `call_now` takes them: plain scalars as they are, all else flat."""
-    if all(_plain(arg) for arg in args):
+    if all(is_plain(arg) for arg in args):
         return (None, *args)
     if len(args) == 1 and type(args[0]) is Carried:
         flat: tuple[Any, ...] = args[0].flat
         return flat
     return encode(list(args))
-
-
-def _plain(arg: Any) -> bool:
-    kind = type(arg)
-    if kind is str:
-        return bool(arg.isascii())
-    if kind is int:
-        return bool(-(2**63) <= arg < 2**63)
-    return arg is None or kind is bool or kind is float
 
 
 def _just_ended(result: Any, idx: int) -> bool:

@@ -17,7 +17,7 @@ import outcome
 import trio
 from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
-from lua_bridge.codec import Flat, decode, encode, text_in, text_out
+from lua_bridge.codec import Flat, decode, encode, is_plain, text_in, text_out
 from lua_bridge.drive import LuaDrive
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.script import Script
@@ -79,6 +79,13 @@ class LuaTarget:
     def id(self) -> str:
         """Registry id."""
         return self.script.id
+
+    def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Copies of tables; what never changes stays (GC5, F4). Raises: ProcessInvalid."""
+        if all(is_plain(arg) for arg in args):
+            return args
+        shape, *values = encode(list(args))
+        return tuple(decode(shape, tuple(values)))
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> LuaBody:
         """Runs the chunk in a state of this host (E5). Raises: ProcessError (E6, M24, M27)."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from trio_actors.fields import shown
+
 from .kind import Kind
 from .kinds import BUILTIN, EXTRAS
 from .problems import Position, Problem
@@ -66,18 +68,29 @@ def read_catalog(plugins: Iterable[EntryPoint] | None = None) -> Catalog:
             continue
         try:
             kind = point.load()
-            missing = [part for part in PARTS if not hasattr(kind, part)]
+            flaw = _flaw(kind)
         except Exception as error:  # whatever a plugin does while it is imported is its failure
             got = f"{type(error).__name__}: {error}"
             problems.append(_problem(point, "a plugin that can be imported", got))
             continue
-        if missing:
-            got = f"one without {', '.join(missing)}"
-            problems.append(_problem(point, f"an object with {', '.join(PARTS)}", got))
+        if flaw is not None:
+            problems.append(_problem(point, *flaw))
             continue
         points[point.name] = point
         kinds[point.name] = kind
     return Catalog(points, kinds, problems=tuple(problems))
+
+
+def _flaw(kind: Any) -> tuple[str, str] | None:
+    """What a plugin object has to be and is not (PG2)."""
+    missing = [part for part in PARTS if not hasattr(kind, part)]
+    if missing:
+        return f"an object with {', '.join(PARTS)}", f"one without {', '.join(missing)}"
+    if isinstance(kind, type):
+        return "an object", f"the class {kind.__name__}"
+    if not (isinstance(kind.model, type) and attrs.has(kind.model)):
+        return "an attrs class as its model", shown(kind.model)
+    return None
 
 
 def _owner(point: EntryPoint) -> str:

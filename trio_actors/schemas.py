@@ -9,7 +9,8 @@ Lua are checked with `lua=True`: an empty list is then good where an object is w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ from .fields import shown
 __all__ = ["Schema", "SchemaError", "Violation", "compile_schema", "validate"]
 
 CACHE_SIZE = 1024
+MAX_TRIES = 32  # ways to read the empty tables of one value
 _cache: dict[str, Schema] = {}
 
 
@@ -76,7 +78,9 @@ class Schema:
         if lua:
             value = self._with_empty_objects(value)
         first = next(self._validator.iter_errors(value), None)
-        return None if first is None else self._violation(first)
+        if first is None or (lua and self._fits(value, count(1))):
+            return None
+        return self._violation(first)
 
     def _with_empty_objects(self, value: Any) -> Any:
         """The value with `{}` in place of `[]` where the schema asks for an object.
@@ -96,6 +100,24 @@ class Schema:
                 value = _replaced(value, place)
             mended |= places
 
+    def _fits(self, value: Any, tries: Iterator[int]) -> bool:
+        """Whether some more of the empty lists, taken as objects, make the value valid.
+
+        Every error has to go, so what mends the first is tried, one way after the other.
+        """
+        if next(tries) > MAX_TRIES:
+            return False
+        first = next(self._validator.iter_errors(value), None)
+        if first is None:
+            return True
+        for places in _remedies([first]):
+            mended = value
+            for place in places:
+                mended = _replaced(mended, place)
+            if self._fits(mended, tries):
+                return True
+        return False
+
     def _violation(self, error: Any) -> Violation:
         keyword = error.schema_path[-1] if error.schema_path else "false schema"
         wanted = self.definition
@@ -112,6 +134,21 @@ class Schema:
             expected,
             shown(error.instance),
         )
+
+
+def _remedies(errors: Iterable[Any]) -> Iterator[set[tuple[Any, ...]]]:
+    """Places whose empty lists may be meant as objects, one set per way to mend the errors.
+
+    An alternative (`anyOf`, `oneOf`) that fails inside the value is a way of its own.
+    """
+    errors = list(errors)
+    empty = {tuple(error.instance_path) for error in errors if error.instance == []}
+    if empty:
+        yield empty
+        return
+    for error in errors:
+        for branch in getattr(error.kind, "context", ()):
+            yield from _remedies(branch)
 
 
 def _expected(keyword: str, wanted: Any, error: Any) -> str:
@@ -155,7 +192,7 @@ def compile_schema(definition: object) -> Schema:
     if isinstance(definition, str):
         try:
             definition = json.loads(definition)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SchemaError(f"schema is not JSON: {error}") from None
     if isinstance(definition, list) and not definition:
         definition = {}

@@ -13,27 +13,39 @@ from lua_bridge.modules import Functions, LuaModule, Services
 from trio_actors import ErrorKind, make_error
 from trio_actors.schemas import SchemaError, compile_schema, validate
 
-_LISTS = frozenset(
-    {"required", "enum", "type", "examples", "default", "const", "dependentRequired"}
-)
-"""Keywords below which an empty table stays a list."""
+_LISTS = frozenset({"required", "enum", "type", "examples", "default", "const"})
+"""Keywords whose empty table stays a list."""
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords with schemas by name; the names are no keywords, whatever they are."""
 
 
-def _objects_for_empty(schema: Any, key: str = "") -> Any:
-    if key in _LISTS:
-        return schema
+def _objects_for_empty(schema: Any) -> Any:
     if schema == []:
         return {}
     if isinstance(schema, list):
         return [_objects_for_empty(item) for item in schema]
     if isinstance(schema, dict):
-        return {name: _objects_for_empty(item, name) for name, item in schema.items()}
+        return {key: _member(key, item) for key, item in schema.items()}
     return schema
+
+
+def _member(keyword: str, value: Any) -> Any:
+    if keyword in _LISTS:
+        return value
+    if keyword == "dependentRequired":  # lists by name
+        return value or {}
+    if keyword in _NAMED and isinstance(value, dict):
+        return {name: _objects_for_empty(item) for name, item in value.items()}
+    return _objects_for_empty(value)
+
+
+def _no_json(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def _loaded(text: str | bytes, what: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         raise make_error(ErrorKind.INVALID, f"{what} is not JSON: {error}") from None
 

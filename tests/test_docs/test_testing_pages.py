@@ -42,7 +42,7 @@ def test_a_page_does_what_it_says(
             output = re.sub(r"(?m)^  at .*\n", "", written.getvalue()).strip()
         elif language == "text" and "verified:" in text:
             test = names["test_no_seat_is_sold_twice"].__qualname__
-            assert f"{test}: {settings.explored[test]}" == text.strip()
+            assert f"tests/test_seats.py::{test}: {settings.explored[test]}" == text.strip()
         elif language == "text":
             assert output == text.strip()
 

@@ -11,7 +11,8 @@ import trio.testing
 from bilingual import Bench, opened
 
 import trio_actors
-from lua_bridge import handles
+from lua_bridge import LuaTarget, Script, handles
+from trio_actors._core.code import function_target
 from trio_actors.functions import parse_binding, parse_definition
 
 Clock = trio.testing.MockClock
@@ -251,3 +252,64 @@ async def test_gc5_the_arguments_of_an_async_call_are_those_at_its_start(way: st
         argument["items"] = []
         argument["n"] = 0
         assert await future == 12
+
+
+class Processes:
+    """A node's definitions of `app:p` in both languages: it notes its argument and ends."""
+
+    def __init__(self, callee: str, note: Any) -> None:
+        async def main(ctx: trio_actors.ProcessContext, value: Any) -> None:
+            note(value)
+
+        source = 'return function(t) funcs.call("app:note", t) end'
+        lua = LuaTarget(Script("app:p", source, modules=("funcs",)))
+        self.target: Any = lua if callee == "lua" else function_target(main, id="app:p")
+
+    def find(self, id: str) -> Any:
+        return self.target if id == "app:p" else None
+
+
+def offer_process(bench: Bench, callee: str) -> list[Any]:
+    """`app:p`, a process of this language that is called like a function."""
+    noted: list[Any] = []
+    bench.py("app:note", noted.append)
+    bench.functions.node.add_source(Processes(callee, noted.append))
+    bench.functions.install_process("app:p", bench.host.id)
+    return noted
+
+
+@pytest.mark.parametrize("way", ["plain", "through a chain"])
+async def test_f4_what_cannot_cross_into_a_called_process_is_a_start_error_too(way: str) -> None:
+    """F4, F27, GC5: a script as the process; no chain runs and none is started."""
+    chain: list[str] = []
+
+    async def note(call: Any, next: Any) -> Any:
+        chain.append(call.id)
+        return await next(call)
+
+    async with opened() as bench:
+        noted = offer_process(bench, "lua")
+        functions = bench.functions
+        if way == "through a chain":
+            functions.add_interceptor("note", note, match="app:p")
+        alive = bench.host.alive
+        with pytest.raises(trio_actors.ProcessInvalid, match=r"cannot pass a builtins\.set to Lua"):
+            functions.async_("app:p", {"a": {2}})
+        await trio.testing.wait_all_tasks_blocked()
+        assert (chain, noted, bench.host.alive) == ([], [], alive)
+        await functions.async_("app:p", {"a": 2})
+        assert noted == [{"a": 2}]
+
+
+@LANGUAGES
+async def test_gc5_a_called_process_sees_the_arguments_as_at_the_start_of_the_call(
+    callee: str,
+) -> None:
+    """GC5, M26: a script has a copy made at once; Python to Python goes by reference."""
+    async with opened() as bench:
+        noted = offer_process(bench, callee)
+        argument = {"items": [1, 2]}
+        future = bench.functions.async_("app:p", argument)
+        argument["items"] = [3]
+        await future
+        assert noted == [{"items": [1, 2] if callee == "lua" else [3]}]

@@ -44,6 +44,11 @@ async def test_times_and_durations(world: Any, expression: str, shown: str) -> N
     assert await lua(world, f"return tostring({expression})") == shown
 
 
+NESTED = """local function nested(depth)
+      local t = {}
+      for _ = 2, depth do t = {t} end
+      return t
+    end"""
 FAILURES = [
     ("time.parse_duration('5')", "Invalid", "invalid duration format: 5"),
     ("time.sleep({})", "Invalid", "invalid duration"),
@@ -57,6 +62,38 @@ FAILURES = [
     ("json.validate(nil, 1)", "Invalid", "schema is required"),
     ("json.validate({type = 'object'}, nil)", "Invalid", "data is required"),
     ("json.validate({type = 'integer'}, 'x')", "Invalid", "expected integer"),
+    ("json.validate({type = 'object'}, print)", "Invalid", "data is required"),
+    ("json.validate(true, 1)", "Invalid", "schema must be a table or JSON text, got boolean"),
+    ("json.validate('{\"type\":', 1)", "Invalid", "schema is not JSON"),
+    ("json.validate({['$ref'] = 'https://example.com/s'}, 1)", "Invalid", "not fetched"),
+    (
+        "json.validate({properties = {a = {type = 'string'}}}, {a = 1})",
+        "Invalid",
+        "at /a: expected string, found 1 (schema /properties/a/type)",
+    ),
+    ("json.validate_string({type = 'object'}, nil)", "Invalid", "data must be a JSON string"),
+    ("json.validate_string({type = 'object'}, {})", "Invalid", "data must be a JSON string"),
+    ("json.validate_string({}, '{\"a\":')", "Invalid", "data is not JSON"),
+    ("json.validate_string({}, '[NaN]')", "Invalid", "data is not JSON: NaN is no JSON value"),
+    ("json.validate_string({}, '-Infinity')", "Invalid", "-Infinity is no JSON value"),
+    ("json.validate_string(nil, '1')", "Invalid", "schema is required"),
+    ("json.encode({1, a = 2})", "Internal", "table has both integer keys and other keys"),
+    ("json.encode({1, nil, 3})", "Internal", "sparse array"),
+    (
+        "(function() local t = {} t.t = t return json.encode(t) end)()",
+        "Internal",
+        "table refers to itself",
+    ),
+    ("json.encode(nested(129))", "Internal", "nested deeper than 128"),
+    (
+        "json.decode(string.rep('[', 129) .. string.rep(']', 129))",
+        "Internal",
+        "nested deeper than 128",
+    ),
+    ("json.decode(12)", "Invalid", "text expected, got number"),
+    ("json.decode(nil)", "Invalid", "text expected, got no value"),
+    ("json.decode('1 2')", "Internal", "end of the text expected"),
+    ("json.decode('NaN')", "Internal", "value expected"),
     ("ctx.get('')", "Invalid", "empty key"),
     ("ctx.get('nothing')", "NotFound", "key not found: nothing"),
 ]
@@ -65,7 +102,8 @@ FAILURES = [
 @pytest.mark.parametrize(("call", "kind", "text"), FAILURES)
 async def test_failures_are_errors_with_a_kind(world: Any, call: str, kind: str, text: str) -> None:
     """Q10, D11: nil (or false) and an Error that is not retryable."""
-    body = f"local v, e = {call}; return {{e:kind(), e:message(), e:retryable(), v or false}}"
+    body = f"""{NESTED}
+    local v, e = {call}; return {{e:kind(), e:message(), e:retryable(), v or false}}"""
     found = await lua(world, body)
     assert found[0] == kind
     assert text in found[1]
@@ -81,13 +119,20 @@ JSON = [
     ("errors.new('bad')", '"bad"'),
     ("'a\\n\"\\1'", '"a\\n\\"\\u0001"'),
     ("{1, {a = true}}", '[1,{"a":true}]'),
+    ("{1.0, 2.5, -3}", "[1,2.5,-3]"),
+    ("{[true] = 1}", '{"true":1}'),
+    ("{[1.5] = 1}", '{"1.5":1}'),
+    ("{1 / 0, print, channel.new(1), errors.new('m')}", '[null,null,null,"m"]'),
+    ("'<>&/'", '"<>&/"'),
+    ("(function() local t = {1} return {t, t} end)()", "[[1],[1]]"),
+    ("#json.encode(nested(128))", "256"),
 ]
 
 
 @pytest.mark.parametrize(("value", "text"), JSON)
 async def test_json_encodes(world: Any, value: str, text: str) -> None:
-    """J1-J3."""
-    assert await lua(world, f"return json.encode({value})") == text
+    """J1-J3; a table that occurs twice is no cycle."""
+    assert await lua(world, f"{NESTED} return json.encode({value})") == text
 
 
 async def test_json_decodes_and_validates(world: Any) -> None:
@@ -101,6 +146,39 @@ async def test_json_decodes_and_validates(world: Any) -> None:
     return ok
     """
     assert await lua(world, body) is False
+
+
+async def test_json_decodes_what_it_should(world: Any) -> None:
+    """J4: null is nil, the last of duplicate keys wins, and 128 levels are read."""
+    body = """
+    local a = json.decode('{"a":1,"a":2,"b":1,"b":null}')
+    local n = json.decode('[9223372036854775807, 9223372036854775808, 1.0, null, 5]')
+    local deep = json.decode(string.rep('[', 128) .. string.rep(']', 128))
+    return { a.a, a.b == nil, math.type(n[1]), math.type(n[2]), math.type(n[3]), n[4] == nil, n[5],
+      type(deep), json.decode('null') == nil, select(2, json.decode('null')) == nil }
+    """
+    assert await lua(world, body) == [
+        2, True, "integer", "float", "float", True, 5, "table", True, True,
+    ]  # fmt: skip
+
+
+SCHEMA_TABLES = [
+    "{type = 'object', properties = {type = {type = 'object', properties = {}}}}, {type = {}}",
+    "{properties = {required = {}, default = {}}, required = {}}, {required = 1}",
+    "{dependentRequired = {}, dependentSchemas = {}, properties = {}}, {}",
+    "{dependentRequired = {a = {}}, ['$defs'] = {enum = {}}}, {a = 1}",
+    "{anyOf = {{type = 'object'}, {type = 'null'}}}, {}",
+    "{allOf = {{}, {properties = {}}}}, {}",
+    "{}, 1",
+]
+
+
+@pytest.mark.parametrize("arguments", SCHEMA_TABLES)
+async def test_empty_tables_in_a_schema_are_what_the_schema_language_wants(
+    world: Any, arguments: str
+) -> None:
+    """J5, J7: also below properties that are called like keywords."""
+    assert await lua(world, f"return json.validate({arguments})") is True
 
 
 async def test_errors_keep_their_fields_and_tell_where(world: Any) -> None:

@@ -1,7 +1,7 @@
 """Kinds of other distributions: PG1-PG3, HT1 for kinds whose extra is missing."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import pytest
 from registry import App, BaseKind, Definition, LoadError, open_app, read_application, setting
 from registry.app import start_application
 from registry.catalog import GROUP, read_catalog
-from trio_actors import ProcessUnavailable
+from registry.cli import main
+from registry.reference import kinds_markdown
+from trio_actors import ProcessInvalid, ProcessUnavailable
 
 WriteApp = Callable[..., Path]
 LOG: list[str] = []
@@ -120,7 +122,141 @@ def test_a_kind_without_its_extra_names_the_extra(
     )
 
 
-async def test_installed_plugins_are_found(write_app: WriteApp) -> None:
-    """PG1: by default the entry points of all installed distributions are read."""
-    async with open_app(write_app({"a.yaml": "namespace: a\nentries: []\n"})) as app:
-        assert "process.host" in app.application.catalog.names()
+SHELF = """
+import attrs
+from typing import Annotated
+from registry import Ref, Reference, setting
+
+LOG = []
+
+@attrs.frozen
+class Shelf:
+    lamp: Annotated[str, Ref(("lamp",))] = setting("what lights it")
+    boards: int = setting("how many", default=3)
+
+class ShelfKind:  # only what is asked for
+    model = Shelf
+
+    def references(self, model):
+        return [Reference(("lamp",), model.lamp, Ref(("lamp",)))]
+
+    async def add(self, app, definition):
+        if definition.model.boards > 9:
+            raise ValueError("too heavy")
+        LOG.append(("add", definition.model))
+
+    async def update(self, app, old, new):
+        if new.model.boards > 9:
+            raise ValueError("too heavy")
+        LOG.append(("update", old.model, new.model))
+
+    async def remove(self, app, definition):
+        LOG.append(("remove", definition.model))
+
+KIND = ShelfKind()
+BROKEN = 1 // 0
+"""
+
+
+def install(place: Path, distribution: str, points: dict[str, str], source: str = "") -> None:
+    """A distribution with these entry points, as pip leaves it, and its module."""
+    info = place / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    if source:
+        (place / f"{distribution}_kinds.py").write_text(source)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory in which distributions can be installed."""
+    place = tmp_path / "site"
+    place.mkdir()
+    monkeypatch.syspath_prepend(place)
+    yield place
+    for name in [name for name in sys.modules if name.endswith("_kinds")]:
+        del sys.modules[name]
+
+
+LIT = "- {name: l, kind: lamp, color: red}\n"
+
+
+async def test_the_kinds_of_an_installed_distribution_are_like_built_in_ones(
+    site: Path, write_app: WriteApp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PG1, PG2: found by its entry points; created after what it refers to, changed, removed; in
+    reports, in the tree and in the reference. What it raises refuses the change (RG5)."""
+    install(site, "lights", {"lamp": "plugin_of_tests:LAMP"})
+    source = SHELF.replace("BROKEN = 1 // 0", "")
+    install(site, "shelves", {"shelf": "shelves_kinds:KIND"}, source)
+    sys.modules.setdefault("plugin_of_tests", sys.modules[__name__])
+    shelf = "- {name: a, kind: shelf, lamp: l}\n"
+    path = write_app({"a.yaml": f"namespace: a\nentries:\n{shelf}{LIT}"})
+    LOG.clear()
+    async with open_app(path) as app:
+        made = sys.modules["shelves_kinds"]
+        assert LOG == ["add a:l red"]
+        assert [*made.LOG] == [("add", made.Shelf("a:l"))]
+        assert list(app.application.definitions) == ["a:l", "a:a"]
+        change = {"id": "a:a", "kind": "shelf", "data": {"lamp": "l", "boards": 5}}
+        await app.registry.changes().update(change).apply()
+        heavy = {"id": "a:a", "kind": "shelf", "data": {"lamp": "l", "boards": 10}}
+        before = app.registry.current_version().id
+        with pytest.raises(ValueError, match="too heavy"):
+            await app.registry.changes().update(heavy).apply()
+        with pytest.raises(ProcessInvalid, match="a:l"):
+            await app.registry.changes().delete("a:l").apply()  # the shelf refers to it
+        assert app.registry.current_version().id == before
+        await app.registry.changes().delete("a:a").apply()
+        three, five = made.Shelf("a:l", 3), made.Shelf("a:l", 5)
+        assert made.LOG[1:] == [("update", three, five), ("remove", five)]
+    assert main(["tree", str(path)]) == 0
+    assert "a:a shelf └── a:l lamp" in " ".join(capsys.readouterr().out.split())
+    page = kinds_markdown(read_catalog())
+    assert "### `shelf`\n\n| Field" in page
+    assert "| `boards` | an integer | `3` | how many |" in page
+    path = write_app({"a.yaml": f"namespace: a\nentries:\n{shelf}"})
+    with pytest.raises(LoadError) as caught:
+        read_application(path)
+    assert str(caught.value).startswith("app/a.yaml:3:32: entry a:a: lamp: expected the id of a")
+
+
+@pytest.mark.parametrize(
+    ("distributions", "line"),
+    [
+        ({"one": {"shelf": "one_kinds:KIND"}, "two": {"shelf": "two_kinds:KIND"}},
+         "kind shelf of two: expected a kind of its own, got one that is that of one"),
+        ({"one": {"process.host": "one_kinds:KIND"}},
+         "kind process.host of one: expected a kind of its own, got one that is built in"),
+        ({"broken": {"shelf": "broken_kinds:KIND"}},
+         "kind shelf of broken: expected a plugin that can be imported, got ZeroDivisionError: "
+         "integer division or modulo by zero"),
+        ({"one": {"shelf": "nowhere_kinds:KIND"}},
+         "kind shelf of one: expected a plugin that can be imported, got ModuleNotFoundError: No "
+         "module named 'nowhere_kinds'"),
+        ({"one": {"shelf": "one_kinds:ShelfKind"}},
+         "kind shelf of one: expected an object, got the class ShelfKind"),
+    ],
+)  # fmt: skip
+def test_a_wrong_plugin_stops_the_start_with_the_names_of_the_distributions(
+    distributions: dict[str, dict[str, str]], line: str, site: Path, write_app: WriteApp
+) -> None:
+    """PG3: whoever reads the report knows what to uninstall."""
+    for name, points in distributions.items():
+        source = SHELF if name == "broken" else SHELF.replace("BROKEN = 1 // 0", "")
+        install(site, name, points, source)
+    with pytest.raises(LoadError) as caught:
+        read_application(write_app({"a.yaml": "namespace: a\nentries: []\n"}))
+    said = str(caught.value)
+    other = line.replace("of two:", "of one:").replace("that of one", "that of two")
+    assert said in (f"(plugins):1:1: {line}", f"(plugins):1:1: {other}")
+
+
+def test_a_model_is_an_attrs_class(write_app: WriteApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PG2, PG3: said at the start, not at the first entry."""
+    monkeypatch.setattr(LampKind, "model", dict)
+    path = write_app({"a.yaml": "namespace: a\nentries: []\n"})
+    with pytest.raises(LoadError, match="expected an attrs class as its model"):
+        read_application(path, catalog=read_catalog([point("lamp", "LAMP")]))

@@ -111,17 +111,17 @@ def test_a_printed_token_replays_the_run_in_another_process(folder: Path, name: 
     printed = run_pytest(folder, f"test_users.py::{name}", "--sim-report=found")
     assert "1 failed" in printed
     assert "_explore" not in printed, "frames of the harness are of no use to its users"
-    assert f"pictures: found/{name}.svg" in printed
+    assert f"pictures: found/test_users.py-{name}.svg" in printed
     token = re.search(r"--sim-replay='(.*)'", printed)
     assert token is not None
-    found = (folder / "found" / f"{name}.txt").read_text()
+    found = (folder / "found" / f"test_users.py-{name}.txt").read_text()
     assert "late by" in found
     option = f"--sim-replay={token[1]}"
     again = run_pytest(
         folder, f"test_users.py::{name}", option, "--sim-report=again", hash_seed="2"
     )
     assert "1 failed" in again
-    assert picture((folder / "again" / f"{name}.txt").read_text()) == picture(found)
+    assert picture((folder / "again" / f"test_users.py-{name}.txt").read_text()) == picture(found)
 
 
 def test_a_token_of_another_version_says_what_did_not_occur(folder: Path) -> None:
@@ -136,6 +136,58 @@ def test_how_much_was_explored_is_said_with_v(folder: Path) -> None:
     """TS10, TS12: all traces of a small system."""
     printed = run_pytest(folder, "-vv", "test_users.py::test_nothing_is_wrong")
     assert "test_nothing_is_wrong: verified: all 1 traces" in printed
+
+
+PARAMETRISED = """
+import pytest
+from hypothesis import given, settings, strategies as st
+from trio_actors.testing import explore
+
+
+async def brief(ctx):
+    await ctx.inbox.receive()
+
+
+class TestBrief:
+    @pytest.mark.parametrize("end", ["good", "b/d", "b_d"])
+    @explore()
+    async def test_end(self, sim, end):
+        await sim.spawn(brief, name="brief")
+        sim.send("brief", end)
+        await sim.settle()
+        assert end == "good"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@explore()
+@settings(max_examples=2, database=None)
+@given(st.none())
+async def test_given(sim, times, _):
+    await sim.spawn(brief, name="brief")
+    for _ in range(times):
+        sim.send("brief", "end")
+    await sim.settle()
+"""
+
+
+def test_each_of_a_parametrised_test_has_its_own_line_and_pictures(tmp_path: Path) -> None:
+    """TS10, TS15: under its node id, in two files of the same tests too."""
+    for name in ("test_a.py", "test_b.py"):
+        (tmp_path / name).write_text(PARAMETRISED)
+    printed = run_pytest(tmp_path, "-vv", "--sim-report=found")
+    assert "4 failed, 6 passed" in printed
+    summary = printed.partition(" simulated tests ")[2]
+    for name in ("test_a.py", "test_b.py"):
+        assert f"{name}::TestBrief::test_end[good]: verified: all 1 traces" in summary
+        assert f"{name}::test_given[1]: " in summary
+        assert f"{name}::test_given[2]: " in summary
+    pictures = sorted(path.stem for path in (tmp_path / "found").glob("*.svg"))
+    plain = [re.sub("-[0-9a-f]{8}$", "", stem) for stem in pictures]
+    assert plain == [
+        f"{name}-TestBrief-test_end-b_d" for name in ("test_a.py", "test_b.py") for _ in "/_"
+    ]
+    assert plain[0] in pictures, "only what had to be replaced has a checksum"
+    assert len(set(pictures)) == 4
 
 
 @pytest.mark.parametrize(

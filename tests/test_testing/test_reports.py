@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trio_actors import ProcessContext
 from trio_actors.testing import Schedule, ScheduleFailure, Sim, explore
 from trio_actors.testing.explore import seed_of, settings
-from trio_actors.testing.report import quoted
+from trio_actors.testing.report import MAX_STEM, file_stem, quoted
 from trio_actors.testing.report_text import one_line
 
 NAMES = ["test", "node", "clock", "buggify", "w", "w#2", "it's; a > b", "naïve\x00\udc80"]
@@ -67,6 +67,37 @@ def test_pictures_can_be_written_and_read_whatever_is_in_them(tmp_path: Any) -> 
     assert "a#59;b#35;c #60;d#62;" in paths[".mmd"]
     assert all(len(line.split("\n")) == 1 for line in paths[".txt"].splitlines())
     assert "\x1b" not in paths[".svg"] + paths[".mmd"]
+
+
+@pytest.mark.parametrize(
+    ("test", "stem"),
+    [
+        ("tests/test_a.py::TestB::test_c[x-1]", "tests-test_a.py-TestB-test_c-x-1"),
+        ("two_tasks.test", "two_tasks.test"),
+        ("a.py::test_c[x/1]", "a.py-test_c-x_1-"),
+        ("a.py::test_c[x::1]", "a.py-test_c-x_1-"),
+        ("a.py::test_c[]", "a.py-test_c-"),
+        ("../a.py::test_c", "a.py-test_c-"),
+        ("?", "_-"),
+        ("", ""),
+    ],
+)
+def test_a_picture_is_named_after_its_test(test: str, stem: str) -> None:
+    """TS15: a readable file name; with a checksum where characters had to be replaced."""
+    assert file_stem(test).startswith(stem)
+    if not stem.endswith("-") and stem:
+        assert file_stem(test) == stem
+
+
+@given(st.text(), st.text())
+def test_different_tests_have_pictures_of_different_names(one: str, other: str) -> None:
+    """TS15: names that every file system takes, whatever the tests are called."""
+    pair = [file_stem(f"test_a.py::test_b[{parameter}]") for parameter in (one, other)]
+    assert (pair[0] == pair[1]) == (one == other)
+    for stem in pair:
+        assert stem.isascii()
+        assert not set(stem) & set('/\\:*?"<>| ')
+        assert 0 < len(stem) <= MAX_STEM + 9
 
 
 @given(st.text())

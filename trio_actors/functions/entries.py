@@ -6,7 +6,7 @@ that were accepted keep the one they were given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries", "Entry"]
 
+Carry = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
 
 @attrs.define(slots=True, eq=False)
 class Entry:
@@ -44,6 +46,18 @@ class Entry:
     # The chain for the entry's own options, and the version of the interceptors it was built of.
     chain: Next | None = None
     chain_version: int = -1
+
+    def carry(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of a call that starts later, as they are now (GC5, F4).
+
+        A definition of a process says how if it says anything, as that of a script does.
+        Raises: ProcessInvalid for what cannot cross.
+        """
+        if self.callee is not None:
+            return self.callee.carry(args)
+        definition = self.function_host.node.find_code(self.id)
+        carry: Carry | None = getattr(definition, "carry", None)
+        return args if carry is None else carry(args)
 
 
 class Entries:

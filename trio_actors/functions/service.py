@@ -237,8 +237,8 @@ class Functions:
             return future
         # The version that is there now has accepted the call (PL16), in this order (PL5).
         entry = self._entries.get(id)
-        if not carried and entry is not None and entry.callee is not None:
-            args = entry.callee.carry(args)
+        if not carried and entry is not None:
+            args = entry.carry(args)
         place = Place()
         try:
             rest = self._dispatch(caller, entry, id, args, options, inherited, None, place)

@@ -40,6 +40,17 @@ class Settings:
     replay: str | None = None
     directory: Path | None = None
     explored: dict[str, Explored] = attrs.field(factory=dict)  # for the summary
+    # The test that pytest runs just now: the qualified name of its function, its node id.
+    running: tuple[str, str] | None = None
+
+    def filed_as(self, name: str) -> str:
+        """What results of the test of this name are kept under: its node id, if pytest runs it.
+
+        Two files may have tests of one name, and a parametrised test is many.
+        """
+        if self.running is not None and self.running[0] == name:
+            return self.running[1]
+        return name
 
 
 settings = Settings()
@@ -114,7 +125,7 @@ class _Wanted:
 
     def exploration(self, test: Callable[..., Any], arguments: dict[str, Any]) -> Exploration:
         """The runs of a test with these arguments; the command line wins."""
-        name = getattr(test, "__qualname__", repr(test)).replace("<locals>.", "")
+        name = name_of(test)
         inputs = {key: value for key, value in arguments.items() if key != "sim"}
         seed = self.seed if self.seed is not None else seed_of(name, inputs)
         token = settings.replay
@@ -134,13 +145,14 @@ class _Wanted:
         """Explores the test; writes pictures of a failure."""
         __tracebackhide__ = True
         exploration = self.exploration(test, arguments)
+        filed_as = settings.filed_as(exploration.name)
         try:
             explored = exploration.run()
         except ScheduleFailure as failure:
             if settings.directory is not None or set(self.kinds) - {"text"}:
-                _write(failure, self.kinds)
+                _write(failure, self.kinds, filed_as)
             raise
-        settings.explored[exploration.name] = explored
+        settings.explored[filed_as] = explored
 
 
 def _decorate(
@@ -178,6 +190,12 @@ def _decorate(
     return given
 
 
+def name_of(test: Callable[..., Any]) -> str:
+    """The qualified name of a test, as reports show it; what `@given` makes has another."""
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    return str(getattr(test, "__qualname__", repr(test))).replace("<locals>.", "")
+
+
 def parameters_of(test: Callable[..., Any]) -> list[str]:
     """The names of a test's parameters."""
     return list(inspect.signature(test).parameters)
@@ -204,12 +222,12 @@ def seed_of(name: str, inputs: dict[str, Any]) -> int:
     return zlib.crc32(text.encode(errors="replace"))
 
 
-def _write(failure: ScheduleFailure, kinds: tuple[str, ...]) -> None:
+def _write(failure: ScheduleFailure, kinds: tuple[str, ...], filed_as: str) -> None:
     directory = settings.directory
     if directory is None:
         directory = DIRECTORY
         directory.mkdir(exist_ok=True)
         (directory / ".gitignore").write_text("*\n", encoding="utf-8")
-    paths = failure.report.write(directory)
+    paths = failure.report.write(directory, filed_as)
     wanted = [p for p in paths if p.suffix == ".svg"] if "svg" in kinds else paths
     failure.add_note("pictures: " + ", ".join(str(path) for path in wanted))

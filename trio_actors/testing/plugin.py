@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +55,31 @@ def pytest_itemcollected(item: Any) -> None:
         item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "trio"]
 
 
+def pytest_runtest_setup(item: Any) -> None:
+    """Results of the test that runs are kept under its node id, as parametrised tests have one."""
+    module, function = _explore_module(), getattr(item, "obj", None)
+    if module is not None and function is not None:
+        module.settings.running = module.name_of(function), item.nodeid
+
+
+def pytest_runtest_teardown() -> None:
+    """No test runs."""
+    module = _explore_module()
+    if module is not None:
+        module.settings.running = None
+
+
+def _explore_module() -> Any:
+    """The module, if any test uses it."""
+    return sys.modules.get("trio_actors.testing.explore")
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """With -v, what each exploration has shown, for example `verified: all 12 traces`.
 
     With `--sim-replay` always: a token of another version may name what no longer occurs.
     """
-    import sys
-
-    module = sys.modules.get("trio_actors.testing.explore")
+    module = _explore_module()
     if module is None or not module.settings.explored:
         return
     if terminalreporter.verbosity < 1 and module.settings.replay is None:

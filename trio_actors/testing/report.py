@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from trio_actors.testing.report_mermaid import mermaid
 from trio_actors.testing.report_svg import svg
 from trio_actors.testing.report_text import Picture, one_line, picture_of, sequence_text
 from trio_actors.testing.schedule import YOUNGEST, Fault, MessageId, Schedule, plain_label
+
+MAX_STEM = 150  # characters of a file's name; file systems have room for 255 bytes
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -66,10 +69,14 @@ class Report:
         title = f"{type(self.error).__name__}: {self.error}".splitlines()[0]
         return svg(self.picture, one_line(title))
 
-    def write(self, directory: Path) -> list[Path]:
-        """Writes text, Mermaid and SVG files named after the test; returns their paths."""
+    def write(self, directory: Path, filed_as: str | None = None) -> list[Path]:
+        """Writes text, Mermaid and SVG files named after the test; returns their paths.
+
+        Args:
+            filed_as: name them after this instead, for example the node id of pytest.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        stem = re.sub(r"[^\w.-]+", "_", self.test).strip("_") or "test"
+        stem = file_stem(self.test if filed_as is None else filed_as)
         contents = {".txt": self.text(), ".mmd": self.mermaid(), ".svg": self.svg()}
         paths = []
         for suffix, content in contents.items():
@@ -77,6 +84,19 @@ class Report:
             path.write_text(content + "\n", encoding="utf-8", errors="backslashreplace")
             paths.append(path)
         return paths
+
+
+def file_stem(test: str) -> str:
+    """The name of a test or its node id as a file's: `tests-test_a.py-test_b-x` for `…[x]`.
+
+    Where something else had to be replaced, or cut off, a checksum keeps names apart.
+    """
+    place, bracket, parameters = test.removesuffix("]").partition("[")
+    parts = re.sub(r"::|[/\\]", "-", place) + ("-" if bracket else "") + parameters
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", parts)[:MAX_STEM].lstrip(".-")
+    if stem and stem == parts:
+        return stem
+    return f"{stem}-{zlib.crc32(test.encode(errors='replace')):08x}".lstrip("-")
 
 
 def quoted(token: str) -> str:
