@@ -50,7 +50,8 @@ from trio_actors._core.host import Host, HostStatistics
 from trio_actors._core.inherited import Guard, Inherited
 from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Event, EventKind, Message, Result
-from trio_actors._core.node import Gate, Node, NodeStatistics
+from trio_actors._core.node import Gate, Node
+from trio_actors._core.node_tools import NodeStatistics
 from trio_actors._core.pid import Pid, is_pid
 from trio_actors._core.process import Process
 from trio_actors._core.scopes import open_node
