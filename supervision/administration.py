@@ -13,6 +13,8 @@ from supervision.intensity import IntensityWindow
 from supervision.specs import SupervisorSpec
 from supervision.state import (
     ALIVE,
+    EXITED,
+    STOPPED,
     Action,
     ChildRecord,
     ChildState,
@@ -30,8 +32,6 @@ from supervision.state import (
 )
 from supervision.terms import ChildType, RestartType, Strategy
 from trio_actors import ErrorKind, ProcessError, is_pid, make_error
-
-_C = ChildState
 
 
 @frozen
@@ -119,7 +119,7 @@ def start_child(state: SupervisorState, request: StartChild) -> None:
 
 
 def present(record: ChildRecord) -> ProcessError:
-    if record.state is _C.STOPPED:
+    if record.state is STOPPED:
         return make_error(ErrorKind.ALREADY_EXISTS, f"child {record.spec.id!r} is already present")
     if record.state in ALIVE:
         return make_error(
@@ -138,8 +138,8 @@ def terminate_child(state: SupervisorState, request: TerminateChild, plan: list[
     if record.state in ALIVE:
         state.job = Job(JobKind.TERMINATE, stop=deque([record.key]), token=request.token)
         return
-    if record.state is not _C.STOPPED:
-        record.move(_C.STOPPED)
+    if record.state is not STOPPED:
+        record.move(STOPPED)
         record.due = None
         state.let_go()
     if state.simple or record.removed or record.spec.restart is RestartType.TEMPORARY:
@@ -171,7 +171,7 @@ def find_dynamic(state: SupervisorState, pid: str) -> ChildRecord:
 def expect_stopped(record: ChildRecord) -> None:
     if record.state in ALIVE:
         raise make_error(ErrorKind.CONFLICT, f"child {record.spec.id!r} is running")
-    if record.state is not _C.STOPPED:
+    if record.state is not STOPPED:
         raise make_error(ErrorKind.CONFLICT, f"child {record.spec.id!r} is restarting")
 
 
@@ -208,7 +208,7 @@ def update(state: SupervisorState, spec: SupervisorSpec) -> None:
         else:
             state.add(child)
     for record in old.values():  # they end some day; the last in the list are the first to stop
-        if record.state in ALIVE or record.state is _C.EXITED:
+        if record.state in ALIVE or record.state is EXITED:
             record.removed = True
             state.children[record.key] = record
         else:

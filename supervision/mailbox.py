@@ -7,6 +7,7 @@ import trio
 
 from trio_actors import Event, Message
 from trio_actors._core.mailbox import Untyped
+from trio_actors._core.wake import GO
 
 TURN: Final = 8  # items between checkpoints
 
@@ -41,7 +42,7 @@ class SupervisorMailbox(Untyped):
         self.items.append(item)
         if self._task is not None:
             task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, GO)
 
     def drain(self) -> list[Message | Event]:
         """Everything unread; the queue is empty afterwards."""
@@ -63,7 +64,7 @@ class SupervisorMailbox(Untyped):
         self._closed = True
         if self._task is not None:
             task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task, GO)
 
     async def get(self) -> Message | Event:
         """The next item. Checkpoint: when it waits, and at least every TURN items.

@@ -22,7 +22,7 @@ from trio_actors import sys as sys  # not in __all__: a star import must not hid
 from trio_actors._core.ask import Ask, Request
 from trio_actors._core.bounded import Bounded, DeadLetter, DeadLetters
 from trio_actors._core.code import Body, CodeSource, Target, TaskBody
-from trio_actors._core.context import Options, ProcessContext
+from trio_actors._core.context import ProcessContext
 from trio_actors._core.current import current
 from trio_actors._core.drive import Drive
 from trio_actors._core.duration import duration_seconds, format_duration, parse_duration
@@ -50,7 +50,9 @@ from trio_actors._core.host import Host, HostStatistics
 from trio_actors._core.inherited import Guard, Inherited
 from trio_actors._core.mailbox import Mailbox
 from trio_actors._core.message import Event, EventKind, Message, Result
-from trio_actors._core.node import Gate, Node, NodeStatistics
+from trio_actors._core.node import Gate, Node
+from trio_actors._core.node_tools import NodeStatistics
+from trio_actors._core.options import Options
 from trio_actors._core.pid import Pid, is_pid
 from trio_actors._core.process import Process
 from trio_actors._core.scopes import open_node

@@ -18,7 +18,8 @@ from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import OF_CHILDREN, CauseKind
 from trio_actors._core.exits import ExitRecord
 from trio_actors._core.message import Event, Message
-from trio_actors._core.node import Node, NodeStatistics
+from trio_actors._core.node import Node
+from trio_actors._core.node_tools import NodeStatistics
 from trio_actors._core.process import Process
 from trio_actors._core.serving import Serving
 from trio_actors._core.task import TaskDrive

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import attrs
+from rich.cells import cell_len
 
 from supervision.pictures import Branch
 from trio_actors import format_duration
@@ -18,6 +19,10 @@ Data = Mapping[str, Any]
 
 HEADINGS: Final = ("NAME", "PID", "STATE", "RESTARTS", "MAILBOX", "UPTIME", "ENTRY")
 RIGHT: Final = {"RESTARTS", "MAILBOX", "UPTIME"}  # numbers
+# How a table is made narrower: texts are shortened to so many cells, in this order, ...
+SHORTENED: Final = (("ENTRY", 12), ("NAME", 24), ("STATE", 11), ("NAME", 16))
+# ... and if that is not enough, columns are left out, the least important one first.
+LEFT_OUT: Final = ("ENTRY", "UPTIME", "RESTARTS", "MAILBOX", "STATE")
 MAX_DEPTH: Final = (
     40  # of a picture and of the indentation; deeper chains are cut off or drawn flat
 )
@@ -86,6 +91,25 @@ def columns(table: Sequence[Sequence[str]]) -> str:
         texts = (text.rjust(width) if right else text.ljust(width) for text, width, right in parts)
         lines.append("  ".join(texts).rstrip())
     return "\n".join(lines)
+
+
+def widths_within(table: Sequence[Sequence[str]], room: int) -> dict[str, int]:
+    """The columns that fit into so many cells, with their widths, one cell between them.
+
+    A PID is never shortened: nobody could do anything with a part of it.
+    """
+    whole = {column[0]: max(map(cell_len, column)) for column in zip(*table, strict=True)}
+    for count in range(len(LEFT_OUT) + 1):
+        widths = {name: width for name, width in whole.items() if name not in LEFT_OUT[:count]}
+        surplus = sum(widths.values()) + len(widths) - room
+        for name, least in SHORTENED:
+            cut = min(surplus, max(0, widths.get(name, 0) - least))
+            if cut > 0:
+                widths[name] -= cut
+                surplus -= cut
+        if surplus <= 0:
+            break
+    return widths
 
 
 def exit_lines(data: Data) -> list[str]:

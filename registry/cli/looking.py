@@ -32,6 +32,7 @@ from .live import (
     live_tree,
     process_table,
     ps_text,
+    widths_within,
 )
 
 FAILED = 1
@@ -115,23 +116,24 @@ class Screen:
 
     def frame(self, data: Data) -> Group:
         """One frame; on a terminal no longer than that."""
-        headings, *lines = process_table(data, self.by)
+        shown = process_table(data, self.by)
+        headings, *lines = shown
         room = len(lines)
         if self.console.is_terminal:
             room = max(1, self.console.height - LINES_AROUND)
         table = Table(box=None, padding=(0, 1, 0, 0), header_style="reverse")
-        for heading in headings:
-            right = heading in RIGHT
-            least = len(heading) if right or heading == "STATE" else 8  # of a narrow terminal
-            justify: Justify = "right" if right else "left"
-            table.add_column(heading, justify=justify, no_wrap=True, min_width=least)
+        widths = widths_within(shown[: room + 1], self.console.width)
+        for heading, width in widths.items():
+            justify: Justify = "right" if heading in RIGHT else "left"
+            table.add_column(heading, justify=justify, no_wrap=True, width=width)
         for line in lines[:room]:
-            table.add_row(*(Text(cell) for cell in line))
+            row = zip(headings, line, strict=True)
+            table.add_row(*(Text(cell) for heading, cell in row if heading in widths))
         hidden = f", {len(lines) - room} more lines" if len(lines) > room else ""
         keys = "  ".join(f"{key}: by {order}" for key, order in KEYS.items())
-        ends = [Text(line, overflow="ellipsis", no_wrap=True) for line in exit_lines(data)]
-        head = Text(f"{self.name}: {self.rates.line(data)}{hidden}", style="bold")
-        help = Text(f"order: {self.by}  ({keys}  q: quit)", style="dim")
+        ends = [_line(line) for line in exit_lines(data)]
+        head = _line(f"{self.name}: {self.rates.line(data)}{hidden}", "bold")
+        help = _line(f"order: {self.by}  ({keys}  q: quit)", "dim")
         return Group(head, help, table, *ends[:EXITS_OF_TOP])
 
     def key(self, key: str) -> bool:
@@ -139,6 +141,11 @@ class Screen:
         self.by = KEYS.get(key, self.by)
         self.changed.set()
         return key not in ("q", "\x04")
+
+
+def _line(text: str, style: str = "") -> Text:
+    """One line of the screen, whatever its width."""
+    return Text(text, style=style, overflow="ellipsis", no_wrap=True)
 
 
 async def _top(connection: Connection, *, by: Order, interval: float, frames: int) -> int:

@@ -1,5 +1,6 @@
 """`ps`, `top` and `tree --live`: a running application as text, JSON and pictures (SU41, SU42)."""
 
+import io
 import json
 import os
 import signal
@@ -10,10 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
 from terminals import TRIO_ACTORS, Terminal
 
 from registry.cli import main
-from registry.cli.live import Order, Rates, columns, live_tree, process_table, ps_text
+from registry.cli.live import (
+    HEADINGS,
+    Order,
+    Rates,
+    columns,
+    live_tree,
+    process_table,
+    ps_text,
+    widths_within,
+)
+from registry.cli.looking import Screen
 from supervision.pictures import text
 
 WriteApp = Callable[..., Path]
@@ -83,6 +98,65 @@ def test_other_orders_have_the_most_first() -> None:
     """`top --by`: no indentation then; equal ones stay in the order of the tree."""
     table = process_table(TREE, Order.RESTARTS)
     assert [line[0] for line in table] == ["NAME", "a", "app:s", "b", "app:t"]
+
+
+LONG = data(
+    row("a-supervisor-of-many-readers", pid="{app:hosts|0x00012}", entry="app.readers:read_all"),
+    row("left", 1, pid="{app:hosts|0x00013}", state="restarting", note="in 12s", restarts=3),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (200, "NAME PID STATE RESTARTS MAILBOX UPTIME ENTRY"),
+        (100, "NAME PID STATE RESTARTS MAILBOX UPTIME ENTRY"),
+        (80, "NAME PID STATE RESTARTS MAILBOX UPTIME"),
+        (60, "NAME PID STATE MAILBOX"),
+        (40, "NAME PID"),
+    ],
+)
+def test_a_narrow_terminal_shows_whole_pids(width: int, headings: str) -> None:
+    """`top`: names and entries are shortened, then the least important columns are left out."""
+    table = process_table(LONG)
+    widths = widths_within(table, width)
+    assert " ".join(widths) == headings
+    assert sum(widths.values()) + len(widths) <= width
+    screen = Screen(Console(width=width, height=40, file=io.StringIO()), "app", Order.TREE)
+    with screen.console.capture() as capture:
+        screen.console.print(screen.frame(LONG))
+    head, help, first, *lines = capture.get().splitlines()
+    assert head.startswith("app: 2 processes")
+    assert help.startswith("order: tree")
+    assert first.split() == headings.split()
+    for line, (name, pid, *_) in zip(lines, table[1:], strict=True):
+        assert pid in line
+        assert line.startswith(name[:12])
+        assert len(line) <= width
+
+
+@given(
+    st.lists(st.tuples(*[st.text("ab語 ", max_size=30)] * 7), max_size=4),
+    st.integers(1, 120),
+)
+def test_columns_fit_or_only_the_most_important_are_left(
+    lines: list[tuple[str, ...]], room: int
+) -> None:
+    """Nothing is wider than its texts; whatever is left out, NAME and PID stay, PID unshortened."""
+    table = [HEADINGS, *lines]
+    widths = widths_within(table, room)
+    whole = dict(zip(HEADINGS, columns_of(table), strict=True))
+    assert widths["PID"] == whole["PID"]
+    assert all(0 < width <= whole[name] for name, width in widths.items())
+    fits = sum(widths.values()) + len(widths) <= room
+    assert fits or list(widths) == ["NAME", "PID"]
+    if sum(whole.values()) + len(whole) <= room:
+        assert widths == whole
+
+
+def columns_of(table: list[tuple[str, ...]]) -> list[int]:
+    """The width of each column's widest text."""
+    return [max(cell_len(line[i]) for line in table) for i in range(len(table[0]))]
 
 
 def test_pools_and_ends_follow_when_there_are_any() -> None:

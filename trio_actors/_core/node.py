@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-import attrs
 import trio
 
 from trio_actors._core import operations
@@ -20,12 +19,12 @@ from trio_actors._core.drive import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed, explained
 from trio_actors._core.exits import ExitMemory
-from trio_actors._core.groups import GroupChange, Groups
+from trio_actors._core.groups import Groups
 from trio_actors._core.inherited import NOTHING_INHERITED, DenyAll, Guard, extend
 from trio_actors._core.lifecycle import END
-from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
+from trio_actors._core.node_tools import NodeTools
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
 from trio_actors._core.process import Cancel, Item, Process
@@ -34,7 +33,7 @@ from trio_actors._core.topology import Topology
 
 if TYPE_CHECKING:
     from trio_actors._core.code import CodeSource, Target
-    from trio_actors._core.host import Host, HostStatistics
+    from trio_actors._core.host import Host
     from trio_actors._core.spawn import SpawnTarget
 
 
@@ -50,21 +49,7 @@ class Gate(Protocol):
         ...
 
 
-@attrs.frozen(slots=True)
-class NodeStatistics:
-    """What a node holds at one moment (PH8); `oldest_unread` in seconds."""
-
-    name: str
-    hosts: tuple[HostStatistics, ...]
-    processes: int
-    delivered: int
-    exits: int
-    dead_letters: int
-    longest_mailbox: int
-    oldest_unread: float
-
-
-class Node:
+class Node(NodeTools):
     """Owns PIDs, names, links, hosts of one program; made by `open_node` (PH1).
 
     Its methods serve code outside every process and are not checked for permissions (A10).
@@ -343,53 +328,6 @@ class Node:
 
         await asend(self, None, dest, topic, payload_of(payload))
 
-    def join_group(self, group: str, process: Process) -> None:
-        """A process enters a group; its watchers are told."""
-        if self.groups.join(group, process.pid):
-            if len(self.groups.groups_of(process.pid)) == 1:
-                process.on_exit(lambda exit: self._leave_all(process.pid))
-            self._tell_group(GroupChange(group, joined=(process.pid,)))
-
-    def leave_group(self, group: str, pid: Pid) -> bool:
-        """A process leaves a group; its watchers are told. False if it was no member."""
-        if not self.groups.leave(group, pid):
-            return False
-        self._tell_group(GroupChange(group, left=(pid,)))
-        return True
-
-    def watch_group(self, group: str, process: Process, topic: str) -> list[Pid]:
-        """The process is told of changes from now on; the members of now."""
-        self.groups.watch(group, process.pid, topic)
-        process.on_exit(lambda exit: self._leave_all(process.pid))
-        return self.groups.members(group)
-
-    def _leave_all(self, pid: Pid) -> None:
-        for group in self.groups.remove(pid):
-            self._tell_group(GroupChange(group, left=(pid,)))
-
-    def _tell_group(self, change: GroupChange) -> None:
-        for pid, topic in self.groups.watchers(change.group):
-            process = self.processes.get(pid)
-            if process is not None:
-                self.tell(None, process, Message(topic, None, change))
-
-    def members(self, group: str) -> list[Pid]:
-        """Who is in a group, oldest member first."""
-        return self.groups.members(group)
-
-    def broadcast(self, group: str, topic: str, *payload: Any) -> int:
-        """Sends to every member; how many took it."""
-        taken = 0
-        for pid in self.groups.members(group):
-            try:
-                self.send(pid, topic, *payload)
-            except ProcessError as error:
-                if error.kind is not ErrorKind.UNAVAILABLE:
-                    raise
-            else:
-                taken += 1
-        return taken
-
     def terminate(self, dest: str) -> None:
         """Ends a process by force (T1)."""
         operations.terminate(self, None, dest)
@@ -416,26 +354,6 @@ class Node:
         if record is None:
             raise make_error(ErrorKind.NOT_FOUND, "process not found")
         return record.exit
-
-    def count_delivered(self) -> int:
-        """How many messages have been put into mailboxes (PH8)."""
-        mailboxes = (process.mailbox for process in self.processes.values())
-        open = sum(box.appended() for box in mailboxes if isinstance(box, Routed))
-        return self.delivered + self.hand.appended + open
-
-    def statistics(self) -> NodeStatistics:
-        """A snapshot (PH8)."""
-        hosts = tuple(host.statistics() for host in self.hosts.values())
-        return NodeStatistics(
-            self.name,
-            hosts,
-            len(self.processes),
-            self.count_delivered(),
-            self.exits.total,
-            self.dead_letters.count,
-            max((host.longest_mailbox for host in hosts), default=0),
-            max((host.oldest_unread for host in hosts), default=0.0),
-        )
 
     def __repr__(self) -> str:
         return f"<Node {self.name}, {len(self.processes)} processes on {len(self.hosts)} hosts>"

@@ -91,6 +91,7 @@ class Process:
         "drive",
         "entrance",
         "forced",
+        "guardian",
         "host",
         "inherited",
         "mailbox",
@@ -117,6 +118,7 @@ class Process:
     forced: Forced | None  # E40: once set, it decides the result
     upgrade: tuple[Any, tuple[Any, ...]] | None
     parent: Pid | None
+    guardian: Process | None  # who stops it, in an order of its own
     since: float  # start, on Trio's clock
     view: ProcessContext | None  # the context, if it was made
     waiting: dict[ExitWatcher, None] | None  # for the end, longest first
@@ -128,7 +130,6 @@ class Process:
     # The earliest cancel deadline ever asked for (K7), on Trio's clock, and by whom.
     deadline: Rare[float] = Rare(inf)
     deadline_by: Rare[Pid | None] = Rare(None)
-    guardian: Rare[Process | None] = Rare(None)  # who stops it, in an order of its own
     readiness: Rare[Callable[[Any], None] | None] = Rare(None)
     reason: Rare[Cause | None] = Rare(None)  # for which it was asked to end, or has decided to
     upgradable: Rare[bool] = Rare(False)  # asked to be told when newer code is there
@@ -249,6 +250,6 @@ def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: In
     process.state = READY
     process.trap_links = False
     process.since = node.now()
-    process.forced = process.upgrade = process.parent = None
+    process.forced = process.upgrade = process.parent = process.guardian = None
     process.view = process.waiting = process.rare = None
     return process

@@ -102,7 +102,7 @@ class TaskDrive(MailboxOnly):
                 assert self.body is not None
                 # Made only now: until then it would be one more object for the garbage collector.
                 self.scope = trio.CancelScope()
-                if process.rare is not None:
+                if process.deadline != inf:
                     self.scope.deadline = process.deadline
                 try:
                     with self.scope:
