@@ -23,7 +23,8 @@ from trio_actors import ErrorKind, ProcessError, make_error
 
 CORE = (
     *("base", "codec", "copy", "limits", "outbox", "ends", "sched", "requests", "timers"),
-    *("channel", "sandbox", "libs", "patterns", "process", "spawn", "program", "chunks"),
+    *("channel", "sandbox", "libs", "patterns", "mailbox", "process", "spawn", "program"),
+    "chunks",
 )
 STRING_LIMIT = 1 << 20
 ARGUMENTS = 20_000  # more values than this do not fit one call into Lua
