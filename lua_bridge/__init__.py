@@ -2,6 +2,7 @@
 
     process.py     LuaTarget: a `process.lua` entry; the owner task and mailbox of one process
     runner.py      one task per host steps the Lua states in batches
+    shard.py       one Lua state with its processes and the queue of calls into it
     operations.py  what scripts want from the kernel
     state.py       one Lua state, its entry points and limits
     codec.py       values between the languages

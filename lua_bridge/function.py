@@ -15,8 +15,9 @@ import attrs
 from lua_bridge.codec import decode, encode, is_plain
 from lua_bridge.limits import DEFAULT_LIMITS, Limits
 from lua_bridge.process import Carried, LuaBody, LuaTarget
-from lua_bridge.runner import Shard, runner_of
+from lua_bridge.runner import runner_of
 from lua_bridge.script import Script
+from lua_bridge.shard import Shard
 from trio_actors import Host
 from trio_actors._core.current import Stepping, running
 from trio_actors.functions import FrameContext

@@ -35,7 +35,7 @@ from trio_actors._core.spawn import find_host, launch
 from trio_actors.security import Actor, Scope
 
 if TYPE_CHECKING:
-    from lua_bridge.runner import Shard
+    from lua_bridge.shard import Shard
 
 MAX_NAME, MAX_NAMES = 255, 1000  # what one script may put into the node's registry
 NO_ANSWER = object()  # of an operation whose answer comes later, or never

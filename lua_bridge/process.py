@@ -38,7 +38,7 @@ from trio_actors._core.exit import Foreign
 from trio_actors._core.mailbox import Untyped
 
 if TYPE_CHECKING:
-    from lua_bridge.runner import Shard
+    from lua_bridge.shard import Shard
     from trio_actors import Process
 
 logger = logging.getLogger("trio_actors.lua")

@@ -22,8 +22,9 @@ from lua_bridge.script import Script
 from trio_actors import ErrorKind, ProcessError, make_error
 
 CORE = (
-    *("base", "codec", "limits", "outbox", "ends", "sched", "requests", "timers", "channel"),
-    *("sandbox", "libs", "patterns", "process", "spawn", "program", "chunks"),
+    *("base", "codec", "copy", "limits", "outbox", "ends", "sched", "requests", "timers"),
+    *("channel", "sandbox", "libs", "patterns", "mailbox", "process", "spawn", "program"),
+    "chunks",
 )
 STRING_LIMIT = 1 << 20
 ARGUMENTS = 20_000  # more values than this do not fit one call into Lua

@@ -54,6 +54,8 @@ FUNCTIONS = [
     "os.time", "os.date", "utf8.char", "utf8.codepoint", "utf8.len", "errors.new", "errors.wrap",
     "errors.is", "errors.call_stack", "json.encode", "json.decode", "time.after", "time.ticker",
     "time.sleep", "time.parse_duration", "time.date", "logger.info",
+    "time.unix", "time.parse", "time.timer", "time.fixed_zone", "time.load_location",
+    "logger.with", "logger.named", "json.validate", "json.validate_string", "ctx.get",
 ]  # fmt: skip
 METHODS = ["send", "receive", "close", "case_receive", "case_send", "message", "topic", "stop"]
 

@@ -46,6 +46,9 @@ local function text(v, n, fn)
   return raw.tostring(v)
 end
 
+-- A required argument that is missing is no wrong type: the function fails, it does not raise (Q10).
+local function missing(fn, argument) return fail("Invalid", "time." .. fn .. " requires a " .. argument .. " argument") end
+
 -- ---------------------------------------------------------------------------------- durations
 local DurationClass, LocationClass, TimeClass, TimerClass, TickerClass
 
@@ -70,7 +73,7 @@ function M.parse_duration(v)
 end
 
 local function ns_of(self, method) return H.self(self, DurationClass, method).ns end
-local function quotient(ns, unit) return ns < 0 and -(-ns // unit) or ns // unit end
+local function quotient(ns, unit) return ns < 0 and ns % unit > 0 and ns // unit + 1 or ns // unit end
 
 function Duration:nanoseconds() return ns_of(self, "nanoseconds") end
 function Duration:microseconds() return quotient(ns_of(self, "microseconds"), 1000) end
@@ -103,6 +106,7 @@ local function check_location(v, n, fn, default)
 end
 
 function M.load_location(name)
+  if name == nil then return missing("load_location", "name") end
   name = text(name, 1, "load_location")
   if name == "UTC" then return M.utc end
   if name == "Local" then return M.localtz end
@@ -112,6 +116,8 @@ function M.load_location(name)
 end
 
 function M.fixed_zone(name, seconds)
+  if name == nil then return missing("fixed_zone", "name") end
+  if seconds == nil then return missing("fixed_zone", "seconds") end
   return location(false, text(name, 1, "fixed_zone"), integer(seconds, 2, "fixed_zone"))
 end
 
@@ -163,15 +169,21 @@ function M.now()
   return new(TimeClass, { sec = ns // BILLION, nsec = ns % BILLION, loc = M.localtz })
 end
 
-function M.unix(sec, nsec) return make(integer(sec, 1, "unix"), integer(nsec, 2, "unix", 0), M.localtz) end
+function M.unix(sec, nsec)
+  if sec == nil then return missing("unix", "seconds") end
+  return make(integer(sec, 1, "unix"), integer(nsec, 2, "unix", 0), M.localtz)
+end
 
 function M.date(y, mo, d, h, mi, s, ns, loc)
+  if y == nil then return missing("date", "year") end
   return make_civil(integer(y, 1, "date"), integer(mo, 2, "date", 1), integer(d, 3, "date", 1),
     integer(h, 4, "date", 0), integer(mi, 5, "date", 0), integer(s, 6, "date", 0),
     integer(ns, 7, "date", 0), check_location(loc, 8, "date", M.localtz))
 end
 
 function M.parse(layout, value, loc)
+  if layout == nil then return missing("parse", "layout") end
+  if value == nil then return missing("parse", "text") end
   layout, value = text(layout, 1, "parse"), text(value, 2, "parse")
   loc = check_location(loc, 3, "parse", M.localtz)
   local at = of(loc, LocationClass)
@@ -204,13 +216,13 @@ function Time:add(d)
   return make(t.sec + ns // BILLION, t.nsec + ns % BILLION, t.loc)
 end
 
--- Differences beyond 292 years are cut off at the largest Duration.
+-- Differences beyond 292 years are cut off at the largest and smallest Duration.
 function Time:sub(v)
   local t, u = state(self, "sub"), other(v, "sub")
   local seconds, rest = t.sec - u.sec, t.nsec - u.nsec
-  if seconds >= 9223372036 then return duration(seconds == 9223372036 and rest <= 854775807 and
-    seconds * BILLION + rest or MAXINT) end
-  if seconds < -9223372036 then return duration(MININT) end
+  if rest < 0 then seconds, rest = seconds - 1, rest + BILLION end
+  if seconds > 9223372036 or seconds == 9223372036 and rest > 854775807 then return duration(MAXINT) end
+  if seconds < -9223372037 or seconds == -9223372037 and rest < 145224192 then return duration(MININT) end
   return duration(seconds * BILLION + rest)
 end
 

@@ -28,7 +28,10 @@ def text_of(value: str | bytes) -> str:
 
 
 def _parse_duration(text: str | bytes) -> int:
-    return parse_duration(text_of(text)[:MAX_TEXT])
+    if len(text) > MAX_TEXT:
+        shown = text_of(text[:80])
+        raise make_error(ErrorKind.INVALID, f"invalid duration format: {shown}...")
+    return parse_duration(text_of(text))
 
 
 def _format_time(

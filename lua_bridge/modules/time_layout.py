@@ -494,7 +494,7 @@ def _assemble(reader: _Reader) -> Parsed:
     if day > days_in(month, year):
         raise reader.refuse(f"{MONTHS[month - 1]} {year} has no day {day}")
     hour = get("hour", 0)
-    if reader.pm is not None and 1 <= hour <= 12:
+    if reader.pm is not None and hour <= 12:
         hour = hour % 12 + (12 if reader.pm else 0)
     moment = Moment(
         year, month, day, hour, get("minute", 0), get("second", 0), get("nanosecond", 0)

@@ -7,7 +7,6 @@ import gc
 import resource
 import sys
 import time
-from array import array
 from pathlib import Path
 from typing import Any, Never
 
@@ -16,7 +15,7 @@ import trio
 from registry import terminal
 from trio_actors import ErrorKind, ProcessContext, make_error
 
-from .figures import figures
+from .figures import Lateness, figures
 
 SETTLE = 15.0  # seconds after the start until the late ticks of the start are read
 BATCH = 100  # processes started between two looks at the inbox
@@ -46,26 +45,26 @@ def megabytes() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-async def collect(ctx: ProcessContext, late: array[float], seconds: float) -> None:
+async def collect(ctx: ProcessContext, late: Lateness, seconds: float) -> None:
     """Takes ticks for so long."""
     with trio.move_on_after(seconds):
         async for message in ctx.inbox:
-            late.append(message.payload)
+            late.add(message.payload)
 
 
 async def main(ctx: ProcessContext, *words: Any) -> None:
     """Runs the swarm for the time asked for."""
     chosen = options(words)
-    late: array[float] = array("d")
+    early = Lateness()  # ticks from while the others were being started
     for started in range(chosen.processes):
         await ctx.spawn("swarm:ticker", ctx.pid, host="swarm:processes")
         if started % BATCH == 0:
-            await collect(ctx, late, 0)
+            await collect(ctx, early, 0)
     gc.collect()
     gc.freeze()  # what there is now stays: a look through all of it would stop everybody for 0.1 s
     settle = min(SETTLE, chosen.seconds / 4)
-    await collect(ctx, late, settle)
-    del late[:]  # ticks from while the others were being started
+    await collect(ctx, early, settle)
+    late = Lateness()
     first, cpu = megabytes(), time.process_time()
     await collect(ctx, late, chosen.seconds - settle)
     cpu = time.process_time() - cpu

@@ -1,7 +1,7 @@
 -- Channels and select (spec 9.1, 9.2): pure semantics over H.blocking, H.park and H.wake.
 --
 -- State of a channel: buf[head .. head+n-1] values, cap, closed, recvq and sendq (waiters, oldest
--- first); of a subscription also proc, slot, topic, message and convert (process.lua). A waiter is the record of a coroutine
+-- first); of a subscription also proc, slot, topic, message and convert (mailbox.lua). A waiter is the record of a coroutine
 -- (plain send or receive), or one case of a waiting select: {rec, sel, case}. Exactly one case of
 -- a select takes effect: taking it removes its siblings from their queues (X3).
 local H = ...

@@ -1,4 +1,4 @@
--- Values across boundaries: flat form, and deep copies inside one state.
+-- Values across boundaries: their flat form. Deep copies inside one state are in copy.lua.
 --
 -- Promises: M20-M24 (nil, scalars, tables with cycles and shared references, Errors; other host
 -- objects become nil; functions and coroutines are refused), depth and size limits.
@@ -55,6 +55,8 @@ local function too_deep() return refuse("value is nested deeper than " .. MAX_DE
 local function too_big() return refuse("value is larger than " .. max_bytes .. " bytes") end
 local function too_many() return refuse("value has more than " .. MAX_VALUES .. " fields") end
 
+H.refuse, H.through, H.refusal, H.too_deep, H.too_big = refuse, through, refusal, too_deep, too_big
+
 -- Is t a list with keys 1..n? Called when next() did not give the keys in order.
 local function is_list(t, n)
   if rawlen(t) ~= n then return false end
@@ -69,7 +71,6 @@ end
 local shape, ns, vals, nv, seen, nt, size      -- of the flatten under way; it never yields
 
 local bshape, bpos, bvals, bvpos, brefs, bn           -- of the build under way; it never yields
-local copied, copy_size                              -- of the copy under way
 
 local walk
 
@@ -196,11 +197,12 @@ local walker                                -- see `unhooked`
 
 -- Whatever was left half done holds no data any more.
 function H.drop_work()
-  shape, vals, seen, bvals, brefs, copied = nil, nil, nil, nil, nil, nil
+  shape, vals, seen, bvals, brefs = nil, nil, nil, nil, nil
   walker = nil                              -- its stack holds what it walked last
 end
 
 local function too_many_arguments() return refuse("more than " .. MAX_ARGUMENTS .. " arguments") end
+H.MAX_ARGUMENTS, H.too_many_arguments = MAX_ARGUMENTS, too_many_arguments
 
 local function begin() shape, ns, vals, nv, seen, nt, size = {}, 0, {}, 0, {}, 0, 0 end
 
@@ -233,6 +235,8 @@ local function unhooked(f, v)
   return walked(raw.coroutine.resume(walker, f, v))
 end
 
+H.unhooked = unhooked
+
 local function flatten_whole(v)
   begin()
   return flat_result(walk(v, 1))
@@ -260,6 +264,13 @@ end
 
 -- ---------------------------------------------------------------- build
 
+-- A fresh table with room for n fields: growing one by one costs more than filling it.
+local function room(n)
+  if n <= 1 then return {} end
+  if n <= 4 then return { a = nil, b = nil, c = nil, d = nil } end
+  return { a = nil, b = nil, c = nil, d = nil, e = nil, f = nil, g = nil, h = nil }
+end
+H.room = room
 
 local read
 
@@ -298,14 +309,14 @@ readers[byte("a")] = function()
 end
 readers[byte("M")] = function()
   local n = take()
-  local t = remember(H.room(n))
+  local t = remember(room(n))
   for i = bvpos, bvpos + 2 * n - 1, 2 do t[bvals[i]] = bvals[i + 1] end
   bvpos = bvpos + 2 * n
   return t
 end
 readers[byte("m")] = function()
   local n = take()
-  local t = remember(H.room(n))
+  local t = remember(room(n))
   for _ = 1, n do
     local k = bvals[bvpos]
     if bshape[bpos] == SCALAR then
@@ -364,117 +375,7 @@ function H.build_list(s, ...)
   return t
 end
 
--- ---------------------------------------------------------------- copy inside this state
-
-
--- A fresh table with room for n fields: growing one by one costs more than filling it.
-local function room(n)
-  if n <= 1 then return {} end
-  if n <= 4 then return { a = nil, b = nil, c = nil, d = nil } end
-  return { a = nil, b = nil, c = nil, d = nil, e = nil, f = nil, g = nil, h = nil }
-end
-H.room = room
-
-local copy_value
-
-local function copy_key(k, depth)
-  if scalar[type(k)] then return k end
-  local new, bad = copy_value(k, type(k), depth + 1)
-  if bad then return nil, through(bad, "[key]") end
-  return new
-end
-
-local function copy_table(t, depth)
-  if depth > MAX_DEPTH then return nil, too_deep() end
-  local size_here, n = 0, rawlen(t)
-  local new = n == 0 and room(4) or {}
-  copied[t] = new
-  for k, v in next, t do
-    local tv = type(v)
-    if tv == "string" then size_here = size_here + #v
-    elseif tv ~= "number" and tv ~= "boolean" then
-      local bad
-      v, bad = copy_value(v, tv, depth + 1)
-      if bad then return nil, through(bad, k) end
-    end
-    local tk = type(k)
-    if tk == "string" then
-      size_here = size_here + #k + 16
-      new[k] = v
-    elseif tk == "number" then
-      size_here = size_here + 16
-      new[k] = v
-    else
-      local key, bad = copy_key(k, depth)
-      if bad then return nil, bad end
-      if key ~= nil then new[key] = v end
-    end
-  end
-  copy_size = copy_size + size_here
-  if copy_size > max_bytes then return nil, too_big() end
-  return new
-end
-
-function copy_value(v, t, depth)
-  if t == "table" then
-    local done = copied[v]
-    if done then return done end
-    local mt = getmt(v)
-    if mt then
-      if mt == errmt then
-        local e = v[S]
-        local details, bad = copy_value(e.details, type(e.details), depth + 1)
-        if bad then return nil, through(bad, "details") end
-        return H.mkerr(e.kind, e.message, e.retryable, details)
-      end
-      if opaque[mt] then return nil end
-      v = frozen_of[mt] or v
-    end
-    return copy_table(v, depth)
-  end
-  if scalar[t] then return v end
-  if v == nil or t == "userdata" then return nil end
-  return nil, refuse("cannot pass a " .. (t == "thread" and "coroutine" or t) .. " to another process")
-end
-
-local function copy_whole(v)
-  copied, copy_size = room(8), 0
-  local new, bad = copy_value(v, type(v), 1)
-  copied = nil
-  if bad then return nil, refusal(bad) end
-  return new
-end
-
--- Deep copy by M20-M24 -> value; or nil, Error.
-function H.copy(v)
-  local t = type(v)
-  if t == "number" or t == "boolean" or t == "string" and #v <= max_bytes then return v end
-  if v == nil then return nil end
-  if t == "string" then return nil, refusal(too_big()) end
-  return unhooked(copy_whole, v)
-end
-
--- The n arguments of one message as its payload (M30-M33), copied; or nil, Error.
-function H.copy_payload(n, ...)
-  if n == 1 then return H.copy((...)) end
-  if n == 0 then return nil end
-  if n > MAX_ARGUMENTS then return nil, refusal(too_many_arguments()) end
-  copied, copy_size = {}, 0
-  local list = {}
-  for i = 1, n do
-    local v = select(i, ...)
-    local new, bad = copy_value(v, type(v), 2)
-    if bad then
-      copied = nil
-      return nil, refusal(through(bad, i))
-    end
-    list[i] = new
-  end
-  copied = nil
-  return list
-end
-
--- The same payload flat: shape, scalars...; or nil, Error.
+-- The n arguments of one message as its payload (M30-M33), flat: shape, scalars...; or nil, Error.
 function H.flatten_payload(n, ...)
   if n == 1 then return H.flatten((...)) end
   if n == 0 then return "n" end
