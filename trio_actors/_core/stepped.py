@@ -7,8 +7,10 @@ nobody who sends to himself outruns his receivers. A forced end takes effect bet
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable
 from math import inf
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -22,7 +24,7 @@ from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import Routed
-from trio_actors._core.message import Event, Message, Sent, unpacked
+from trio_actors._core.message import Event, Message, Sent
 from trio_actors._core.serving import HandlerTable, begin
 from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
@@ -33,7 +35,14 @@ if TYPE_CHECKING:
     from trio_actors.server import Server
 
 TURN = 128  # messages of one server in a row
-ONCE = (None,)
+
+
+def _alone() -> int:
+    message = Sent()
+    return getrefcount(message)
+
+
+ALONE = _alone()  # what `getrefcount` says of an object that nobody but the caller holds
 
 
 class Stepped(Answering, Routed):
@@ -161,75 +170,90 @@ class Stepped(Answering, Routed):
         if (self.halted or not self._opened) and self._turn_without_messages():
             return
         self._busy = True
-        pace = self._dispatcher.pace
-        left = pace.left
         try:
-            server = self.server
-            by_topic = self.table.by_topic
-            by_type = self.table.by_type
-            item: Any
-            topic = handler = None
             queue = self._queue
-            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
-                if self.halted:
-                    break
-                if queue is None:
-                    item, self._one = self._one, None
-                elif queue:
-                    item = queue.popleft()
-                else:
-                    break  # its limit has dropped the rest
-                value = None
-                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
-                    if item[0] is not topic:  # often the same as before
-                        topic = item[0]
-                        handler = by_topic.get(topic)
-                    if handler is not None:
-                        message = Sent()
-                        message.topic, message.sender, message.payload, message.at = item
-                        value = handler(server, message)
-                    else:
-                        typed = by_type.get(item[2].__class__)
-                        if typed is not None:
-                            value = typed(server, item[2])
-                        else:
-                            self._handle(unpacked(item))
-                elif item.__class__ is Sent and self.on_take is None:
-                    typed = by_topic.get(item.topic) if by_topic else None
-                    if typed is not None:
-                        value = typed(server, item)
-                    else:
-                        typed = by_type.get(item.payload.__class__)
-                        if typed is not None:
-                            value = typed(server, item.payload)
-                        else:
-                            self._handle(item)
-                elif item is not None:
-                    self._handle(item)
-                if value is not None and hasattr(value, "__await__"):
-                    self._await(item, value)
-                left -= 1
-                if left < 0:
-                    more = pace.look()
-                    left = pace.left
-                    if not more:
-                        break
-            if queue is not None and not queue and self._queue is queue:
-                self._queue = None
+            if queue is not None:
+                self._take_queued(queue)
+            else:
+                self._dispatcher.pace.left -= 1
+                item, self._one = self._one, None
+                if item is not None:
+                    self._take(item)
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
             return  # noqa: ASYNC104
         finally:
-            pace.left = left
             self._busy = False
         if self.halted and (self.finished is not None or self._over()):
-            pace.left -= 1  # an end takes as long as a message
+            self._dispatcher.pace.left -= 1  # an end takes as long as a message
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
             self.open_route()
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
+
+    def _take_queued(self, queue: deque[Any]) -> None:
+        """Handles one after the other, as long as it may."""
+        pace = self._dispatcher.pace
+        left = pace.left
+        server = self.server
+        by_topic = self.table.by_topic
+        by_type = self.table.by_type
+        topic: Any = None
+        handler: Any = None
+        message: Any = None
+        value: Any
+        try:
+            for _ in range(min(len(queue), TURN)):
+                if self.halted or not queue:  # empty: its limit has dropped the rest
+                    break
+                item = queue.popleft()
+                if item.__class__ is tuple:  # a Parcel
+                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                        message = Sent()
+                    message.topic, message.sender, message.payload, message.at = item
+                    if item[0] is not topic:  # often the same as before
+                        topic = item[0]
+                        handler = by_topic.get(topic)
+                    if handler is not None:
+                        value = handler(server, message)
+                    elif (typed := by_type.get(item[2].__class__)) is not None:
+                        value = typed(server, item[2])
+                    else:
+                        value = None
+                        self._handle(message)
+                    if value is not None and hasattr(value, "__await__"):
+                        self._await(message, value)
+                else:
+                    self._take(item)
+                left -= 1
+                if left < 0:
+                    more = pace.look()
+                    left = pace.left
+                    if not more:
+                        break
+        finally:
+            pace.left = left
+        if not queue and self._queue is queue:
+            self._queue = None
+
+    def _take(self, item: Any) -> None:
+        """Handles one."""
+        if item.__class__ is not Sent or self.on_take is not None:
+            self._handle(item)
+            return
+        table = self.table
+        handler = table.by_topic.get(item.topic)
+        if handler is not None:
+            value = handler(self.server, item)
+        elif (handler := table.by_type.get(item.payload.__class__)) is not None:
+            value = handler(self.server, item.payload)
+        else:
+            self._handle(item)
+            return
+        if value is not None and hasattr(value, "__await__"):
+            self._await(item, value)
 
     def _over(self) -> bool:
         """True if it is halted because it is to end or to be upgraded."""
