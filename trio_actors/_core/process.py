@@ -117,7 +117,7 @@ class Process:
     forced: Forced | None  # E40: once set, it decides the result
     upgrade: tuple[Any, tuple[Any, ...]] | None
     parent: Pid | None
-    since: float  # start, on Trio's clock
+    since: float  # start, by `Node.stamp`
     view: ProcessContext | None  # the context, if it was made
     waiting: dict[ExitWatcher, None] | None  # for the end, longest first
     rare: dict[str, Any] | None  # see Rare
@@ -248,7 +248,7 @@ def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: In
     process.inherited = inherited
     process.state = READY
     process.trap_links = False
-    process.since = node.now()
+    process.since = node.stamp()
     process.forced = process.upgrade = process.parent = None
     process.view = process.waiting = process.rare = None
     return process

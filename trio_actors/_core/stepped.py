@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable
 from math import inf
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -25,14 +25,14 @@ from trio_actors._core.exit import Exit, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import Event, Message, Sent
-from trio_actors._core.serving import HandlerTable, begin
+from trio_actors._core.serving import HandlerTable, Queue, begin
 from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
     from trio_actors._core.process import Process
-    from trio_actors.server import Server
+    from trio_actors.server import Server, ServerTarget
 
 TURN = 128  # messages of one server in a row
 
@@ -97,7 +97,7 @@ class Stepped(Answering, Routed):
 
     def push(self, item: Message | Event) -> None:
         """Appends."""
-        super().push(item)
+        Queue.push(self, item)  # `super()` takes as long as all of it
         self.counted += 1
 
     def open_route(self) -> None:
@@ -123,9 +123,11 @@ class Stepped(Answering, Routed):
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""
-        if self.route is not None:
+        if self._one is not None or self._queue is not None or self.request is not None:
             self.close_route()
-        super().close()
+            self._tell_callers()
+            self._one = self._queue = self.request = None
+        self.server = None
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -309,10 +311,14 @@ class Stepped(Answering, Routed):
             process.readiness(None)
 
     def _open(self) -> None:
-        """The first code of the server comes: it gets its context."""
-        if not self._opened and self.server is not None:
+        """The first code of the server comes: it gets its context, and is made if it was not."""
+        if not self._opened and not self.process.ended:
             self._opened = True
-            self.server.ctx = self.process.context
+            server = self.server
+            if server is None:
+                server = self.server = cast("ServerTarget", self.process.target).new()
+                server._serving = self
+            server.ctx = self.process.context
 
     def _handle(self, item: Message | Event) -> None:
         """Everything that is not a plain message with a known handler: requests, events, data."""
@@ -449,7 +455,7 @@ class Stepped(Answering, Routed):
 
 
 def make_stepped(
-    server: Server, table: HandlerTable, args: tuple[Any, ...], kind: type[Stepped] = Stepped
+    server: Server | None, table: HandlerTable, args: tuple[Any, ...], kind: type[Stepped] = Stepped
 ) -> Stepped:
     """A server that has not begun; a function for the reason of `make_process`."""
     stepped = kind.__new__(kind)
