@@ -15,22 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
-from trio_actors._core.answering import Answering
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.context import make_context
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import Dispatcher
+from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
-from trio_actors._core.exit import Exit, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
-from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import Event, Message, Sent
 from trio_actors._core.serving import HandlerTable, Queue, begin
-from trio_actors._core.task import judge, replace_code, stops_the_host
 from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
-    from trio_actors._core.clock import Timer
     from trio_actors._core.process import Process
     from trio_actors.server import Server, ServerTarget
 
@@ -45,14 +41,13 @@ def _alone() -> int:
 ALONE = _alone()  # what `getrefcount` says of an object that nobody but the caller holds
 
 
-class Stepped(Answering, Routed):
+class Stepped(Ending):
     """Body, mailbox and drive of one plain server; made by `make_stepped`."""
 
-    __slots__ = ("_args", "_begun", "_timer", "counted", "hand", "route")
+    __slots__ = ("_args", "_begun", "counted", "hand", "route")
 
     _args: tuple[Any, ...]
     _begun: bool
-    _timer: Timer | None
 
     # Body
 
@@ -149,15 +144,6 @@ class Stepped(Answering, Routed):
         self.halted = True
         if not self._busy:
             self.wake()
-
-    def limit(self, deadline: float) -> None:
-        """Arms a timer: there is no cancel scope here."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.process.node.clock.at(deadline, self._expired)
-
-    def _expired(self) -> None:
-        self.process.force(deadline_exceeded(self.process.deadline_by))
 
     def doing(self) -> str:
         """`idle` or `running`."""
@@ -256,11 +242,6 @@ class Stepped(Answering, Routed):
             return
         if value is not None and hasattr(value, "__await__"):
             self._await(item, value)
-
-    def _over(self) -> bool:
-        """True if it is halted because it is to end or to be upgraded."""
-        process = self.process
-        return bool(process.forced or process.upgrade or self.finished)
 
     def _turn_without_messages(self) -> bool:
         """The beginning, an end that was decided, an interruption: True if that is all for now."""
@@ -385,73 +366,6 @@ class Stepped(Answering, Routed):
                 request.reply(value)
         self.awaiting = False
         self.resume()
-
-    # ending
-
-    def _end(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.rare is None and process.upgrade is None and error is None:  # as judge says
-            end = process.forced or value
-            if end is not None and not process.ended:
-                self.end(end)
-                return
-        tasks, calls = process.tasks, process.calls
-        if (calls is None and (tasks is None or not tasks.running)) or process.ended:
-            self._end_now(value, error)
-        else:
-            self._scheduled = True  # no more turns
-            self.close_route()
-            process.host.start_system_task(self._end_later, value, error)
-
-    async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
-        """The end of a server with child tasks: they unwind first (TM3)."""
-        process = self.process
-        if process.calls is not None:
-            await process.calls.finish()
-        if process.tasks is not None:
-            failed = await process.tasks.finish()
-            error = failed if error is None else error
-        self._end_now(value, error)
-
-    def _end_now(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.ended:
-            if error is not None:
-                raise error
-            return
-        end, outwards = judge(process, None, error)
-        if end is None:
-            end = self._upgrade()
-            if end is None:
-                return
-        elif value is not None and not end.abnormal:
-            end = value
-        if outwards is not None and stops_the_host(process, outwards):
-            outwards = None
-        self.end(end)
-        if outwards is not None:
-            raise outwards
-
-    def end(self, end: Exit) -> None:
-        """The server ends now, with this exit."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._busy = True
-        self._scheduled = True
-        if self.table.parting:
-            self._open()
-            self.farewell(end)
-        self.process.node.end(self.process, end)
-
-    def _upgrade(self) -> Exit | None:
-        process = self.process
-        end = replace_code(process)
-        if end is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                process.drive.limit(process.deadline)
-            process.drive.start()
-        return end
 
 
 def make_stepped(
