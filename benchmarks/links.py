@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import plain
-import thin
+import thinnest_processes as thin
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload

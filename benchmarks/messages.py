@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import plain
-import thinnest
+import thinnest_messages as thinnest
 import trio
 import trio.testing
 from floors import DequeMailbox, channels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import plain
-import thin
+import thinnest_processes as thin
 import trio
 import trio.testing
 from harness import Program, Stopwatch, Workload

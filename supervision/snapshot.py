@@ -216,7 +216,7 @@ class _Rows:
     def __init__(self, node: Node, services: ServiceManager | None, limit: int | None) -> None:
         self.node = node
         self.limit = limit
-        self.now = node.now()
+        self.now, self.stamp = node.now(), node.stamp()
         statuses = services.statuses() if services is not None else []
         self.statuses = {status.id: status for status in statuses}
         self.service_of = {status.pid: status.id for status in statuses if status.pid}
@@ -299,7 +299,7 @@ class _Rows:
             "restarts": max(0, status.runs - 1),
             "mailbox": process.mailbox.depth() if process else 0,
             "unread": process.oldest_unread() if process else 0.0,
-            "uptime": self.now - process.since if process else 0.0,
+            "uptime": self.stamp - process.since if process else 0.0,
             "host": process.host.id if process else "",
             "names": tuple(self.node.names.names_of(process.pid)) if process else (),
             "note": held,
@@ -329,7 +329,7 @@ class _Rows:
             "restarts": restarts,
             "mailbox": process.mailbox.depth(),
             "unread": process.oldest_unread(),
-            "uptime": self.now - process.since,
+            "uptime": self.stamp - process.since,
             "host": process.host.id,
             "names": names,
             "note": "",

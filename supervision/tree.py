@@ -88,7 +88,7 @@ def tree(node: Node, dest: str) -> TreeNode:
     process = alive(node, resolve(node, dest))
     if runner_of(process) is None:
         raise make_error(ErrorKind.INVALID, f"{dest} is not a supervisor")
-    uptime = node.now() - process.since
+    uptime = node.stamp() - process.since
     return _tree_node(node, process, process.id, process.doing(), "supervisor", 0, uptime)
 
 
@@ -144,7 +144,7 @@ def _line(one: TreeNode) -> str:
 
 def ps(node: Node) -> list[ProcessRow]:
     """All processes of a node, oldest first."""
-    now, restarts = node.now(), _restarts(node)
+    now, restarts = node.stamp(), _restarts(node)
     return [
         ProcessRow(
             pid=process.pid,

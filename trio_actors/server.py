@@ -37,8 +37,10 @@ from trio_actors._core.copying import Copying, CopyingStepped
 from trio_actors._core.drive import Drive
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import NOTHING, Exit
+from trio_actors._core.lifecycle import OPEN
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.pace import Pace
+from trio_actors._core.quick import launch_plain
 from trio_actors._core.serving import HandlerTable, Migration, Serving, begin, may_defer
 from trio_actors._core.stepped import Stepped, make_stepped
 from trio_actors._core.subscription import BUDGET
@@ -192,14 +194,30 @@ class ServerTarget:
         self.cls = cls
         self.id = f"{cls.__module__}:{cls.__qualname__}"
         self._arity = arity(cls.init, skip=1)
-        self._table = cls._handlers
+        self.table = cls._handlers
         self._new = cls.__new__
+
+    def launch(self, host: Host, args: tuple[Any, ...]) -> Process | None:
+        """`spawn.launch` without options, if it is this simple."""
+        if host.state is not OPEN or host.max_processes or host.copy_messages:
+            return None
+        if host.node.gate is not None or not self.table.plain:
+            return None
+        if args or self._arity.required:
+            if args and isinstance(args[0], Migration):
+                return None
+            args = self._arity.fit(args)
+        return launch_plain(host, self, args)
+
+    def new(self) -> Server:
+        """A server that has not begun."""
+        return self._new(self.cls)
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
         if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
-        table = self._table
+        table = self.table
         if not table.plain:
             return AwaitingBody(self.cls, args)
         server = self._new(self.cls)

@@ -64,7 +64,7 @@ def _view(process: Process) -> ProcessView:
         tuple(node.topology.links_of(process.pid)),
         tuple(node.topology.watchers_of(process.pid)),
         process.mailbox.depth(),
-        node.now() - process.since,
+        node.stamp() - process.since,
         process.oldest_unread(),
     )
 
@@ -88,7 +88,8 @@ def _server(node: Node, dest: str) -> Serving:
 def get_state(node: Node, dest: str) -> dict[str, Any]:
     """The attributes of a running server, without what the framework put there."""
     server = _server(node, dest).server
-    return {k: v for k, v in vars(server).items() if k not in ("ctx", "_serving")}
+    state = vars(server) if server is not None else {}  # None: not made before its first code
+    return {k: v for k, v in state.items() if k not in ("ctx", "_serving")}
 
 
 def suspend(node: Node, dest: str) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from supervision import ServiceSpec, Supervisor, Taking, child, open_services, snapshot
+import trio_actors.sys
+from supervision import ServiceSpec, Supervisor, Taking, child, open_services, ps, snapshot, tree
 from trio_actors import Host, Node, ProcessContext, ProcessError, open_node
 from trio_actors.functions import open_functions
 
@@ -254,3 +255,16 @@ async def test_a_picture_in_pieces_is_a_tree_whatever_happens_meanwhile(
             seen = snapshot(node).as_data()["rows"]
             steady = [{**row, "uptime": 0} for row in seen]
             assert [{**row, "uptime": 0} for row in rows] == steady
+
+
+async def test_uptimes_of_real_time() -> None:
+    """PH8, SU41: by whichever clock processes were stamped; a virtual one would not tell."""
+    async with open_node() as node, node.open_host("app:h", drain=0) as host:
+        pid = await host.spawn(Supervisor(children=[child("a", serve)]), ready=True)
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        uptimes = [row.uptime for row in snapshot(node).rows]
+        uptimes += [row.uptime for row in ps(node)]
+        uptimes += [tree(node, pid).uptime, trio_actors.sys.view(node, pid).uptime]
+        assert len(uptimes) == 6
+        assert all(0 < uptime < 60 for uptime in uptimes)

@@ -327,3 +327,42 @@ async def test_a_copying_mailbox_has_no_route(host: Host) -> None:
     mailbox.put(Message("n", None, 1))
     mailbox.open_route()
     assert (mailbox.route, len(inbox)) == (None, 1)
+
+
+class Keeper(Server):
+    """Keeps every third message itself, in one of several ways."""
+
+    def init(self, kept: list[tuple[int, Callable[[], Message]]]) -> None:
+        self.kept = kept
+
+    @handles("n", "m")
+    def take(self, message: Message) -> None:
+        number = message.payload
+        if number % 3 == 0:
+            self.kept.append((number, lambda: message))
+        elif number % 3 == 1:
+            self.kept.append((number, [message].pop if number % 2 else iter([message]).__next__))
+
+    def unhandled(self, item: object) -> None:
+        """Keeps it."""
+        assert isinstance(item, Message)
+        self.kept.append((item.payload, lambda: item))
+
+
+@given(st.lists(st.sampled_from("nmu"), min_size=2, max_size=400))
+def test_a_message_that_was_kept_is_not_changed_by_those_behind_it(topics: list[str]) -> None:
+    """L15: topic, sender and payload of a message stay what they are, however it is kept."""
+
+    async def main() -> None:
+        kept: list[tuple[int, Callable[[], Message]]] = []
+        async with open_node() as node, node.open_host("app:test", drain=0) as host:
+            pid = host.spawn_soon(Keeper, kept)
+            for number, topic in enumerate(topics):
+                node.send(pid, topic, number)
+            await wait_all_tasks_blocked()
+        due = [n for n, topic in enumerate(topics) if topic == "u" or n % 3 < 2]
+        assert [number for number, _ in kept] == due
+        for number, message in kept:
+            assert message() == Message(topics[number], None, number)
+
+    trio.run(main)

@@ -223,6 +223,12 @@ class Host:
         """
         if options:
             return self._spawn_soon(target, args, **options)
+        server = getattr(target, "_target", None)  # of a Server class
+        if server is not None:
+            process = server.launch(self, args)
+            if process is not None:
+                pid: Pid = process.pid
+                return pid
         return spawning.launch(self.node, target, args, self).pid
 
     def _spawn_soon(

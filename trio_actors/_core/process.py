@@ -119,7 +119,7 @@ class Process:
     upgrade: tuple[Any, tuple[Any, ...]] | None
     parent: Pid | None
     guardian: Process | None  # who stops it, in an order of its own
-    since: float  # start, on Trio's clock
+    since: float  # start, by `Node.stamp`
     view: ProcessContext | None  # the context, if it was made
     waiting: dict[ExitWatcher, None] | None  # for the end, longest first
     rare: dict[str, Any] | None  # see Rare
@@ -249,7 +249,7 @@ def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: In
     process.inherited = inherited
     process.state = READY
     process.trap_links = False
-    process.since = node.now()
+    process.since = node.stamp()
     process.forced = process.upgrade = process.parent = process.guardian = None
     process.view = process.waiting = process.rare = None
     return process

@@ -7,43 +7,47 @@ nobody who sends to himself outruns his receivers. A forced end takes effect bet
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
-from trio_actors._core.answering import Answering
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.context import make_context
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import Dispatcher
+from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
-from trio_actors._core.exit import Exit, deadline_exceeded
 from trio_actors._core.lifecycle import BEGIN
-from trio_actors._core.mailbox import Routed
-from trio_actors._core.message import Event, Message, Sent, unpacked
-from trio_actors._core.serving import HandlerTable, begin
-from trio_actors._core.task import judge, replace_code, stops_the_host
+from trio_actors._core.message import Event, Message, Sent
+from trio_actors._core.serving import HandlerTable, Queue, begin
 from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
-    from trio_actors._core.clock import Timer
     from trio_actors._core.process import Process
-    from trio_actors.server import Server
+    from trio_actors.server import Server, ServerTarget
 
 TURN = 128  # messages of one server in a row
-ONCE = (None,)
 
 
-class Stepped(Answering, Routed):
+def _alone() -> int:
+    message = Sent()
+    return getrefcount(message)
+
+
+ALONE = _alone()  # what `getrefcount` says of an object that nobody but the caller holds
+
+
+class Stepped(Ending):
     """Body, mailbox and drive of one plain server; made by `make_stepped`."""
 
-    __slots__ = ("_args", "_begun", "_timer", "counted", "hand", "route")
+    __slots__ = ("_args", "_begun", "counted", "hand", "route")
 
     _args: tuple[Any, ...]
     _begun: bool
-    _timer: Timer | None
 
     # Body
 
@@ -88,7 +92,7 @@ class Stepped(Answering, Routed):
 
     def push(self, item: Message | Event) -> None:
         """Appends."""
-        super().push(item)
+        Queue.push(self, item)  # `super()` takes as long as all of it
         self.counted += 1
 
     def open_route(self) -> None:
@@ -114,9 +118,11 @@ class Stepped(Answering, Routed):
 
     def close(self) -> None:
         """The process has ended: what is unread is discarded."""
-        if self.route is not None:
+        if self._one is not None or self._queue is not None or self.request is not None:
             self.close_route()
-        super().close()
+            self._tell_callers()
+            self._one = self._queue = self.request = None
+        self.server = None
 
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
@@ -139,15 +145,6 @@ class Stepped(Answering, Routed):
         if not self._busy:
             self.wake()
 
-    def limit(self, deadline: float) -> None:
-        """Arms a timer: there is no cancel scope here."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.process.node.clock.at(deadline, self._expired)
-
-    def _expired(self) -> None:
-        self.process.force(deadline_exceeded(self.process.deadline_by))
-
     def doing(self) -> str:
         """`idle` or `running`."""
         return "suspended" if self.suspended else "running" if len(self) else "idle"
@@ -161,69 +158,22 @@ class Stepped(Answering, Routed):
         if (self.halted or not self._opened) and self._turn_without_messages():
             return
         self._busy = True
-        pace = self._dispatcher.pace
-        left = pace.left
         try:
-            server = self.server
-            by_topic = self.table.by_topic
-            by_type = self.table.by_type
-            item: Any
-            topic = handler = None
             queue = self._queue
-            for _ in ONCE if queue is None else range(min(len(queue), TURN)):
-                if self.halted:
-                    break
-                if queue is None:
-                    item, self._one = self._one, None
-                elif queue:
-                    item = queue.popleft()
-                else:
-                    break  # its limit has dropped the rest
-                value = None
-                if item.__class__ is tuple:  # a Parcel, made a Message only for who wants one
-                    if item[0] is not topic:  # often the same as before
-                        topic = item[0]
-                        handler = by_topic.get(topic)
-                    if handler is not None:
-                        message = Sent()
-                        message.topic, message.sender, message.payload, message.at = item
-                        value = handler(server, message)
-                    else:
-                        typed = by_type.get(item[2].__class__)
-                        if typed is not None:
-                            value = typed(server, item[2])
-                        else:
-                            self._handle(unpacked(item))
-                elif item.__class__ is Sent and self.on_take is None:
-                    typed = by_topic.get(item.topic) if by_topic else None
-                    if typed is not None:
-                        value = typed(server, item)
-                    else:
-                        typed = by_type.get(item.payload.__class__)
-                        if typed is not None:
-                            value = typed(server, item.payload)
-                        else:
-                            self._handle(item)
-                elif item is not None:
-                    self._handle(item)
-                if value is not None and hasattr(value, "__await__"):
-                    self._await(item, value)
-                left -= 1
-                if left < 0:
-                    more = pace.look()
-                    left = pace.left
-                    if not more:
-                        break
-            if queue is not None and not queue and self._queue is queue:
-                self._queue = None
+            if queue is not None:
+                self._take_queued(queue)
+            else:
+                self._dispatcher.pace.left -= 1
+                item, self._one = self._one, None
+                if item is not None:
+                    self._take(item)
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
             return  # noqa: ASYNC104
         finally:
-            pace.left = left
             self._busy = False
         if self.halted and (self.finished is not None or self._over()):
-            pace.left -= 1  # an end takes as long as a message
+            self._dispatcher.pace.left -= 1  # an end takes as long as a message
             self._end(self.finished, None)
         elif not self.halted and (self._queue is not None or self._one is not None):
             self.open_route()
@@ -231,10 +181,67 @@ class Stepped(Answering, Routed):
         else:
             self._scheduled = False
 
-    def _over(self) -> bool:
-        """True if it is halted because it is to end or to be upgraded."""
-        process = self.process
-        return bool(process.forced or process.upgrade or self.finished)
+    def _take_queued(self, queue: deque[Any]) -> None:
+        """Handles one after the other, as long as it may."""
+        pace = self._dispatcher.pace
+        left = pace.left
+        server = self.server
+        by_topic = self.table.by_topic
+        by_type = self.table.by_type
+        topic: Any = None
+        handler: Any = None
+        message: Any = None
+        value: Any
+        try:
+            for _ in range(min(len(queue), TURN)):
+                if self.halted or not queue:  # empty: its limit has dropped the rest
+                    break
+                item = queue.popleft()
+                if item.__class__ is tuple:  # a Parcel
+                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                        message = Sent()
+                    message.topic, message.sender, message.payload, message.at = item
+                    if item[0] is not topic:  # often the same as before
+                        topic = item[0]
+                        handler = by_topic.get(topic)
+                    if handler is not None:
+                        value = handler(server, message)
+                    elif (typed := by_type.get(item[2].__class__)) is not None:
+                        value = typed(server, item[2])
+                    else:
+                        value = None
+                        self._handle(message)
+                    if value is not None and hasattr(value, "__await__"):
+                        self._await(message, value)
+                else:
+                    self._take(item)
+                left -= 1
+                if left < 0:
+                    more = pace.look()
+                    left = pace.left
+                    if not more:
+                        break
+        finally:
+            pace.left = left
+        if not queue and self._queue is queue:
+            self._queue = None
+
+    def _take(self, item: Any) -> None:
+        """Handles one."""
+        if item.__class__ is not Sent or self.on_take is not None:
+            self._handle(item)
+            return
+        table = self.table
+        handler = table.by_topic.get(item.topic)
+        if handler is not None:
+            value = handler(self.server, item)
+        elif (handler := table.by_type.get(item.payload.__class__)) is not None:
+            value = handler(self.server, item.payload)
+        else:
+            self._handle(item)
+            return
+        if value is not None and hasattr(value, "__await__"):
+            self._await(item, value)
 
     def _turn_without_messages(self) -> bool:
         """The beginning, an end that was decided, an interruption: True if that is all for now."""
@@ -285,10 +292,14 @@ class Stepped(Answering, Routed):
             process.readiness(None)
 
     def _open(self) -> None:
-        """The first code of the server comes: it gets its context."""
-        if not self._opened and self.server is not None:
+        """The first code of the server comes: it gets its context, and is made if it was not."""
+        if not self._opened and not self.process.ended:
             self._opened = True
-            self.server.ctx = self.process.context
+            server = self.server
+            if server is None:
+                server = self.server = cast("ServerTarget", self.process.target).new()
+                server._serving = self
+            server.ctx = self.process.context
 
     def _handle(self, item: Message | Event) -> None:
         """Everything that is not a plain message with a known handler: requests, events, data."""
@@ -356,76 +367,9 @@ class Stepped(Answering, Routed):
         self.awaiting = False
         self.resume()
 
-    # ending
-
-    def _end(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.rare is None and process.upgrade is None and error is None:  # as judge says
-            end = process.forced or value
-            if end is not None and not process.ended:
-                self.end(end)
-                return
-        tasks, calls = process.tasks, process.calls
-        if (calls is None and (tasks is None or not tasks.running)) or process.ended:
-            self._end_now(value, error)
-        else:
-            self._scheduled = True  # no more turns
-            self.close_route()
-            process.host.start_system_task(self._end_later, value, error)
-
-    async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
-        """The end of a server with child tasks: they unwind first (TM3)."""
-        process = self.process
-        if process.calls is not None:
-            await process.calls.finish()
-        if process.tasks is not None:
-            failed = await process.tasks.finish()
-            error = failed if error is None else error
-        self._end_now(value, error)
-
-    def _end_now(self, value: Exit | None, error: BaseException | None) -> None:
-        process = self.process
-        if process.ended:
-            if error is not None:
-                raise error
-            return
-        end, outwards = judge(process, None, error)
-        if end is None:
-            end = self._upgrade()
-            if end is None:
-                return
-        elif value is not None and not end.abnormal:
-            end = value
-        if outwards is not None and stops_the_host(process, outwards):
-            outwards = None
-        self.end(end)
-        if outwards is not None:
-            raise outwards
-
-    def end(self, end: Exit) -> None:
-        """The server ends now, with this exit."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._busy = True
-        self._scheduled = True
-        if self.table.parting:
-            self._open()
-            self.farewell(end)
-        self.process.node.end(self.process, end)
-
-    def _upgrade(self) -> Exit | None:
-        process = self.process
-        end = replace_code(process)
-        if end is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                process.drive.limit(process.deadline)
-            process.drive.start()
-        return end
-
 
 def make_stepped(
-    server: Server, table: HandlerTable, args: tuple[Any, ...], kind: type[Stepped] = Stepped
+    server: Server | None, table: HandlerTable, args: tuple[Any, ...], kind: type[Stepped] = Stepped
 ) -> Stepped:
     """A server that has not begun; a function for the reason of `make_process`."""
     stepped = kind.__new__(kind)

@@ -66,6 +66,8 @@ class Topology:
             (watchers, peers): those who get EXIT, then those who get LINK_DOWN if the end was
             abnormal; each in the order in which the monitors and links were made.
         """
+        if not (self._links or self._watching):  # then there are no watchers either
+            return _NOBODY
         peers = self._links.pop(pid, None)
         if peers is not None:
             for peer in peers:

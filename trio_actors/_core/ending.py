@@ -1,0 +1,100 @@
+"""How a stepped server ends: at once, after its child tasks, or by going on as other code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_actors._core.answering import Answering
+from trio_actors._core.exit import Exit, deadline_exceeded
+from trio_actors._core.mailbox import Routed
+from trio_actors._core.task import judge, replace_code, stops_the_host
+
+if TYPE_CHECKING:
+    from trio_actors._core.clock import Timer
+
+
+class Ending(Answering, Routed):
+    """A stepped server, as far as its end is concerned."""
+
+    __slots__ = ("_timer",)
+
+    _timer: Timer | None  # of a deadline
+
+    def limit(self, deadline: float) -> None:
+        """Arms a timer: there is no cancel scope here."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.process.node.clock.at(deadline, self._expired)
+
+    def _expired(self) -> None:
+        self.process.force(deadline_exceeded(self.process.deadline_by))
+
+    def _over(self) -> bool:
+        """True if it is halted because it is to end or to be upgraded."""
+        process = self.process
+        return bool(process.forced or process.upgrade or self.finished)
+
+    def _end(self, value: Exit | None, error: BaseException | None) -> None:
+        process = self.process
+        if process.rare is None and process.upgrade is None and error is None:  # as judge says
+            end = process.forced or value
+            if end is not None and not process.ended:
+                self.end(end)
+                return
+        tasks, calls = process.tasks, process.calls
+        if (calls is None and (tasks is None or not tasks.running)) or process.ended:
+            self._end_now(value, error)
+        else:
+            self._scheduled = True  # no more turns
+            self.close_route()
+            process.host.start_system_task(self._end_later, value, error)
+
+    async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
+        """The end of a server with child tasks: they unwind first (TM3)."""
+        process = self.process
+        if process.calls is not None:
+            await process.calls.finish()
+        if process.tasks is not None:
+            failed = await process.tasks.finish()
+            error = failed if error is None else error
+        self._end_now(value, error)
+
+    def _end_now(self, value: Exit | None, error: BaseException | None) -> None:
+        process = self.process
+        if process.ended:
+            if error is not None:
+                raise error
+            return
+        end, outwards = judge(process, None, error)
+        if end is None:
+            end = self._upgrade()
+            if end is None:
+                return
+        elif value is not None and not end.abnormal:
+            end = value
+        if outwards is not None and stops_the_host(process, outwards):
+            outwards = None
+        self.end(end)
+        if outwards is not None:
+            raise outwards
+
+    def end(self, end: Exit) -> None:
+        """The server ends now, with this exit."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._busy = True
+        self._scheduled = True
+        if self.table.parting:
+            self._open()
+            self.farewell(end)
+        self.process.node.end(self.process, end)
+
+    def _upgrade(self) -> Exit | None:
+        process = self.process
+        end = replace_code(process)
+        if end is None:
+            if self._timer is not None:
+                self._timer.cancel()
+                process.drive.limit(process.deadline)
+            process.drive.start()
+        return end
