@@ -138,7 +138,7 @@ def test_mypy_sees_the_types_that_the_documentation_promises(tmp_path: Path) -> 
 
 
 def test_pyright_sees_the_same_types(tmp_path: Path) -> None:
-    """Guarantee 43: typing tests for pyright (here with basedpyright, which brings its own node)."""
+    """Guarantee 43: the same for pyright (here basedpyright, which brings its own node)."""
     checker = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
     if checker is None:
         pytest.skip("basedpyright is not installed; `make types` installs it and runs this test")
