@@ -84,3 +84,13 @@ def drawn(make: Callable[[Pick], T]) -> st.SearchStrategy[T]:
 def rolled(make: Callable[[Pick], T], count: int) -> Iterable[tuple[int, T]]:
     """So many with their seeds, and `MORE` times as many at night."""
     return ((seed, make(Rolled(seed))) for seed in range(times(count)))
+
+
+def check_rolled(check: Callable[[T], object], make: Callable[[Pick], T], count: int) -> None:
+    """Checks so many rolled ones; a failure names its seed and shows what was rolled."""
+    for seed, plot in rolled(make, count):
+        try:
+            check(plot)
+        except BaseException as exc:
+            exc.add_note(f"seed {seed}: {plot}")
+            raise

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
-from property_tests.picking import Pick, drawn, rolled
+from property_tests.picking import Pick, check_rolled, drawn
 from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
 from trio_actors import Node, ProcessContext, ProcessError, Shutdown, open_node
@@ -317,9 +317,4 @@ def test_dynamic_children_are_those_of_the_model(plot: Plot) -> None:
 
 def test_dynamic_children_are_those_of_the_model_in_long_histories() -> None:
     """SU23: the same, rolled."""
-    for seed, plot in rolled(make_plot, 300):
-        try:
-            check(plot)
-        except BaseException as exc:
-            exc.add_note(f"seed {seed}: {plot}")
-            raise
+    check_rolled(check, make_plot, 300)

@@ -14,7 +14,7 @@ from attrs import frozen
 from hypothesis import given, settings
 
 from property_tests.models import supervisor as model
-from property_tests.picking import Pick, drawn, rolled, some
+from property_tests.picking import Pick, check_rolled, drawn, some
 from property_tests.profiles import times
 from supervision import state as s
 from supervision.administration import SHOWN
@@ -260,12 +260,7 @@ def test_decide_does_what_the_model_does(plot: Plot) -> None:
 
 def test_decide_does_what_the_model_does_in_long_histories() -> None:
     """SU3-SU30: the same, rolled."""
-    for seed, plot in rolled(make_plot, 3000):
-        try:
-            check(plot)
-        except BaseException as exc:
-            exc.add_note(f"seed {seed}: {plot}")
-            raise
+    check_rolled(check, make_plot, 3000)
 
 
 def answer_of(said: str) -> str:

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from property_tests.models import supervisor as model
 from property_tests.models.supervisor_plots import IDS, Plot, make_plot
-from property_tests.picking import drawn, rolled
+from property_tests.picking import check_rolled, drawn
 from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
 from supervision.control import Answer, running
@@ -377,9 +377,4 @@ def test_the_running_supervisor_refines_the_model(plot: Plot) -> None:
 
 def test_the_running_supervisor_refines_the_model_in_long_histories() -> None:
     """SU3-SU30: the same, rolled."""
-    for seed, plot in rolled(make_plot, 300):
-        try:
-            check(plot)
-        except BaseException as exc:
-            exc.add_note(f"seed {seed}: {plot}")
-            raise
+    check_rolled(check, make_plot, 300)

@@ -19,7 +19,7 @@ from hypothesis import given as given_that
 from hypothesis import settings
 from trio.testing import MockClock
 
-from property_tests.picking import Pick, drawn, rolled
+from property_tests.picking import Pick, check_rolled, drawn
 from property_tests.profiles import times
 from supervision import Supervisor, child
 from supervision.runner import GRACE
@@ -168,9 +168,4 @@ def test_a_stop_keeps_to_its_time_and_its_order(plot: Plot) -> None:
 
 def test_a_stop_keeps_to_its_time_and_its_order_in_large_trees() -> None:
     """SU5-SU8: the same, rolled."""
-    for seed, plot in rolled(make_plot, 300):
-        try:
-            check(plot)
-        except BaseException as exc:
-            exc.add_note(f"seed {seed}: {plot}")
-            raise
+    check_rolled(check, make_plot, 300)

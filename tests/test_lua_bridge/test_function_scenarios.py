@@ -20,19 +20,6 @@ from trio_actors.functions.breaker import BreakerState
 from trio_actors.security import Actor, Scope, parse_policy
 
 Clock = trio.testing.MockClock
-LANGUAGES = ["python", "lua"]
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"from_{name}")
-def caller(request: pytest.FixtureRequest) -> str:
-    """The language of the process that calls."""
-    return str(request.param)
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"to_{name}")
-def callee(request: pytest.FixtureRequest) -> str:
-    """The language of the function."""
-    return str(request.param)
 
 
 async def test_fz1_a_sum(caller: str, callee: str) -> None:

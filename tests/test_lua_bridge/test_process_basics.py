@@ -62,6 +62,13 @@ async def test_exit_value(world: Any, body: str, value: object) -> None:
             "deadlock: all coroutines blocked",
             None,
         ),
+        ("return 1, errors.new{message = 'no', kind = 'Conflict'}", ErrorKind.CONFLICT, "no", None),
+        (
+            "return nil, errors.new{message = 'no', kind = 'Timeout', retryable = true}",
+            ErrorKind.TIMEOUT,
+            "no",
+            True,
+        ),
         (
             "return print",
             ErrorKind.INVALID,
@@ -73,7 +80,7 @@ async def test_exit_value(world: Any, body: str, value: object) -> None:
 async def test_exit_error(
     world: Any, body: str, kind: ErrorKind, message: str, retryable: bool | None
 ) -> None:
-    """E23, E26, E28, E36, G7, M24"""
+    """E23, E24, E26, E28, E36, G7, M24"""
     with pytest.raises(ProcessError) as caught:
         await world.run(main(body))
     error = caught.value

@@ -15,19 +15,6 @@ from trio_actors import ProcessContext, funcs
 from trio_actors._core.code import function_target
 
 Clock = trio.testing.MockClock
-LANGUAGES = ["python", "lua"]
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"from_{name}")
-def caller(request: pytest.FixtureRequest) -> str:
-    """The language of the process that calls."""
-    return str(request.param)
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"to_{name}")
-def callee(request: pytest.FixtureRequest) -> str:
-    """The language of the process that is called."""
-    return str(request.param)
 
 
 @attrs.frozen
