@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import trio.testing
 
+import trio_actors.sys
 from trio_actors import ErrorKind, ProcessContext, ProcessError
 
 MAIN = "local function main(...)\n%s\nend\nreturn {main = main}"
@@ -157,3 +159,18 @@ async def test_lua_processes_of_one_state_talk(world: Any) -> None:
         )
     )
     assert result == 5050
+
+
+async def test_a_dump_names_the_line_where_a_script_waits(world: Any) -> None:
+    """The main coroutine's line, also below functions of its own; none of the host's code."""
+    source = """local function waits(ch)
+      return (ch:receive())
+    end
+    return function()
+      process.send(process.pid(), "t", 1)
+      waits(process.events())
+    end"""
+    await world.host.spawn(world.lua("app:waits", source))
+    await trio.testing.wait_all_tasks_blocked()
+    line = trio_actors.sys.dump(world.node).splitlines()[1]
+    assert line.endswith(", 1 unread; waits at app/waits.lua:2")
