@@ -174,3 +174,16 @@ async def test_a_dump_names_the_line_where_a_script_waits(world: Any) -> None:
     await trio.testing.wait_all_tasks_blocked()
     line = trio_actors.sys.dump(world.node).splitlines()[1]
     assert line.endswith(", 1 unread; waits at app/waits.lua:2")
+
+
+async def test_a_script_has_these_globals_without_declaration(world: Any) -> None:
+    """E2, E3: and no module that it has not declared."""
+    body = """local found = {}
+      for _, name in ipairs{"process", "channel", "errors", "os", "coroutine", "string", "table",
+        "math", "time", "json", "funcs", "io", "debug"} do found[name] = type(_G[name]) end
+      found.print = type(print)
+      return found"""
+    free = ("process", "channel", "errors", "os", "coroutine", "string", "table", "math")
+    expected = dict.fromkeys(free, "table") | {"print": "function"}
+    expected |= dict.fromkeys(("time", "json", "funcs", "io", "debug"), "nil")
+    assert await world.run(main(body)) == expected
