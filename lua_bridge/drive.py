@@ -67,6 +67,10 @@ class LuaDrive(MailboxOnly):
         """`idle`: it is not its turn."""
         return "idle"
 
+    def line(self) -> str | None:
+        """Where the main coroutine of the script waits."""
+        return None if self.body.over else self.body.shard.place(self.body)
+
     def _expired(self) -> None:
         self.process.force(deadline_exceeded(self.process.deadline_by))
 

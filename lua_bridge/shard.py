@@ -170,6 +170,12 @@ class Shard:
         depth: int = self.state.depth(body.idx)
         return depth
 
+    def place(self, body: LuaBody) -> str | None:
+        """The line of its script where the main coroutine of a process waits."""
+        self.flush()
+        found: str | None = self.state.place(body.idx)
+        return found
+
     def drain(self, body: LuaBody) -> list[Message | Event]:
         """Ends the process and gives what it has not read."""
         self.flush()

@@ -172,6 +172,7 @@ class LuaState:
             self.answer_value,
             self.drained,
             self.enter,
+            self.place,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()

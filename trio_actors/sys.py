@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import linecache
+import faulthandler
 import signal
 import sys as python_sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TextIO
 
 import attrs
@@ -20,9 +21,11 @@ from trio_actors._core.exits import ExitRecord
 from trio_actors._core.message import Event, Message
 from trio_actors._core.node import Node
 from trio_actors._core.node_tools import NodeStatistics
+from trio_actors._core.places import Places
 from trio_actors._core.process import Process
 from trio_actors._core.serving import Serving
-from trio_actors._core.task import TaskDrive
+
+PATIENCE = 1.0  # seconds that a signal may wait for Trio before the stacks are shown
 
 
 @attrs.frozen(slots=True)
@@ -204,35 +207,35 @@ class _Tap(Entrance):
 
 def waits_for(process: Process) -> str:
     """The line of the process's own code that waits now, or what it does in a word."""
-    drive = process.drive
-    task = drive.task if isinstance(drive, TaskDrive) else None
-    if task is None:
-        return process.doing()
-    place = ""
-    for frame, line in task.iter_await_frames():
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("trio.", "trio_actors.", "outcome")):
-            name = frame.f_code.co_filename
-            place = f"{name}:{line}: {linecache.getline(name, line).strip()}"
-    return place or process.doing()
+    return next(iter(Places().of(process)), process.doing())
 
 
 def _age(view: ProcessView) -> str:
     return f", the oldest for {view.oldest_unread:.1f} s" if view.oldest_unread else ""
 
 
+def _idle(process: Process) -> str:
+    """What a process waits for that has no code of its own which waits."""
+    known = {"idle": "for messages", "suspended": "to be resumed"}
+    return known.get(process.doing(), "for its turn")
+
+
 def dump(node: Node) -> str:
     """The process tree as text: uptimes, mailbox depths and ages, what each process waits for."""
     lines = [f"node {node.name}: {len(node.processes)} processes"]
+    places = Places()
 
     def show(branch: Branch, depth: int) -> None:
         view = branch.view
         process = node.processes[view.pid]
         names = f" [{', '.join(view.names)}]" if view.names else ""
+        first, *others = places.of(process) or [""]
+        waits = f"at {first}" if first else _idle(process)
         lines.append(
             f"{'  ' * depth}{view.pid}{names} {view.id}: {view.state}, up {view.uptime:.1f} s,"
-            f" {view.mailbox} unread{_age(view)}; waits at {waits_for(process)}"
+            f" {view.mailbox} unread{_age(view)}; waits {waits}"
         )
+        lines.extend(f"{'  ' * depth}  and at {other}" for other in others)
         for child in branch.children:
             show(child, depth + 1)
 
@@ -250,12 +253,42 @@ async def dump_on_signal(
 ) -> None:
     """Writes `dump(node)` whenever the program gets a signal (default SIGUSR1); runs for ever.
 
-    Start it in a nursery of the main thread; `trio-actors run` does.
+    If Trio does not come to the signal within a second, some code never awaits: then the stacks of
+    all threads are written. Start it in a nursery of the main thread; `trio-actors run` does.
     """
     wanted = signum if signum is not None else getattr(signal, "SIGUSR1", None)
     if wanted is None:
         raise make_error(ErrorKind.UNAVAILABLE, "this platform has no SIGUSR1")
-    with trio.open_signal_receiver(wanted) as arrived:
+    with trio.open_signal_receiver(wanted) as arrived, _watching(wanted, file) as answered:
         task_status.started()
         async for _ in arrived:
+            answered()
             print(dump(node), file=file or python_sys.stderr, flush=True)
+
+
+@contextmanager
+def _watching(signum: int, file: TextIO | None) -> Iterator[Callable[[], None]]:
+    """Stacks for each signal that is not answered in time; the watch needs no Python to run."""
+    deliver = signal.getsignal(signum)
+    assert callable(deliver)
+    stream = file or python_sys.stderr
+    armed = False
+
+    def noticed(number: int, frame: FrameType | None) -> None:
+        nonlocal armed
+        deliver(number, frame)
+        with suppress(OSError):  # no file of the operating system
+            faulthandler.dump_traceback_later(PATIENCE, file=stream)
+            armed = True
+
+    def answered() -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            faulthandler.cancel_dump_traceback_later()
+
+    signal.signal(signum, noticed)  # the receiver puts back what was there before it
+    try:
+        yield answered
+    finally:
+        answered()

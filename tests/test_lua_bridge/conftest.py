@@ -85,3 +85,15 @@ async def world() -> AsyncIterator[World]:
 @pytest.fixture
 def open_world() -> Callable[..., Any]:
     return make_world
+
+
+@pytest.fixture(params=["python", "lua"], ids=lambda name: f"from_{name}")
+def caller(request: pytest.FixtureRequest) -> str:
+    """The language of the process that calls."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["python", "lua"], ids=lambda name: f"to_{name}")
+def callee(request: pytest.FixtureRequest) -> str:
+    """The language of the function or process that is called."""
+    return str(request.param)

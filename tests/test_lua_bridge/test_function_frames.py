@@ -29,6 +29,21 @@ async def test_every_invocation_has_a_pid_of_its_own(language: str) -> None:
         assert not any(pid in bench.functions.node.processes for pid in pids)
 
 
+async def test_upgrade_is_refused_to_a_script_and_the_call_goes_on() -> None:
+    """U7: returned, whether or not the call has waited before."""
+    async with opened() as bench:
+        refusal = """local _, err = process.upgrade(nil, 1)
+          return {err:kind(), err:message(), "on"}"""
+        for body in (refusal, f"time.sleep('1ms') {refusal}"):
+            bench.lua("app:f", f"return function() {body} end")
+            assert await bench.functions.call("app:f") == [
+                "Invalid",
+                "upgrade is only available in a process",
+                "on",
+            ]
+            bench.functions.remove("app:f")
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

@@ -13,26 +13,13 @@ import trio.testing
 from bilingual import LUA, PYTHON, Outcome, opened
 
 import trio_actors
-from lua_bridge import LuaTarget, Script, handles
+from lua_bridge import handles
 from trio_actors import ProcessContext, ProcessError, funcs
 from trio_actors.functions import Call, Next
 from trio_actors.functions.breaker import BreakerState
 from trio_actors.security import Actor, Scope, parse_policy
 
 Clock = trio.testing.MockClock
-LANGUAGES = ["python", "lua"]
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"from_{name}")
-def caller(request: pytest.FixtureRequest) -> str:
-    """The language of the process that calls."""
-    return str(request.param)
-
-
-@pytest.fixture(params=LANGUAGES, ids=lambda name: f"to_{name}")
-def callee(request: pytest.FixtureRequest) -> str:
-    """The language of the function."""
-    return str(request.param)
 
 
 async def test_fz1_a_sum(caller: str, callee: str) -> None:
@@ -457,80 +444,6 @@ async def test_logging_metrics_and_tracing_of_every_pair(
             ("app:add", "ok"),
             ("app:fail", "Conflict"),
         ]
-
-
-async def test_a_process_called_as_a_function(caller: str, callee: str) -> None:
-    """F27, F29: `callee` is the language of the process; its exit is the result."""
-
-    async def main(ctx: ProcessContext, a: int, b: int) -> int:
-        if a < 0:
-            raise trio_actors.make_error(trio_actors.ErrorKind.CONFLICT, "negative")
-        return a + b
-
-    script = """return function(a, b)
-      if a < 0 then error(errors.new{message = "negative", kind = "Conflict"}) end
-      return a + b
-    end"""
-    target: Any = main if callee == "python" else LuaTarget(Script("t:main", script))
-
-    class Source:
-        def find(self, id: str) -> Any:
-            from trio_actors._core.code import function_target
-
-            if id != "t:main":
-                return None
-            return function_target(main, id=id) if callee == "python" else target
-
-    async with opened() as bench:
-        bench.functions.node.add_source(Source())
-        bench.functions.install_process("t:main", "t:lua")
-        assert await bench.ask(caller, "t:main", 1, 2) == Outcome(3)
-        outcome = await bench.ask(caller, "t:main", -1, 2)
-        assert (outcome.kind, outcome.text) == ("Conflict", "negative")
-
-
-@pytest.mark.parametrize("how", ["timeout", "terminate"])
-async def test_f28_a_process_whose_caller_gave_up_is_asked_to_end(
-    how: str, caller: str, callee: str, autojump_clock: Clock
-) -> None:
-    """F28, FU8, C9: CANCEL at once, and it ends in its own time; `callee` is its language."""
-
-    async def patient(ctx: ProcessContext) -> None:
-        event = await ctx.events.receive()
-        await trio.sleep(5)
-        await funcs.call("app:mark", event.kind.value)
-
-    script = """return function()
-      local event = process.events():receive()
-      time.sleep("5s")
-      funcs.call("app:mark", event.kind)
-    end"""
-    lua = LuaTarget(Script("t:patient", script, modules=("funcs", "time")))
-
-    class Source:
-        def find(self, id: str) -> Any:
-            from trio_actors._core.code import function_target
-
-            if id != "t:patient":
-                return None
-            return function_target(patient, id=id) if callee == "python" else lua
-
-    async with opened() as bench:
-        node = bench.functions.node
-        node.add_source(Source())
-        bench.functions.install_process("t:patient", "t:lua")
-        if how == "timeout":
-            start = node.now()
-            outcome = await bench.ask(caller, "t:patient", options={"timeout": 1000})
-            assert (outcome.kind, node.now() - start) == ("Timeout", 1)
-        else:
-            pid = await bench.start(caller, "t:patient")
-            await trio.sleep(1)
-            node.terminate(pid)
-        await trio.sleep(4)
-        assert bench.noted() == []
-        await trio.sleep(2)
-        assert bench.noted() == ["pid.cancel"]
 
 
 async def test_random_cancellations_leak_nothing(autojump_clock: Clock) -> None:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import trio.testing
 
+import trio_actors.sys
 from trio_actors import ErrorKind, ProcessContext, ProcessError
 
 MAIN = "local function main(...)\n%s\nend\nreturn {main = main}"
@@ -62,6 +64,13 @@ async def test_exit_value(world: Any, body: str, value: object) -> None:
             "deadlock: all coroutines blocked",
             None,
         ),
+        ("return 1, errors.new{message = 'no', kind = 'Conflict'}", ErrorKind.CONFLICT, "no", None),
+        (
+            "return nil, errors.new{message = 'no', kind = 'Timeout', retryable = true}",
+            ErrorKind.TIMEOUT,
+            "no",
+            True,
+        ),
         (
             "return print",
             ErrorKind.INVALID,
@@ -73,7 +82,7 @@ async def test_exit_value(world: Any, body: str, value: object) -> None:
 async def test_exit_error(
     world: Any, body: str, kind: ErrorKind, message: str, retryable: bool | None
 ) -> None:
-    """E23, E26, E28, E36, G7, M24"""
+    """E23, E24, E26, E28, E36, G7, M24"""
     with pytest.raises(ProcessError) as caught:
         await world.run(main(body))
     error = caught.value
@@ -150,3 +159,31 @@ async def test_lua_processes_of_one_state_talk(world: Any) -> None:
         )
     )
     assert result == 5050
+
+
+async def test_a_dump_names_the_line_where_a_script_waits(world: Any) -> None:
+    """The main coroutine's line, also below functions of its own; none of the host's code."""
+    source = """local function waits(ch)
+      return (ch:receive())
+    end
+    return function()
+      process.send(process.pid(), "t", 1)
+      waits(process.events())
+    end"""
+    await world.host.spawn(world.lua("app:waits", source))
+    await trio.testing.wait_all_tasks_blocked()
+    line = trio_actors.sys.dump(world.node).splitlines()[1]
+    assert line.endswith(", 1 unread; waits at app/waits.lua:2")
+
+
+async def test_a_script_has_these_globals_without_declaration(world: Any) -> None:
+    """E2, E3: and no module that it has not declared."""
+    body = """local found = {}
+      for _, name in ipairs{"process", "channel", "errors", "os", "coroutine", "string", "table",
+        "math", "time", "json", "funcs", "io", "debug"} do found[name] = type(_G[name]) end
+      found.print = type(print)
+      return found"""
+    free = ("process", "channel", "errors", "os", "coroutine", "string", "table", "math")
+    expected = dict.fromkeys(free, "table") | {"print": "function"}
+    expected |= dict.fromkeys(("time", "json", "funcs", "io", "debug"), "nil")
+    assert await world.run(main(body)) == expected

@@ -1,6 +1,6 @@
 """Everybody who can call a function gets the same of it, in both languages. GC1, FZ23, FZ24.
 
-The application is YAML as users write it; the ways to call are those of the issue: `app.call`,
+The application is YAML as users write it; the ways to call are `app.call`,
 `ctx.call_function`, `funcs` in Python and Lua, a contract in both, and the command line.
 """
 
@@ -160,7 +160,7 @@ async def test_an_implementation_is_exchanged_under_its_callers(process: str, ap
 def test_the_command_line_is_a_caller_too(
     callee: str, write_app: WriteApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Issue: `trio-actors call APP ns:name JSON-args` prints the result as JSON."""
+    """`trio-actors call APP ns:name JSON-args` prints the result as JSON."""
     path = str(write_app(FILES))
     assert run_command(["call", path, callee, '{"n": 8}']) == 0
     assert json.loads(capsys.readouterr().out) == {"half": 4}

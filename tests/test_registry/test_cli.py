@@ -263,6 +263,18 @@ def test_sigusr1_shows_what_everybody_waits_for(app: str) -> None:
     assert program.end() == (0, "got pid.cancel\n")
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this platform has no SIGUSR1")
+def test_sigusr1_shows_the_code_that_never_awaits(app: str) -> None:
+    """T8: the Trio thread is held by a process, so no tree comes, but the stack."""
+    program = Program(app, "app:stuck")
+    program.send(signal.SIGUSR1)
+    assert program.process.stderr is not None
+    lines = iter(program.process.stderr.readline, "")
+    assert next(line for line in lines if " in stuck" in line).strip().startswith("File ")
+    program.signal_until_end(signal.SIGINT)
+    assert program.end()[0] == 128 + signal.SIGINT
+
+
 def test_the_second_signal_ends_everything_at_once(app: str) -> None:
     """I11: everything is terminated at once; exit code 128 + signal number."""
     program = Program(app, "app:deaf")

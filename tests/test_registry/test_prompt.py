@@ -1,4 +1,4 @@
-"""`trio-actors lua`: the prompt, piped and on a pseudo terminal (issue of the Lua bridge §4)."""
+"""`trio-actors lua`: the prompt, piped and on a pseudo terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fairness: how much is taken between two checkpoints (issue 3 §3; design.md §5)."""
+"""Fairness: how much is taken between two checkpoints (guarantees 47 and 48)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def taken_per_step(host: Host, channel: str, steps: Steps, clock: HandCloc
 async def test_reader_takes_at_most_32_messages_between_checkpoints(
     host: Host, hand_clock: HandClock, steps: Steps, channel: str
 ) -> None:
-    """Issue 3 §3: a task process takes at most 32 messages between checkpoints."""
+    """Guarantee 47: a task process takes at most 32 messages between checkpoints."""
     taken = await taken_per_step(host, channel, steps, hand_clock)
     assert sum(taken) == MESSAGES
     assert max(taken) == 32
@@ -80,7 +80,7 @@ async def test_reader_takes_at_most_32_messages_between_checkpoints(
 async def test_reader_takes_at_most_a_millisecond_between_checkpoints(
     host: Host, hand_clock: HandClock, steps: Steps
 ) -> None:
-    """Issue 3 §3: and for at most 1 ms: with 0.3 ms per message that makes 5."""
+    """Guarantee 47: and for at most 1 ms: with 0.3 ms per message that makes 5."""
     hand_clock.per_message = 0.0003
     taken = await taken_per_step(host, "inbox", steps, hand_clock)
     assert sum(taken) == MESSAGES
@@ -126,7 +126,7 @@ class Plain(Server):
 async def test_dispatcher_handles_at_most_1024_messages_or_a_millisecond_per_turn(
     host: Host, hand_clock: HandClock, steps: Steps, step: float, most: int
 ) -> None:
-    """Issue 3 §3: the dispatcher lets others run after 1,024 messages or 1 ms."""
+    """Guarantee 48: the dispatcher lets others run after 1,024 messages or 1 ms."""
     taken: Counter[int] = Counter()
     trio.lowlevel.add_instrument(steps)
     pids = [await host.spawn(Plain, taken, steps, hand_clock, ready=True) for _ in range(10)]

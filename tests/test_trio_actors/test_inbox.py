@@ -317,7 +317,7 @@ async def test_cancelled_waiter_loses_no_message(host: Host) -> None:
 
 
 async def test_selective_receive_leaves_others_in_order(host: Host) -> None:
-    """Issue: `receive(topic | type | condition)` takes the first that fits, others stay."""
+    """`receive(topic | type | condition)` takes the first that fits, others stay."""
 
     async def reader(ctx: ProcessContext) -> Seen:
         for number, topic in enumerate("abcab"):

@@ -1,4 +1,4 @@
-"""The hard races of the kernel, each under 1,000 drawn schedules (issue 3 §1)."""
+"""The hard races of the kernel, each under 1,000 drawn schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hard races that have a Lua side, with every pair of languages (issue 3 §1, PY15).
+"""The hard races that have a Lua side, with every pair of languages (PY15).
 
 250 drawn schedules for each of the four pairs; unlink, unmonitor and upgrade are in test_races.py.
 """

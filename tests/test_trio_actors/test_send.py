@@ -82,7 +82,7 @@ async def test_refused_send(
 
 @pytest.mark.parametrize("outside", [False, True], ids=["process", "node"])
 async def test_undelivered_message_is_in_the_error(host: Host, outside: bool) -> None:
-    """Issue 2 §2: the undelivered message is inside the delivery error."""
+    """The undelivered message is inside the delivery error."""
 
     async def body(ctx: ProcessContext) -> None:
         sender: Any = ctx.node if outside else ctx

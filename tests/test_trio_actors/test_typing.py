@@ -115,7 +115,7 @@ def plain(text: str) -> str:
 
 
 def test_mypy_sees_the_types_that_the_documentation_promises(tmp_path: Path) -> None:
-    """Issue 3 §2: an ask is typed by its request; PIDs, exits and errors have their classes."""
+    """Guarantee 43: an ask is typed by its request; PIDs, exits and errors have their classes."""
     file = tmp_path / "program.py"
     file.write_text(PROGRAM)
     options = ["--strict", "--warn-unreachable", "--no-error-summary", "--hide-error-context"]
@@ -138,7 +138,7 @@ def test_mypy_sees_the_types_that_the_documentation_promises(tmp_path: Path) -> 
 
 
 def test_pyright_sees_the_same_types(tmp_path: Path) -> None:
-    """Issue 3 §2: typing tests for pyright (here with basedpyright, which brings its own node)."""
+    """Guarantee 43: the same for pyright (here basedpyright, which brings its own node)."""
     checker = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
     if checker is None:
         pytest.skip("basedpyright is not installed; `make types` installs it and runs this test")

@@ -38,6 +38,10 @@ class Drive(Protocol):
         """What the code is doing now, in a few words for people."""
         ...
 
+    def line(self) -> str | None:
+        """Where code waits that runs in no Trio task, for people."""
+        ...
+
 
 DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
 LATER = object()  # it can, but the caller has to take a checkpoint first
@@ -51,6 +55,10 @@ class MailboxOnly:
     def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
         """Never."""
         return DECLINED
+
+    def line(self) -> str | None:
+        """Its code runs in Trio tasks, or in none."""
+        return None
 
 
 class Ended(MailboxOnly, Untyped):

@@ -149,6 +149,10 @@ class Stepped(Ending):
         """`idle` or `running`."""
         return "suspended" if self.suspended else "running" if len(self) else "idle"
 
+    def line(self) -> str | None:
+        """Plain handlers do not wait."""
+        return None
+
     # stepping
 
     def turn(self) -> None:

@@ -6,7 +6,7 @@ local H = ...
 local raw = H.raw
 local type, next, select, tostring, pcall = raw.type, raw.next, raw.select, raw.tostring, raw.pcall
 local traceback, concat, memory = raw.debug.traceback, raw.table.concat, raw.collectgarbage
-local gmatch, find = raw.string.gmatch, raw.string.find
+local gmatch, match, find = raw.string.gmatch, raw.string.match, raw.string.find
 local R, post = H.R, H.out
 local SOFT, BRIM = H.config.soft_kb, H.config.brim_kb
 local NONE = {}
@@ -43,6 +43,15 @@ local function script_stack(co, message)
 end
 
 H.script_stack = script_stack
+
+-- Python: the line of the script where the main coroutine of a process waits, or nothing.
+function H.place(idx)
+  local p = procs[idx]
+  local main = p and p.main
+  if not main or not main.co then return nil end
+  local ok, stack = pcall(script_stack, main.co, "")
+  return ok and match(stack, "\n%s*([^%s%[][^\n]-:%d+): in") or nil
+end
 
 -- An error value as message and state; reads raw only, never runs script code.
 function H.error_text(err)
