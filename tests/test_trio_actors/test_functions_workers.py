@@ -12,7 +12,7 @@ from callees import opened
 
 import trio_actors
 from trio_actors import ErrorKind
-from trio_actors.functions import PoolStatistics, PythonCallee
+from trio_actors.functions import PoolStatistics, PythonCallee, entries
 from trio_actors.functions.pool_config import parse_pool
 from trio_actors.functions.pool_core import PoolCore
 
@@ -189,3 +189,46 @@ async def test_pl18_two_ends_of_a_service_wait_for_the_same_calls(autojump_clock
                 nursery.start_soon(functions.aclose)
                 nursery.start_soon(functions.aclose)
         assert trio.current_time() - start == 1
+
+
+async def test_pl18_removed_functions_are_remembered_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PL18, M5, M6: their metrics and the place of their PIDs; one that came back counts on."""
+    monkeypatch.setattr(entries, "REMEMBERED", 2)
+
+    async def pid() -> str:
+        return trio_actors.current().pid
+
+    async with opened() as functions:
+        node = functions.node
+        pids: dict[str, str] = {}
+
+        async def use(id: str) -> None:
+            functions.register(id, pid, meta={"options": {"metrics": True}})
+            pids[id] = await functions.call(id)
+
+        def known() -> list[str]:
+            return [id for id in pids if id in functions.metrics()]
+
+        def missing(id: str) -> str:
+            with pytest.raises(trio_actors.ProcessNotFound) as caught:
+                node.send(pids[id], "topic")
+            return str(caught.value)
+
+        for id in ("a:1", "a:2", "a:3"):
+            await use(id)
+        functions.remove("a:1")
+        functions.remove("a:2")
+        assert (known(), missing("a:1")) == (["a:1", "a:2", "a:3"], "process not found")
+        await use("a:1")  # it is in use again: no longer the oldest that was removed
+        functions.remove("a:3")
+        functions.remove("a:1")
+        assert (known(), missing("a:2")) == (["a:1", "a:3"], "host not found")
+        assert functions.metrics()["a:1"].count == 2
+        assert missing("a:3") == "process not found"
+        for n in range(20):
+            await use(f"b:{n}")
+            functions.remove(f"b:{n}")
+        assert known() == ["b:18", "b:19"]
+        assert [id for id in node.known_hosts if id[0] in "ab"] == ["b:18", "b:19"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries", "Entry"]
 
+REMEMBERED = 1000  # removed ids that are still known: their PIDs (M5), their metrics
+
 Carry = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
@@ -67,6 +69,8 @@ class Entries:
         self._node = node
         # Always the same dict, so that a call looks it up once.
         self.by_id: dict[str, Entry] = {}
+        # The last ids that were removed, oldest first.
+        self._removed: dict[str, None] = {}
 
     def install(
         self, id: str, callee: Callee, *, pool: Any = None, meta: Mapping[str, Any] | None = None
@@ -95,13 +99,23 @@ class Entries:
         host_of_id = self._function_host(id)
         self._swap(id, Entry(id, options, dict(meta or {}), None, None, host, target, host_of_id))
 
-    def remove(self, id: str) -> None:
-        """Takes an entry out; its pool closes when the accepted calls are done (PL18)."""
+    def remove(self, id: str) -> list[str]:
+        """Takes an entry out; its pool closes when the accepted calls are done (PL18).
+
+        Returns: the ids that are forgotten now, because so many were removed after them.
+        """
         old = self.by_id.pop(id, None)
         if old is None:
             raise make_error(ErrorKind.NOT_FOUND, f"function not found: {id}")
         if old.pool is not None:
             old.pool.close()
+        self._removed[id] = None
+        forgotten = list(self._removed)[:-REMEMBERED]
+        for gone in forgotten:
+            del self._removed[gone]
+            if gone not in self._node.hosts:
+                self._node.known_hosts.pop(gone, None)
+        return forgotten
 
     def close(self) -> None:
         """Takes all entries out."""
@@ -111,6 +125,7 @@ class Entries:
     def _swap(self, id: str, entry: Entry) -> None:
         old = self.by_id.get(id)
         self.by_id[id] = entry
+        self._removed.pop(id, None)
         if old is not None and old.pool is not None:
             old.pool.close()
 

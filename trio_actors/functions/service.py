@@ -116,7 +116,8 @@ class Functions:
 
     def remove(self, id: str) -> None:
         """Later calls get NOT_FOUND, accepted ones finish (PL18); its breaker goes with it."""
-        self._table.remove(id)
+        for gone in self._table.remove(id):
+            self._built_in.metrics_by_id.pop(gone, None)
         self._built_in.breakers.pop(id, None)
 
     def has(self, id: str) -> bool:
@@ -396,7 +397,7 @@ class Functions:
         return entry.pool.statistics()
 
     def metrics(self) -> Mapping[str, FunctionMetrics]:
-        """What the `metrics` interceptor counted, by function id."""
+        """What the `metrics` interceptor counted, by function id; also of those just removed."""
         return self._built_in.metrics_snapshot()
 
     @property
