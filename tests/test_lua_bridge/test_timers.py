@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from lua_bridge import Limits
+from lua_bridge.shard import Shard
 
 ALONE = Limits(isolated=True)
 
@@ -84,3 +85,49 @@ async def test_timers_go_with_their_process(world: Any, autojump_clock: Any) -> 
         world.node.terminate(pid)
     await trio.sleep(10)
     assert world.host.alive == 0
+
+
+AT_ONCE = """
+return function(n)
+  local made, order = {}, true
+  for i = 1, n do made[i] = time.after("1s") end
+  local ticks = channel.new(n)
+  for i = 1, n do coroutine.spawn(function() made[i]:receive() ticks:send(i) end) end
+  for i = 1, n do order = order and ticks:receive() == i end
+  return order
+end
+"""
+
+
+async def test_many_timers_at_once_leave_turns_to_others(
+    world: Any, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TS2: those due together fire in their order, at most 64 in one turn of the state"""
+    turns: list[float] = []
+    work = Shard.work
+
+    def noted(shard: Shard, steps: int, seconds: float) -> Any:
+        turns.append(trio.current_time())
+        return work(shard, steps, seconds)
+
+    monkeypatch.setattr(Shard, "work", noted)
+    start = trio.current_time()
+    assert await world.run(AT_ONCE, 640, modules=("time",)) is True
+    assert trio.current_time() - start == pytest.approx(1, abs=0.01)
+    assert len([at for at in turns if at > start + 0.5]) >= 10
+
+
+async def test_a_ticker_of_a_nanosecond_leaves_the_timers_of_others(
+    world: Any, autojump_clock: Any
+) -> None:
+    """D4: with a thousand such tickers next to it, a short sleep still ends"""
+    flood = world.lua(
+        "app:flood",
+        "return function() for i = 1, 1000 do time.ticker(1) end process.inbox():receive() end",
+        modules=("time",),
+    )
+    pid = await world.host.spawn(flood)
+    with trio.fail_after(20):
+        nap = "return function() for i = 1, 3 do time.sleep(1000) end return 'awake' end"
+        assert await world.run(nap, modules=("time",)) == "awake"
+    world.node.terminate(pid)
