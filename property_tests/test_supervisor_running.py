@@ -135,6 +135,10 @@ class Tree(model.Supervisor):
         ]
 
 
+class Tied(Exception):
+    """Two supervisors want to restart a child at one moment: nobody promises who is first."""
+
+
 def pass_time(root: Tree, seconds: float) -> None:
     target = root.now + seconds
     while root.ended is None:
@@ -143,6 +147,8 @@ def pass_time(root: Tree, seconds: float) -> None:
         if not dues:
             break
         (at, child), tree = min(dues, key=lambda pair: pair[0][0])
+        if sum(pair[0][0] == at for pair in dues) > 1:
+            raise Tied
         for one in root.supervisors():
             one.now = at
         tree.fire(child)
@@ -245,6 +251,8 @@ class History:
                 await self.steps(node, pid)
                 if self.ideal.ended is None:
                     self.ideal.end("asked to stop")
+            except Tied:
+                return
             except Busy:
                 with trio.move_on_after(1):
                     await self.real_script.busy.wait()

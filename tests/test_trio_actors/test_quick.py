@@ -114,7 +114,9 @@ async def _run(steps: list[tuple[str, int]], quick: bool) -> list[Any]:
                     trio_actors.sys.resume(node, pid)
                 elif step == "ask":
                     with trio.move_on_after(1):
-                        LOG.append(await node.ask(pid, Get()))
+                        answer = await node.ask(pid, Get())
+                        await wait_all_tasks_blocked()  # how far others are depends on the time
+                        LOG.append(answer)
                 elif step == "cancel":
                     node.cancel(pid)
                 elif step == "kill":
@@ -123,6 +125,7 @@ async def _run(steps: list[tuple[str, int]], quick: bool) -> list[Any]:
                     node.send(pid, step, len(LOG))
                 LOG.append(trio_actors.sys.get_state(node, pid))
             except ProcessError as error:
+                await wait_all_tasks_blocked()
                 LOG.append(repr(error))
         await wait_all_tasks_blocked()
         LOG.append([repr(record and record.exit) for record in map(node.exits.get, pids)])
