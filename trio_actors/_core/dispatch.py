@@ -89,7 +89,8 @@ class Dispatcher:
                 self.parked = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._leave)
             self._step()
-            await trio.lowlevel.checkpoint()
+            if self.ready:
+                await trio.lowlevel.checkpoint()
 
     def _step(self) -> None:
         """A turn of the dispatcher; a function of its own, so that it keeps no server alive."""
