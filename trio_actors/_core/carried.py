@@ -8,8 +8,10 @@ first to its last line, and scopes, nurseries and locks are what they are in any
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextvars import Context, copy_context
+from math import inf
 from sys import getrefcount
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ import trio
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Held, Waiting
+from trio_actors._core.dispatch import Held, Waiting, resume
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
@@ -83,31 +85,91 @@ class Carried(Stepped, Waiting):
     # stepping
 
     def turn(self) -> Held | None:
-        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due.
+
+        A single message is handled without a coroutine of this class, unless its handler waits.
+        """
         if self.route is not None:
             self.close_route()
         self._busy = True
-        process = self.process
-        scope = None
-        if process.rare is not None:  # then it may have a deadline
-            scope = self._dispatcher.scope
-            assert scope is not None
-            scope.deadline = process.deadline
-        code = self._work()
+        if self.process.rare is not None:
+            return self._turn_by(self.process.deadline)
+        item: Any = self._one  # read once
+        if item is None or self.halted or not self._begun or self.on_take is not None:
+            return self._run(self._work())
+        self._one = None
+        argument = item.payload
+        handler: Any = None
+        if item.__class__ is Waiter:
+            if item.answer is PENDING:
+                self.request = item
+                handler = self.table.by_type[argument.__class__]
+        elif item.__class__ is Sent:
+            handler = self.table.by_topic.get(item.topic)
+            if handler is not None:
+                argument = item
+            else:
+                handler = self.table.by_type.get(argument.__class__)
+        if handler is None:
+            return self._run(self._work(item))
+        self._dispatcher.pace.left -= 1
+        run = self._context.run
+        try:
+            value = run(handler, self.server, argument)
+            if value.__class__ is CoroutineType:
+                try:
+                    trap = run(value.send, None)
+                except StopIteration as stop:
+                    value = stop.value
+                else:
+                    return self._run(self._work(item, resume(value, trap)))
+            elif hasattr(value, "__await__"):
+                return self._run(self._work(item, value))
+        except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+            if not (isinstance(exc, ProcessError) and self.refuse(exc)):
+                return self._run(self.end_code(exc))  # noqa: ASYNC104
+        else:
+            if self.request is not None:  # `_reply` and `settle`, written out
+                self.request = None
+                if item.answer is PENDING:
+                    item.answer = value
+                    trio.lowlevel.reschedule(item.task, GO)
+        if self.halted or self._one is not None or self._queue is not None:
+            if self.halted and (self.finished is not None or self._over()):
+                return self._run(self.end_code(None))
+            self._settle()
+            return None
+        self._busy = self._scheduled = False  # as `_settle` would
+        return None
+
+    def _turn_by(self, deadline: float) -> Held | None:
+        """A turn in which the code sees when it has to end."""
+        scope = self._dispatcher.scope
+        assert scope is not None
+        scope.deadline = deadline
+        held = self._run(self._work())
+        if held is None:
+            scope.deadline = inf
+        return held
+
+    def _run(self, code: Coroutine[Any, Any, None]) -> Held | None:
         try:
             trap = self._context.run(code.send, None)
         except StopIteration:
-            if scope is not None:
-                scope.deadline = float("inf")
             return None
-        self._held = Held(self, code, self._context, trap)
-        return self._held
+        self._held = held = Held(self, code, self._context, trap)
+        return held
 
-    async def _work(self) -> None:
-        """One turn, and what follows if it waits: then all that comes until nothing is unread."""
+    async def _work(self, item: Any = None, rest: Awaitable[Any] | None = None) -> None:
+        """One turn, and what follows if it waits: then all that comes until nothing is unread.
+
+        First comes `item`, or the `rest` of what its handler has begun.
+        """
         try:
             if not self._begun:
                 await self._begin_code()
+            if item is not None:
+                await self._handle_one(item, rest)
             if not self.halted:
                 await self._handle_unread()
         except BaseException as exc:
@@ -119,6 +181,10 @@ class Carried(Stepped, Waiting):
             await self.end_code(None)
             return
         self._held = None
+        self._settle()
+
+    def _settle(self) -> None:
+        """Stands in the queue again if there is more to do."""
         self._busy = False
         if not self.halted and (self._queue is not None or self._one is not None):
             self.open_route()
@@ -141,89 +207,88 @@ class Carried(Stepped, Waiting):
                 process.readiness(None)
 
     async def _handle_unread(self) -> None:
+        """In the dispatcher's turn at first; in its own time once something was waited for."""
+        if self._held is None and self._queue is not None:
+            await self._handle_queued(self._queue)
+        if self._held is None:
+            return
+        pace = Pace(BUDGET, self.hand)
+        pace.renew()
+        while not self.halted and (item := self.pop()) is not None:
+            await self._handle_one(item)
+            if not pace.take():
+                await trio.lowlevel.checkpoint()
+                pace.renew()
+
+    async def _handle_queued(self, queue: deque[Any]) -> None:
+        """One after the other, as long as it may and nothing is waited for."""
         pace = self._dispatcher.pace
+        left = pace.left
         server = self.server
         by_topic = self.table.by_topic
-        by_type = self.table.by_type
-        turns = TURN if self._queue is not None else 1
+        topic: Any = None
+        handler: Any = None
         message: Any = None
-        item: Any
-        value: Any
-        while not self.halted:
-            queue = self._queue
-            if queue is None:
-                item, self._one = self._one, None
-                if item is None:
-                    break
-            else:
-                item = queue.popleft()
-                if not queue:
-                    self._queue = None
+        for _ in range(min(len(queue), TURN)):
+            if self.halted or not queue:  # empty: its limit has dropped the rest
+                break
+            item = queue.popleft()
             if item.__class__ is tuple:  # a Parcel
                 if getrefcount(message) != ALONE:  # else nobody has kept the one before
                     message = Sent()
                 message.topic, message.sender, message.payload, message.at = item
-                handler = by_topic.get(item[0])
+                if item[0] is not topic:  # often the same as before
+                    topic = item[0]
+                    handler = by_topic.get(topic)
                 if handler is not None:
                     value = handler(server, message)
-                elif (typed := by_type.get(item[2].__class__)) is not None:
-                    value = typed(server, item[2])
+                    if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                        await value
                 else:
-                    value = None
-                    await self._handle_other(message)
-                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                    await value
+                    await self._handle_one(message)
             else:
-                await self._handle_other(item)
-            pace.left -= 1
-            if self._held is not None:
-                if pace is self._dispatcher.pace:  # it is in a task of its own now
-                    pace = Pace(BUDGET, self.hand)
-                    pace.renew()
-                if pace.left < 0 and not pace.look():
-                    await trio.lowlevel.checkpoint()
-                    pace.renew()
-            else:
-                turns -= 1
-                if not turns or (pace.left < 0 and not pace.look()):
+                await self._handle_one(item)
+            if self._held is not None:  # the dispatcher is doing something else
+                break
+            left -= 1
+            if left < 0:
+                more = pace.look()
+                left = pace.left
+                if not more:
                     break
+        if self._held is None:
+            pace.left = left
+        if not queue and self._queue is queue:
+            self._queue = None
 
-    async def _handle_other(self, item: Any) -> None:
-        """Everything that is no Parcel: also requests, events, data."""
-        if self.on_take is not None:
-            self.on_take()
-        if item.__class__ is Waiter:  # written out: most asks come through here
-            if item.answer is not PENDING:
-                return
-            self.request = item
-            try:
-                value = self.table.by_type[item.payload.__class__](self.server, item.payload)
+    async def _handle_one(self, item: Any, rest: Awaitable[Any] | None = None) -> None:
+        """Runs the handler of one item, or the rest of it, and gives the reply."""
+        try:
+            if rest is not None:
+                value = await rest
+            else:
+                if self.on_take is not None:
+                    self.on_take()
+                if item.__class__ is Waiter:  # as most asks are
+                    if item.answer is not PENDING:
+                        return
+                    self.request = item
+                    value = self.table.by_type[item.payload.__class__](self.server, item.payload)
+                else:
+                    if isinstance(item, (Request, Waiter)):
+                        if not item.wanted:
+                            return
+                        self.request = item
+                    handler, argument = self.find(item)
+                    value = handler(self.server, argument) if handler else self.unhandled(item)
                 if value.__class__ is CoroutineType or hasattr(value, "__await__"):
                     value = await value
-            except ProcessError as error:
-                if not self.refuse(error):
-                    raise
-                return
-            if self.request is item:  # not deferred
-                self.request = None
-                if item.answer is PENDING:  # settle, written out
-                    item.answer = value
-                    trio.lowlevel.reschedule(item.task, GO)
-            return
-        if isinstance(item, (Request, Waiter)):
-            if not item.wanted:
-                return
-            self.request = item
-        try:
-            handler, argument = self.find(item)
-            value = handler(self.server, argument) if handler else self.unhandled(item)
-            if value is not None and hasattr(value, "__await__"):
-                value = await value
         except ProcessError as error:
             if not self.refuse(error):
                 raise
-            return
-        self.answer(item, value)
+        else:
+            if self.request is not None:
+                self.answer(item, value)
 
     # the end
 

@@ -16,9 +16,10 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context, copy_context
+from functools import partial
 from math import inf
 from types import FrameType, coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
@@ -31,6 +32,8 @@ from trio_actors._core.wake import GO
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
     from trio_actors._core.process import Process
+
+ResultT = TypeVar("ResultT")
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
 SPARES = 64  # free carriers that are kept: about 3 KB each
@@ -88,6 +91,32 @@ class Waiting(Dispatched):
         """Its code has failed, or was cancelled: what that means for the process."""
 
 
+@coroutine
+def resume(
+    code: Coroutine[Any, Any, ResultT], trap: Any, context: Context | None = None
+) -> Generator[Any, Any, ResultT]:
+    """The result of code that was begun in this task and waits.
+
+    In place of `await code`, which would have to begin it. `trap` is what it waits for, as Trio is
+    to be told; `context` has the context variables that it sees, if it is not this task's own.
+    """
+    send: Callable[..., Any] = code.send
+    throw: Callable[..., Any] = code.throw
+    if context is not None:
+        send, throw = partial(context.run, send), partial(context.run, throw)
+    try:
+        while True:
+            try:
+                answer = yield trap
+            except BaseException as exc:
+                trap = throw(exc)
+            else:
+                trap = send(answer)
+    except StopIteration as stop:
+        result: ResultT = stop.value
+        return result
+
+
 class Held:
     """Code that waits in the task where it was begun, and whose it is."""
 
@@ -100,7 +129,7 @@ class Held:
         self.drive = drive
         self.code = code
         self.context = context
-        self._trap = trap  # what it waits for, as Trio is to be told
+        self._trap = trap
 
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """Where it waits, as frames and lines, outermost first."""
@@ -116,23 +145,9 @@ class Held:
         forced = self.drive.process.forced
         self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")
 
-    @coroutine
-    def go_on(self) -> Generator[Any, Any, None]:
-        """Lets the code run to its end, in its context variables.
-
-        In place of `await code`, which would have to begin it.
-        """
-        run, send, trap = self.context.run, self.code.send, self._trap
-        try:
-            while True:
-                try:
-                    answer = yield trap
-                except BaseException as exc:
-                    trap = run(self.code.throw, exc)
-                else:
-                    trap = run(send, answer)
-        except StopIteration:
-            return
+    def go_on(self) -> Awaitable[None]:
+        """Lets the code run to its end, in its context variables."""
+        return resume(self.code, self._trap, self.context)
 
     async def end(self, error: BaseException | None) -> None:
         """The code has failed, or was cancelled."""
@@ -224,18 +239,20 @@ class Dispatcher:
 
     async def _serve(self, carrier: Carrier) -> bool:
         """Steps servers until its scope is used up; False if it is not wanted any more."""
+        leave = carrier.leave
         while carrier.stepping or await self._wanted(carrier):
-            if not self.ready:
-                self.parked = carrier.task
-                await wait_task_rescheduled(carrier.leave)
             self.scope = carrier.scope
-            held = self._step()
-            if held is not None:
-                await self._hold(carrier, held)
-                if carrier.scope.cancel_called or carrier.scope.deadline != inf:
-                    return True
-            elif self.ready:
-                await checkpoint()
+            held = None
+            while held is None:
+                if not self.ready:
+                    self.parked = carrier.task
+                    await wait_task_rescheduled(leave)
+                held = self._step()
+                if self.ready and held is None:
+                    await checkpoint()
+            await self._hold(carrier, held)
+            if carrier.scope.cancel_called or carrier.scope.deadline != inf:
+                return True
         return False
 
     def _step(self) -> Held | None:
