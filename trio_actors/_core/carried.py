@@ -17,11 +17,12 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import checkpoint, reschedule
 
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Held, Waiting, resume
+from trio_actors._core.dispatch import IDLE, Held, Waiting, idle
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
@@ -43,10 +44,11 @@ GRACE = 5.0  # seconds for an async `terminate`
 class Carried(Stepped, Waiting):
     """Body, mailbox and drive of one server with async handlers."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_code", "_held")
     direct = False
     _context: Context  # of all its code; a plain server makes one when it needs it
-    _held: Held | None  # its code, while that waits
+    _code: Coroutine[Any, Any, None] | None  # from the first turn on
+    _held: Held | None  # the same, while it waits
 
     # Drive
 
@@ -57,7 +59,7 @@ class Carried(Stepped, Waiting):
     def start(self) -> None:
         """Its code will see the context variables of whoever starts it, as a task does."""
         self._context = copy_context()
-        self._held = None
+        self._code = self._held = None
         super().start()
 
     def interrupt(self) -> None:
@@ -85,115 +87,93 @@ class Carried(Stepped, Waiting):
     # stepping
 
     def turn(self) -> Held | None:
-        """Handles what is unread now, at most TURN messages, or until a checkpoint is due.
-
-        A single message is handled without a coroutine of this class, unless its handler waits.
-        """
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.route is not None:
             self.close_route()
         self._busy = True
         if self.process.rare is not None:
             return self._turn_by(self.process.deadline)
-        item: Any = self._one  # read once
-        if item is None or self.halted or not self._begun or self.on_take is not None:
-            return self._run(self._work())
-        self._one = None
-        argument = item.payload
-        handler: Any = None
-        if item.__class__ is Waiter:
-            if item.answer is PENDING:
-                self.request = item
-                handler = self.table.by_type[argument.__class__]
-        elif item.__class__ is Sent:
-            handler = self.table.by_topic.get(item.topic)
-            if handler is not None:
-                argument = item
-            else:
-                handler = self.table.by_type.get(argument.__class__)
-        if handler is None:
-            return self._run(self._work(item))
-        self._dispatcher.pace.left -= 1
-        run = self._context.run
-        try:
-            value = run(handler, self.server, argument)
-            if value.__class__ is CoroutineType:
-                try:
-                    trap = run(value.send, None)
-                except StopIteration as stop:
-                    value = stop.value
-                else:
-                    return self._run(self._work(item, resume(value, trap)))
-            elif hasattr(value, "__await__"):
-                return self._run(self._work(item, value))
-        except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-            if not (isinstance(exc, ProcessError) and self.refuse(exc)):
-                return self._run(self.end_code(exc))  # noqa: ASYNC104
-        else:
-            if self.request is not None:  # `_reply` and `settle`, written out
-                self.request = None
-                if item.answer is PENDING:
-                    item.answer = value
-                    trio.lowlevel.reschedule(item.task, GO)
-        if self.halted or self._one is not None or self._queue is not None:
-            if self.halted and (self.finished is not None or self._over()):
-                return self._run(self.end_code(None))
-            self._settle()
-            return None
-        self._busy = self._scheduled = False  # as `_settle` would
-        return None
+        return self._go_on()
 
     def _turn_by(self, deadline: float) -> Held | None:
         """A turn in which the code sees when it has to end."""
         scope = self._dispatcher.scope
         assert scope is not None
         scope.deadline = deadline
-        held = self._run(self._work())
+        held = self._go_on()
         if held is None:
             scope.deadline = inf
         return held
 
-    def _run(self, code: Coroutine[Any, Any, None]) -> Held | None:
+    def _go_on(self) -> Held | None:
+        code = self._code
+        if code is None:
+            code = self._code = self._live()
         try:
             trap = self._context.run(code.send, None)
         except StopIteration:
             return None
+        if trap is IDLE:
+            return None
         self._held = held = Held(self, code, self._context, trap)
         return held
 
-    async def _work(self, item: Any = None, rest: Awaitable[Any] | None = None) -> None:
-        """One turn, and what follows if it waits: then all that comes until nothing is unread.
-
-        First comes `item`, or the `rest` of what its handler has begun.
-        """
+    async def _live(self) -> None:
+        """The whole life of the server; idle between turns."""
         try:
-            if not self._begun:
-                await self._begin_code()
-            if item is not None:
-                await self._handle_one(item, rest)
-            if not self.halted:
-                await self._handle_unread()
+            await self._begin_code()
+            pace = self._dispatcher.pace
+            by_type = self.table.by_type
+            while True:
+                one: Any = self._one
+                if one is not None and not self.halted:
+                    self._one = None
+                    pace.left -= 1
+                    if one.__class__ is Waiter and one.answer is PENDING and not self.on_take:
+                        self.request = one  # `_handle_one`, written out: the loop of most asks
+                        try:
+                            value = by_type[one.payload.__class__](self.server, one.payload)
+                            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                                value = await value
+                        except ProcessError as error:
+                            if not self.refuse(error):
+                                raise
+                        else:
+                            if self.request is not None:
+                                self.request = None
+                                if one.answer is PENDING:
+                                    one.answer = value
+                                    reschedule(one.task, GO)
+                            del value
+                    else:
+                        await self._handle_one(one)
+                    del one  # it is not kept alive while the server is idle
+                elif self._queue is not None and not self.halted:
+                    await self._handle_queued(self._queue)
+                if self._held is not None:
+                    await self._handle_all()
+                self._busy = False
+                if self.halted:
+                    if self.finished is not None or self._over():
+                        break
+                    self._scheduled = False
+                elif self._queue is not None or self._one is not None:
+                    self.open_route()
+                    self._dispatcher.add(self)
+                else:
+                    self._scheduled = False
+                self._held = None
+                await idle()
+        except GeneratorExit:  # its end came from outside
+            raise
         except BaseException as exc:
             if self._held is not None:
                 raise  # see Held.end
             await self.end_code(exc)
-            return
-        if self.halted and (self.finished is not None or self._over()):
-            await self.end_code(None)
-            return
-        self._held = None
-        self._settle()
-
-    def _settle(self) -> None:
-        """Stands in the queue again if there is more to do."""
-        self._busy = False
-        if not self.halted and (self._queue is not None or self._one is not None):
-            self.open_route()
-            self._dispatcher.add(self)
         else:
-            self._scheduled = False
+            await self.end_code(None)
 
     async def _begin_code(self) -> None:
-        self._begun = True
         process = self.process
         running.set(process.context)
         self._dispatcher.pace.left -= 1
@@ -206,18 +186,15 @@ class Carried(Stepped, Waiting):
             if process.rare is not None and process.readiness is not None:
                 process.readiness(None)
 
-    async def _handle_unread(self) -> None:
-        """In the dispatcher's turn at first; in its own time once something was waited for."""
-        if self._held is None and self._queue is not None:
-            await self._handle_queued(self._queue)
-        if self._held is None:
-            return
+    async def _handle_all(self) -> None:
+        """In a task of its own, after something was waited for: until nothing is unread."""
         pace = Pace(BUDGET, self.hand)
         pace.renew()
+        item: Any
         while not self.halted and (item := self.pop()) is not None:
             await self._handle_one(item)
             if not pace.take():
-                await trio.lowlevel.checkpoint()
+                await checkpoint()
                 pace.renew()
 
     async def _handle_queued(self, queue: deque[Any]) -> None:
@@ -261,34 +238,42 @@ class Carried(Stepped, Waiting):
         if not queue and self._queue is queue:
             self._queue = None
 
-    async def _handle_one(self, item: Any, rest: Awaitable[Any] | None = None) -> None:
-        """Runs the handler of one item, or the rest of it, and gives the reply."""
+    async def _handle_one(self, item: Any) -> None:
+        """Runs the handler of one item and gives the reply."""
+        if self.on_take is not None:
+            self.on_take()
+        kind = item.__class__
+        handler: Any
+        if kind is Waiter:  # written out: most asks come through here
+            if item.answer is not PENDING:
+                return
+            self.request = item
+            argument = item.payload
+            handler = self.table.by_type[argument.__class__]
+        elif kind is not Sent and isinstance(item, (Request, Waiter)):
+            if not item.wanted:
+                return
+            self.request = item
+            handler, argument = self.find(item)
+        else:
+            handler, argument = self.find(item)
         try:
-            if rest is not None:
-                value = await rest
-            else:
-                if self.on_take is not None:
-                    self.on_take()
-                if item.__class__ is Waiter:  # as most asks are
-                    if item.answer is not PENDING:
-                        return
-                    self.request = item
-                    value = self.table.by_type[item.payload.__class__](self.server, item.payload)
-                else:
-                    if isinstance(item, (Request, Waiter)):
-                        if not item.wanted:
-                            return
-                        self.request = item
-                    handler, argument = self.find(item)
-                    value = handler(self.server, argument) if handler else self.unhandled(item)
-                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                    value = await value
+            value = self.unhandled(item) if handler is None else handler(self.server, argument)
+            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                value = await value
         except ProcessError as error:
             if not self.refuse(error):
                 raise
         else:
-            if self.request is not None:
+            if self.request is None:  # no request, or deferred
+                return
+            if kind is not Waiter:
                 self.answer(item, value)
+                return
+            self.request = None
+            if item.answer is PENDING:  # settle, written out
+                item.answer = value
+                reschedule(item.task, GO)
 
     # the end
 
@@ -335,6 +320,11 @@ class Carried(Stepped, Waiting):
                     await _maybe(self.farewell(end))
                 except Exception:
                     self.log("terminate raised")
+
+    def leave(self, end: Exit) -> None:
+        """Its code is let go of: it ends where it is idle, if it is not this that runs."""
+        self._code = None
+        super().leave(end)
 
     def cut(self, end: Exit) -> Awaitable[None] | None:
         """Its `terminate` may await. A handler that waits is cancelled in its own task."""

@@ -16,10 +16,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context, copy_context
-from functools import partial
 from math import inf
 from types import FrameType, coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
@@ -32,8 +31,6 @@ from trio_actors._core.wake import GO
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
     from trio_actors._core.process import Process
-
-ResultT = TypeVar("ResultT")
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
 SPARES = 64  # free carriers that are kept: about 3 KB each
@@ -91,30 +88,19 @@ class Waiting(Dispatched):
         """Its code has failed, or was cancelled: what that means for the process."""
 
 
-@coroutine
-def resume(
-    code: Coroutine[Any, Any, ResultT], trap: Any, context: Context | None = None
-) -> Generator[Any, Any, ResultT]:
-    """The result of code that was begun in this task and waits.
+class Idle:
+    """What code yields that has nothing to do: its dispatcher goes on with it when there is."""
 
-    In place of `await code`, which would have to begin it. `trap` is what it waits for, as Trio is
-    to be told; `context` has the context variables that it sees, if it is not this task's own.
-    """
-    send: Callable[..., Any] = code.send
-    throw: Callable[..., Any] = code.throw
-    if context is not None:
-        send, throw = partial(context.run, send), partial(context.run, throw)
-    try:
-        while True:
-            try:
-                answer = yield trap
-            except BaseException as exc:
-                trap = throw(exc)
-            else:
-                trap = send(answer)
-    except StopIteration as stop:
-        result: ResultT = stop.value
-        return result
+    __slots__ = ()
+
+
+IDLE = Idle()
+
+
+@coroutine
+def idle() -> Generator[Idle, None, None]:
+    """Until the next turn; no task is needed meanwhile. Never with a scope or nursery open."""
+    yield IDLE
 
 
 class Held:
@@ -129,7 +115,7 @@ class Held:
         self.drive = drive
         self.code = code
         self.context = context
-        self._trap = trap
+        self._trap = trap  # what it waits for, as Trio is to be told
 
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """Where it waits, as frames and lines, outermost first."""
@@ -145,16 +131,31 @@ class Held:
         forced = self.drive.process.forced
         self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")
 
-    def go_on(self) -> Awaitable[None]:
-        """Lets the code run to its end, in its context variables."""
-        return resume(self.code, self._trap, self.context)
+    @coroutine
+    def go_on(self) -> Generator[Any, Any, None]:
+        """Lets the code run, in its context variables, until it is idle or has ended.
+
+        In place of `await code`, which would have to begin it.
+        """
+        run: Callable[..., Any] = self.context.run
+        send, trap = self.code.send, self._trap
+        try:
+            while trap is not IDLE:
+                try:
+                    answer = yield trap
+                except BaseException as exc:
+                    trap = run(self.code.throw, exc)
+                else:
+                    trap = run(send, answer)
+        except StopIteration:
+            return
 
     async def end(self, error: BaseException | None) -> None:
         """The code has failed, or was cancelled."""
-        self.code = self.drive.end_code(error)
+        self.code = code = self.drive.end_code(error)
         del error  # this frame is in its traceback: a cycle
         try:
-            self._trap = self.context.run(self.code.send, None)
+            self._trap = self.context.run(code.send, None)
         except StopIteration:
             return
         await self.go_on()
