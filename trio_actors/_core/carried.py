@@ -50,6 +50,11 @@ class Carried(Stepped, Waiting):
     _code: Coroutine[Any, Any, None] | None  # from the first turn on
     _held: Held | None  # the same, while it waits
 
+    def make_mailbox(self, process: Process) -> Stepped:
+        """Its mailbox is its drive as well."""
+        self._code = self._held = None
+        return super().make_mailbox(process)
+
     # Drive
 
     def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
@@ -59,7 +64,6 @@ class Carried(Stepped, Waiting):
     def start(self) -> None:
         """Its code will see the context variables of whoever starts it, as a task does."""
         self._context = copy_context()
-        self._code = self._held = None
         super().start()
 
     def interrupt(self) -> None:
