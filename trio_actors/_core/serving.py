@@ -21,6 +21,7 @@ import attrs
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
+from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
 
 if TYPE_CHECKING:
@@ -344,9 +345,12 @@ class Serving(Queue):
         return request is not None and (request.fail(error) or True)
 
     def farewell(self, exit: Exit) -> Any:
-        """Calls the server's `terminate(exit)`; what it raises is logged, never reported."""
+        """Calls the server's `terminate(exit)`; what it raises is logged, never reported.
+
+        A server that never began has nothing to clean up.
+        """
         server = self.server
-        if server is None or not self.table.parting:
+        if server is None or not self.table.parting or self.process.state is READY:
             return None
         try:
             return server.terminate(exit)
