@@ -95,32 +95,24 @@ class Carried(Stepped, Waiting):
         if self.route is not None:
             self.close_route()
         self._busy = True
-        if self.process.rare is not None:
-            return self._turn_by(self.process.deadline)
-        return self._go_on()
-
-    def _turn_by(self, deadline: float) -> Held | None:
-        """A turn in which the code sees when it has to end."""
-        scope = self._dispatcher.scope
-        assert scope is not None
-        scope.deadline = deadline
-        held = self._go_on()
-        if held is None:
-            scope.deadline = inf
-        return held
-
-    def _go_on(self) -> Held | None:
+        scope = None
+        if self.process.rare is not None:  # its code is to see when it has to end
+            scope = self._dispatcher.scope
+            assert scope is not None
+            scope.deadline = self.process.deadline
         code = self._code
         if code is None:
             code = self._code = self._live()
         try:
             trap = self._context.run(code.send, None)
         except StopIteration:
-            return None
-        if trap is IDLE:
-            return None
-        self._held = held = Held(self, code, self._context, trap)
-        return held
+            trap = IDLE
+        if trap is not IDLE:
+            self._held = Held(self, code, self._context, trap)
+            return self._held
+        if scope is not None:
+            scope.deadline = inf
+        return None
 
     async def _live(self) -> None:
         """The whole life of the server; idle between turns."""

@@ -1,6 +1,6 @@
 """What a server does with one message: find the handler, run it, give the reply, judge failures.
 
-Shared by the two ways to run a server: with plain handlers (stepped.py), with async ones (carried.py).
+Shared by servers with plain handlers (stepped.py) and with async ones (carried.py).
 
 An error that a handler raises as `ProcessError` while answering a request is the answer; every
 other exception is a failure of the server. Control events come through the same queue as messages,
