@@ -1,4 +1,4 @@
-"""How tasks wait (wake.py): as `trio.lowlevel.wait_task_rescheduled`, with traps that are shared."""
+"""How tasks wait (wake.py): as `wait_task_rescheduled` does, with traps that are shared."""
 
 from __future__ import annotations
 

@@ -38,14 +38,11 @@ class Owner(Protocol):
     """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
     left: int
+    until: float
     route: deque[Any] | None  # the inbox's queue while senders may append to it
 
     def look(self) -> bool:
         """Whether one more item may be taken, after `left` of them."""
-        ...
-
-    def renew(self) -> None:
-        """The reader has waited."""
         ...
 
     def go_on(self) -> None:
@@ -240,8 +237,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         mailbox = self._mailbox
         queue = self.queue
         if queue is not None:
-            mailbox.left -= 1
-            if mailbox.left >= 0 or mailbox.look():
+            mailbox.left = left = mailbox.left - 1
+            if left >= 0 or mailbox.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
                     self.queue = None
@@ -275,7 +272,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             raise
         if mailbox.route is not None:
             mailbox.close_route()
-        mailbox.renew()
+        mailbox.left = 0  # renew, written out
+        mailbox.until = 0.0
         if item is None:
             item, self._handed = self._handed, None
         elif item is _CLOSED:

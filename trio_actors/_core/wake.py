@@ -105,7 +105,10 @@ _MOST = 256
 
 @coroutine
 def _wait(abort: AbortFunction) -> Generator[Any, Any, Any]:
-    bed = _beds.pop() if _beds else Bed()
+    try:
+        bed = _beds.pop()
+    except IndexError:  # asked first, another thread's Trio could take the last one meanwhile
+        bed = Bed()
     bed.abort[0] = abort
     got = yield bed.trap
     bed.abort[0] = _leave
