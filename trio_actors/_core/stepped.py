@@ -70,10 +70,10 @@ class Stepped(Ending):
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
         queue = self._queue
-        if queue is not None or self._one is not None:
-            if queue is None:  # push and open_route, written out: 5 % of a short burst
-                queue = self._queue = deque((self._one,))
-                self._one = None
+        if queue is None and self._one is not None:
+            queue = self._queue = deque((self._one,))
+            self._one = None
+        if queue is not None:  # push and open_route, written out: 5 % of a short burst
             queue.append(message)
             self.counted += 1
             if self.route is None and not (self.halted or self._busy):
