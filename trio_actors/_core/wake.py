@@ -11,7 +11,7 @@ of Trio ever make traps that differ from each other, its own function is used.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -99,21 +99,24 @@ class Bed:
         self.trap = trap_of(leave)
 
 
-_beds: list[Bed] = []  # that nobody sleeps in
-_MOST = 256
+_beds = [Bed() for _ in range(256)]  # that nobody sleeps in; to make one takes two waits
+
+
+def _wait(abort: AbortFunction) -> Awaitable[Any]:
+    if _beds:
+        try:
+            return _lie(_beds.pop(), abort)
+        except IndexError:  # the last one was taken by Trio in another thread
+            pass
+    return wait_task_rescheduled(abort)
 
 
 @coroutine
-def _wait(abort: AbortFunction) -> Generator[Any, Any, Any]:
-    try:
-        bed = _beds.pop()
-    except IndexError:  # asked first, another thread's Trio could take the last one meanwhile
-        bed = Bed()
+def _lie(bed: Bed, abort: AbortFunction) -> Generator[Any, Any, Any]:
     bed.abort[0] = abort
     got = yield bed.trap
     bed.abort[0] = _leave
-    if len(_beds) < _MOST:
-        _beds.append(bed)
+    _beds.append(bed)
     if got is GO:
         return None
     try:
@@ -123,4 +126,4 @@ def _wait(abort: AbortFunction) -> Generator[Any, Any, Any]:
 
 
 wait = _wait if SHARED else wait_task_rescheduled
-"""As `trio.lowlevel.wait_task_rescheduled`, in two thirds of its time."""
+"""As `trio.lowlevel.wait_task_rescheduled`, in half of its time while there are beds."""
