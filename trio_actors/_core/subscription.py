@@ -3,7 +3,8 @@
 Order: arrival order; of several waiting tasks the longest waiting is served first (PY4). An item
 that comes while a task waits is handed to that task with its wake-up, so a task waits only while
 nothing is queued, no other task can take its item, and a process that waits needs no queue (an
-empty deque is 0.6 KB).
+empty deque is 0.6 KB). A task that was cancelled leaves when it runs; until then its entry is
+known by `custom_sleep_data`, which is the channel only while the task sleeps here (wake.py).
 
 Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
 `receive` of a full channel is not always a checkpoint, and why it is fast.
@@ -260,14 +261,14 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
-        if self._first is None:  # _enter, written out: so it is with one reader
-            self._first = current_task()
-            self._first.custom_sleep_data = self
-        else:
-            self._enter(current_task())
         try:
+            if self._first is None:  # _enter, written out: so it is with one reader
+                self._first = current_task()
+                self._first.custom_sleep_data = self
+            else:
+                self._enter(current_task())
             item = await sleep()
-        except BaseException:
+        except (trio.Cancelled, KeyboardInterrupt):
             self._leave(current_task())  # in a local variable it would be in a cycle with its error
             raise
         if mailbox.route is not None:
