@@ -225,6 +225,7 @@ class Stepped(Ending):
                     try:
                         item = queue.popleft()
                     except IndexError:  # its limit has dropped the rest
+                        undone += 1
                         rest = 0
                         break
                     if item.__class__ is tuple:  # a Parcel
