@@ -14,9 +14,9 @@ from typing import Any
 import trio
 import trio.testing
 from harness import Stopwatch
-from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Task, checkpoint, current_task, reschedule
 
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, sleep
 
 BUDGET = 32
 
@@ -46,7 +46,7 @@ class Box:
         queue = self.queue
         if not queue:
             self.task = current_task()
-            await wait_task_rescheduled(_gives_up)
+            await sleep()
             self.left = BUDGET
         elif not self.left:
             await checkpoint()
@@ -55,10 +55,6 @@ class Box:
         message = Message()
         message.topic, message.sender, message.payload = queue.popleft()
         return message
-
-
-def _gives_up(_: Any) -> Abort:
-    return Abort.SUCCEEDED
 
 
 class Context:

@@ -19,6 +19,7 @@ from lua_bridge.drive import LuaDrive
 from lua_bridge.limits import Limits
 from lua_bridge.shard import SECONDS, STEPS, Shard
 from trio_actors import Host
+from trio_actors._core.wake import GO, wait
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
@@ -128,7 +129,7 @@ class Runner:
     def _wake(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            reschedule(task)
+            reschedule(task, GO)
 
     async def run(self) -> None:
         """Steps shards as long as there is something to do, then sleeps."""
@@ -139,7 +140,7 @@ class Runner:
                     await trio.lowlevel.checkpoint()
                 else:
                     self._task = me
-                    await wait_task_rescheduled(self._leave)
+                    await wait(self._leave)
                 self._turn()
         finally:  # cancelled with its host: processes end like tasks would (E37)
             for process in self.host.processes():

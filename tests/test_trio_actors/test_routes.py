@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 import trio_actors
-from trio_actors import Bounded, Host, Message, Node, ProcessContext, Server, handles, open_node
+from trio_actors import (
+    Bounded,
+    Host,
+    Message,
+    Node,
+    ProcessContext,
+    ProcessNotFound,
+    Server,
+    handles,
+    open_node,
+)
 from trio_actors._core.copying import CopyingMailbox
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Parcel, Sent, unpacked
@@ -86,6 +96,40 @@ async def test_a_runnable_plain_server_has_a_route_until_its_turn(host: Host) ->
     await wait_all_tasks_blocked()
     assert seen == list(range(300))
     assert (route_of(node, pid), node.count_delivered()) == (None, 300)
+
+
+async def test_a_name_leads_to_the_route_too(host: Host) -> None:
+    """M4, M12, R8: by name and by PID in one order, to whoever holds the name now."""
+    node = host.node
+    first, second = list[object](), list[object]()
+    one = await host.spawn(Plain, first, name="it")
+    two = await host.spawn(Plain, second)
+    ctx = node.processes[await host.spawn(Plain, [])].context
+    await wait_all_tasks_blocked()
+    for number in range(40):
+        ctx.send("it" if number % 3 else one, "n", number)
+    assert route_of(node, one) is not None
+    await wait_all_tasks_blocked()
+    assert (first, node.count_delivered()) == (list(range(40)), 40)
+    node.names.release(one)
+    with pytest.raises(ProcessNotFound):
+        ctx.send("it", "n", 40)
+    ctx.register("it", two)
+    ctx.send("it", "n", 41)
+    await wait_all_tasks_blocked()
+    assert second == [41]
+
+
+async def test_a_name_that_looks_like_a_pid_is_none(host: Host) -> None:
+    """P3: what has the form of a PID is one, whoever has registered it as a name."""
+    node, seen = host.node, list[object]()
+    await host.spawn(Plain, seen, name="{nowhere|0x00001}")
+    ctx = node.processes[await host.spawn(Plain, [])].context
+    for send in (ctx.send, node.send):
+        with pytest.raises(ProcessNotFound):
+            send("{nowhere|0x00001}", "n", 1)
+    await wait_all_tasks_blocked()
+    assert seen == []
 
 
 async def test_what_came_by_a_route_is_a_message_for_whoever_looks(host: Host) -> None:

@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Abort, checkpoint, current_task, reschedule
 
 from trio_actors._core import operations
 from trio_actors._core.drive import DECLINED, LATER
@@ -30,7 +30,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Message, copy_value
 from trio_actors._core.pid import Pid
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,7 @@ class Waiter(Message):
         """The answer. Checkpoint: always."""
         if self.answer is PENDING:
             self.task = current_task()
-            await wait_task_rescheduled(self.abandon)
+            await wait(self.abandon)
         else:  # nobody took the request
             await checkpoint()
         answer = self.answer
@@ -301,7 +301,7 @@ async def ask(
         node.delivered += 1
         if entrance.put(waiter):
             waiter.at = node.stamp()
-    await wait_task_rescheduled(waiter.abandon)
+    await wait(waiter.abandon)
     answer = waiter.answer
     if answer.__class__ is Failure:
         raise answer.error

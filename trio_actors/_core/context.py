@@ -14,7 +14,8 @@ from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import VETTED, Message, Sent
 from trio_actors._core.options import Options
-from trio_actors._core.pid import NOBODY, Pid
+from trio_actors._core.pace import Hand
+from trio_actors._core.pid import NOBODY, Pid, is_pid
 from trio_actors._core.starts import Starts
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
@@ -34,13 +35,14 @@ class ProcessContext(Starts, ProcessTools):
     are (PY1), save that receiving from a full channel is one at least every 32 messages or 1 ms.
     """
 
-    __slots__ = ("_direct", "_guarded", "_node", "_process", "pid")
+    __slots__ = ("_direct", "_guarded", "_hand", "_node", "_process", "pid")
 
     pid: Pid  # never changes (P5)
     _process: Process | None
     _node: Node
     _guarded: bool
-    _direct: Mapping[str, Process]
+    _direct: Mapping[str, Any]  # the processes that can be reached
+    _hand: Hand  # the node's; to go by way of the node would be 3 ns more for each message
 
     def __repr__(self) -> str:
         return f"<ProcessContext {self.pid}>"
@@ -123,23 +125,29 @@ class ProcessContext(Starts, ProcessTools):
         """
         if more:
             payload = [payload, *more]
-        target = self._direct.get(dest)
+        try:
+            target = self._direct[dest]  # 5 ns less than `get`
+        except KeyError:
+            target = self._holder(dest)
         if target is None or topic not in VETTED:
             operations.send(self._node, self.process, dest, topic, payload)
             return
-        node = self._node
-        entrance = target.entrance
-        route = entrance.route
+        route = target.entrance.route
         if route is not None:
-            route.append((topic, self.pid, payload, node.hand.at))
+            route.append((topic, self.pid, payload, self._hand.at))
             return
         message = Sent()
         message.topic = topic
         message.sender = self.pid
         message.payload = payload
-        if entrance.put(message):
-            message.at = node.stamp()
-        node.delivered += 1
+        if target.entrance.put(message):
+            message.at = self._hand.stamp()
+        self._node.delivered += 1
+
+    def _holder(self, name: str) -> Process | None:
+        """Who holds a name and can be reached directly."""
+        pid = self._node.names.by_name.get(name)
+        return None if pid is None or is_pid(name) else self._direct.get(pid)
 
     @property
     def _mailbox(self) -> PythonMailbox:
@@ -151,6 +159,9 @@ class ProcessContext(Starts, ProcessTools):
     @property
     def inbox(self) -> Subscription:
         """Messages of all topics without a channel of their own; opened by the first access."""
+        process = self._process
+        if process is not None and process.mailbox.__class__ is PythonMailbox:
+            return process.mailbox.inbox()  # the usual case, without two calls
         return self._mailbox.inbox()
 
     @property
@@ -272,6 +283,7 @@ def make_context(process: Process) -> ProcessContext:
     context._process = process
     context.pid = process.pid
     context._node = node = process.node
+    context._hand = node.hand
     inherited = process.inherited
     if node.strict or (inherited is not NOTHING_INHERITED and inherited.guarded):
         context._guarded = True

@@ -46,7 +46,7 @@ class Mailbox(Protocol):
     def put(self, message: Message) -> object:
         """Takes a message; never blocks, never fails for want of room (M13).
 
-        True if nobody was waiting for it: it is unread for a while, and gets a stamp (PH8).
+        True if nobody was waiting for it: it is unread for a while, and is to get a stamp (PH8).
         """
         ...
 

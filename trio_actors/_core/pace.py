@@ -44,15 +44,15 @@ class Pace:
     `pace.left -= 1`, then `pace.left >= 0 or pace.look()` says whether a message may be taken.
     """
 
-    __slots__ = ("_looked", "_more", "_most", "_step", "_until", "hand", "left")
+    __slots__ = ("_looked", "_more", "_most", "_step", "hand", "left", "until")
 
     def __init__(self, most: int, hand: Hand = UNREAD) -> None:
         self.hand = hand  # moves with each look
         self.left = 0  # messages before the next look
         self._most = most
-        self._more = 0  # messages after that look, at most
+        self._more = 0  # messages after that look, at most; set by the first look
         self._step = 1
-        self._until = 0.0  # 0: the time begins with the next look
+        self.until = -1.0  # when a checkpoint is due; 0: the time begins with the next look
         self._looked = 0.0
 
     def take(self) -> bool:
@@ -62,23 +62,27 @@ class Pace:
 
     def look(self) -> bool:
         """The step is used up: True if a message more may be taken, and begins the next step."""
-        self.left = -1
-        more = self._more
+        until = self.until
+        more = self._most - 1 if until == 0.0 else self._more
         if more <= 0:
+            self.left = -1
             return False
         now = perf_counter()
         hand = self.hand
         hand.at = now if hand.stamp is perf_counter else hand.stamp()
-        step = 1
-        if self._until == 0.0:
-            self._until = now + SECONDS
-        elif now >= self._until:
-            return False
-        elif now - self._looked <= _QUICK:
+        if now < until and now - self._looked <= _QUICK:  # the usual case comes first
             step = self._step
-            step = step + step if step < EVERY else EVERY
+            if step < EVERY:
+                self._step = step = step + step
+        elif now < until:
+            self._step = step = 1
+        elif until == 0.0:
+            self.until = now + SECONDS
+            self._step = step = 1
+        else:
+            self.left = -1
+            return False
         self._looked = now
-        self._step = step
         if step > more:
             step = more
         self._more = more - step
@@ -88,8 +92,7 @@ class Pace:
     def renew(self) -> None:
         """A checkpoint has passed, and its caller takes the first message."""
         self.left = 0
-        self._more = self._most - 1
-        self._until = 0.0
+        self.until = 0.0
 
     def go_on(self) -> None:
         """As `renew`, when more messages are there: they are taken to be as quick as the last."""
@@ -98,11 +101,12 @@ class Pace:
             self.renew()
             return
         self._looked = now = perf_counter()
-        self._until = now + SECONDS
+        self.until = now + SECONDS
         self.left = step - 1
         self._more = self._most - step
 
     def exhaust(self) -> None:
         """A checkpoint is due, whatever is left."""
         self.left = -1
+        self.until = -1.0
         self._more = 0

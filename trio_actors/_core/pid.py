@@ -8,7 +8,6 @@ up, but it keeps ended processes alive and does not survive a trip through Lua).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NewType
 
 Pid = NewType("Pid", str)
@@ -16,7 +15,15 @@ Pid = NewType("Pid", str)
 CONTROL_HOST = "node:control"  # pseudo-host of system senders and watchers (P4)
 CLOCK = Pid("clock")  # pseudo-sender of timer messages (TS2); deliberately no PID
 
-NOBODY: Mapping[str, Any] = MappingProxyType({})  # the processes that can be reached, none
+
+class _Nobody(dict[str, Any]):
+    """Has nothing, and says None instead of raising, which would take as long as a send."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+NOBODY: Mapping[str, Any] = _Nobody()  # the processes that can be reached, none
 
 _WIDTHS = (5, 6, 8, 16)  # hex digits; a counter that outgrows one takes the next (P2)
 

@@ -24,6 +24,7 @@ from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message, Sent
+from trio_actors._core.pace import EVERY
 from trio_actors._core.serving import HandlerTable, Queue, begin
 from trio_actors._core.wake import GO
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from trio_actors.server import Server, ServerTarget
 
 TURN = 128  # messages of one server in a row
+DOWN = [range(count - 1, -1, -1) for count in range(EVERY + 1)]  # to count without subtracting
 
 
 def _alone() -> int:
@@ -68,11 +70,19 @@ class Stepped(Ending):
 
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
-        if self._one is not None or self._queue is not None:
-            self.push(message)
+        queue = self._queue
+        if queue is None and self._one is not None:
+            queue = self._queue = deque((self._one,))
+            self._one = None
+        if queue is not None:  # push and open_route, written out: 5 % of a short burst
+            queue.append(message)
+            self.counted += 1
             if self.route is None and not (self.halted or self._busy):
-                self.open_route()
-                self.hand.look()
+                self.route = queue
+                self.counted = len(queue)
+                hand = self.hand
+                message.at = hand.at = hand.stamp()
+                return False
             return True
         self._one = message
         if self._scheduled:
@@ -192,7 +202,7 @@ class Stepped(Ending):
         return None
 
     def _take_queued(self, queue: deque[Any]) -> None:
-        """Handles one after the other, as long as it may."""
+        """Handles one after the other, as long as it may: `pace.left`, and one, between looks."""
         pace = self._dispatcher.pace
         left = pace.left
         server = self.server
@@ -202,37 +212,56 @@ class Stepped(Ending):
         handler: Any = None
         message: Any = None
         value: Any
+        rest = min(len(queue), TURN)
+        undone = 0
         try:
-            for _ in range(min(len(queue), TURN)):
-                if self.halted or not queue:  # empty: its limit has dropped the rest
-                    break
-                item = queue.popleft()
-                if item.__class__ is tuple:  # a Parcel
-                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
-                        message = Sent()
-                    message.topic, message.sender, message.payload, message.at = item
-                    if item[0] is not topic:  # often the same as before
-                        topic = item[0]
-                        handler = by_topic.get(topic)
-                    if handler is not None:
-                        value = handler(server, message)
-                    elif (typed := by_type.get(item[2].__class__)) is not None:
-                        value = typed(server, item[2])
-                    else:
-                        value = None
-                        self._handle(message)
-                    if value is not None and hasattr(value, "__await__"):
-                        self._await(message, value)
-                else:
-                    self._take(item)
-                left -= 1
+            while rest > 0:
                 if left < 0:
                     more = pace.look()
                     left = pace.left
                     if not more:
                         break
+                count = left + 1 if left < rest else rest
+                left -= count
+                for undone in DOWN[count]:
+                    if self.halted:
+                        undone += 1
+                        rest = 0
+                        break
+                    try:
+                        item = queue.popleft()
+                    except IndexError:  # its limit has dropped the rest
+                        undone += 1
+                        rest = 0
+                        break
+                    if item.__class__ is tuple:  # a Parcel
+                        if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                            message = Sent()
+                        # Local variables, and two ways on: 10 % less than the fewest lines.
+                        name, message.sender, payload, message.at = item
+                        message.topic = name
+                        message.payload = payload
+                        if name is not topic:  # often the same as before
+                            topic = name
+                            handler = by_topic.get(name)
+                        if handler is not None:
+                            value = handler(server, message)
+                            if value is None:
+                                continue
+                        elif (typed := by_type.get(payload.__class__)) is not None:
+                            value = typed(server, payload)
+                        else:
+                            self._handle(message)
+                            continue
+                        if value is not None and hasattr(value, "__await__"):
+                            self._await(message, value)
+                    else:
+                        self._take(item)
+                rest -= count - undone
+                left += undone
+                undone = 0
         finally:
-            pace.left = left
+            pace.left = left + undone
         if not queue and self._queue is queue:
             self._queue = None
 

@@ -3,7 +3,8 @@
 Order: arrival order; of several waiting tasks the longest waiting is served first (PY4). An item
 that comes while a task waits is handed to that task with its wake-up, so a task waits only while
 nothing is queued, no other task can take its item, and a process that waits needs no queue (an
-empty deque is 0.6 KB).
+empty deque is 0.6 KB). A task that was cancelled leaves when it runs; until then its entry is
+known by `custom_sleep_data`, which is the channel only while the task sleeps here (wake.py).
 
 Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
 `receive` of a full channel is not always a checkpoint, and why it is fast.
@@ -24,7 +25,7 @@ import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core.message import Sent, unpacked
-from trio_actors._core.wake import GO, Given
+from trio_actors._core.wake import GO, Given, sleep
 
 Wanted = Callable[[Any], bool]
 Selective = tuple[Task, Wanted, set[Task | None]]  # who, for what, and the tasks before it
@@ -38,14 +39,11 @@ class Owner(Protocol):
     """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
     left: int
+    until: float
     route: deque[Any] | None  # the inbox's queue while senders may append to it
 
     def look(self) -> bool:
         """Whether one more item may be taken, after `left` of them."""
-        ...
-
-    def renew(self) -> None:
-        """The reader has waited."""
         ...
 
     def go_on(self) -> None:
@@ -109,6 +107,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         if self.selective is not None and self._hand_over(item):
             return False
         task = self._first
+        if task is not None and task.custom_sleep_data is not self:
+            task = self._longest_waiting()
         if task is not None:
             self._first = self._others.popleft() if self._others else None
             if self._handed is None:
@@ -126,7 +126,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     def _hand_over(self, item: Any) -> bool:
         for entry in list(self.selective or ()):
             task, wanted, older = entry
-            if self._first in older:  # a task that takes anything has been waiting for longer
+            if self._longest_waiting() in older:  # it takes anything
                 continue
             try:
                 found = wanted(item)
@@ -195,8 +195,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     def shut(self) -> None:
         """Closes; waiting tasks end with EndOfChannel, queued items can still be read."""
         self.closed = True
-        while self._first is not None:
-            task, self._first = self._first, self._others.popleft() if self._others else None
+        while (task := self._longest_waiting()) is not None:
+            self._first = self._others.popleft() if self._others else None
             reschedule(task, Given(_CLOSED))
         selective, self.selective = self.selective, None
         for task, _, _ in selective or ():
@@ -205,7 +205,13 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
     @property
     def awaited(self) -> bool:
         """True if a task waits for an item."""
-        return self._first is not None or self.selective is not None
+        return self._longest_waiting() is not None or self.selective is not None
+
+    def _longest_waiting(self) -> Task | None:
+        """The first task, after those were removed that were cancelled and have not run since."""
+        while (task := self._first) is not None and task.custom_sleep_data is not self:
+            self._first = self._others.popleft() if self._others else None
+        return task
 
     # -- the program's side
 
@@ -232,8 +238,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         mailbox = self._mailbox
         queue = self.queue
         if queue is not None:
-            mailbox.left -= 1
-            if mailbox.left >= 0 or mailbox.look():
+            mailbox.left = left = mailbox.left - 1
+            if left >= 0 or mailbox.look():
                 item = queue.popleft()  # _take, written out: the inner loop of every consumer
                 if not queue:
                     self.queue = None
@@ -255,14 +261,20 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
-        if self._first is None:  # _enter, written out: so it is with one reader
-            self._first = current_task()
-            item = await wait_task_rescheduled(self._first_leaves)
-        else:
-            item = await wait_task_rescheduled(self._enter(current_task()))
+        try:
+            if self._first is None:  # _enter, written out: so it is with one reader
+                self._first = current_task()
+                self._first.custom_sleep_data = self
+            else:
+                self._enter(current_task())
+            item = await sleep()
+        except (trio.Cancelled, KeyboardInterrupt):
+            self._leave(current_task())  # in a local variable it would be in a cycle with its error
+            raise
         if mailbox.route is not None:
             mailbox.close_route()
-        mailbox.renew()
+        mailbox.left = 0  # renew, written out
+        mailbox.until = 0.0
         if item is None:
             item, self._handed = self._handed, None
         elif item is _CLOSED:
@@ -283,25 +295,19 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self.on_take()
         return item.payload if self.raw else item
 
-    def _enter(self, task: Task) -> Callable[[Any], Abort]:
-        """Puts a task behind the one that waits longest; returns how it leaves when cancelled."""
+    def _enter(self, task: Task) -> None:
+        """Puts a task behind the one that waits longest."""
+        task.custom_sleep_data = self
         if self._others is None:
             self._others = deque()
         self._others.append(task)
 
-        def leave(_: Any) -> Abort:
-            if self._first is task:
-                return self._first_leaves(None)
-            assert self._others is not None
+    def _leave(self, task: Task) -> None:
+        """The task was cancelled; who was to wake it may have removed it already."""
+        if self._first is task:
+            self._first = self._others.popleft() if self._others else None
+        elif self._others is not None and task in self._others:
             self._others.remove(task)
-            return Abort.SUCCEEDED
-
-        return leave
-
-    def _first_leaves(self, _: Any) -> Abort:
-        # Who entered as the first stays the first until it leaves, so this is the right task.
-        self._first = self._others.popleft() if self._others else None
-        return Abort.SUCCEEDED
 
     async def receive_where(self, wanted: Wanted) -> Any:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
