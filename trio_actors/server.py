@@ -159,7 +159,8 @@ def _collect(cls: type[Server]) -> HandlerTable:
     table.starting = cls.init is not Server.init
     table.parting = cls.terminate is not Server.terminate
     table.typed.update(_typed(cls, table))
-    table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
+    table.coroutines = frozenset(filter(inspect.iscoroutinefunction, awaiting))
+    table.plain = not table.coroutines
     return table
 
 

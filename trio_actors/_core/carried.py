@@ -30,7 +30,7 @@ from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import begin
-from trio_actors._core.stepped import ALONE, TURN, Stepped
+from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import judge, stops_the_host
 from trio_actors._core.wake import GO
@@ -194,40 +194,59 @@ class Carried(Stepped, Waiting):
                 pace.renew()
 
     async def _handle_queued(self, queue: deque[Any]) -> None:
-        """One after the other, as long as it may and nothing is waited for."""
+        """As `Stepped._take_queued`, until a handler waits."""
         pace = self._dispatcher.pace
         left = pace.left
         server = self.server
         by_topic = self.table.by_topic
+        coroutines = self.table.coroutines
         topic: Any = None
         handler: Any = None
+        awaited = False
         message: Any = None
-        for _ in range(min(len(queue), TURN)):
-            if self.halted or not queue:  # empty: its limit has dropped the rest
-                break
-            item = queue.popleft()
-            if item.__class__ is tuple:  # a Parcel
-                if getrefcount(message) != ALONE:  # else nobody has kept the one before
-                    message = Sent()
-                message.topic, message.sender, message.payload, message.at = item
-                if item[0] is not topic:  # often the same as before
-                    topic = item[0]
-                    handler = by_topic.get(topic)
-                if handler is not None:
-                    value = handler(server, message)
-                    if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                        await value
-                else:
-                    await self._handle_one(message)
-            else:
-                await self._handle_one(item)
-            if self._held is not None:  # the dispatcher is doing something else
-                break
-            left -= 1
+        rest = min(len(queue), TURN)
+        while rest > 0:
             if left < 0:
                 more = pace.look()
                 left = pace.left
                 if not more:
+                    break
+            count = left + 1 if left < rest else rest
+            left -= count
+            rest -= count
+            for undone in DOWN[count]:
+                if self.halted:
+                    left += undone + 1
+                    rest = 0
+                    break
+                try:
+                    item = queue.popleft()
+                except IndexError:  # its limit has dropped the rest
+                    left += undone + 1
+                    rest = 0
+                    break
+                if item.__class__ is tuple:  # a Parcel
+                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                        message = Sent()
+                    name, message.sender, payload, message.at = item
+                    message.topic = name
+                    message.payload = payload
+                    if name is not topic:  # often the same as before
+                        topic = name
+                        handler = by_topic.get(name)
+                        awaited = handler in coroutines
+                    if awaited:
+                        await handler(server, message)
+                    elif handler is None:
+                        await self._handle_one(message)
+                    else:
+                        value = handler(server, message)
+                        if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                            await value
+                else:
+                    await self._handle_one(item)
+                if self._held is not None:  # the dispatcher does something else meanwhile
+                    rest = 0
                     break
         if self._held is None:
             pace.left = left

@@ -26,7 +26,7 @@ from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
 from trio_actors._core.pace import Pace
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, wait
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
@@ -254,7 +254,7 @@ class Dispatcher:
                     continue
                 self._steppers = 0
                 self.parked = carrier.task
-                await wait_task_rescheduled(leave)
+                await wait(leave)
             self.scope = carrier.scope
             held = self._step()
             if held is not None:
@@ -325,7 +325,7 @@ class Dispatcher:
             return False
         else:
             self._spares.append(carrier.task)
-            await wait_task_rescheduled(carrier.leave)
+            await wait_task_rescheduled(carrier.leave)  # for long: it needs no shared trap
         carrier.stepping = True
         return True
 

@@ -41,7 +41,8 @@ class HandlerTable:
         by_topic: topic text to handler, which gets the Message.
         by_event: control event to handler, which gets the Event.
         named: class name to payload class, for messages that arrive as plain data.
-        plain: no handler awaits, so a dispatcher can step the server.
+        plain: no handler awaits.
+        coroutines: the handlers that are coroutine functions.
         starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
         typed: request classes whose handler gets the payload and defers nothing, so that no code
@@ -56,6 +57,7 @@ class HandlerTable:
     starting: bool = False
     parting: bool = False
     typed: dict[type, Handler] = attrs.field(factory=dict)
+    coroutines: frozenset[Handler] = frozenset()
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""
