@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from math import inf
 from types import FrameType, coroutine
@@ -238,7 +239,8 @@ class Dispatcher:
                     error = exc
                 held, carrier.held = carrier.held, None
                 if held is not None:  # outside the scope: what that has cancelled is filtered out
-                    await held.end(error)
+                    with self._belonging(carrier, held.drive.process):
+                        await held.end(error)
                 del held, error  # this frame is in its traceback: a cycle
         except BaseException:
             await self._cut()
@@ -259,6 +261,7 @@ class Dispatcher:
             held = self._step()
             if held is not None:
                 await self._hold(carrier, held)
+                held = None  # it is not kept alive by a carrier that waits
                 if carrier.scope.cancel_called or carrier.scope.deadline != inf:
                     return True
             elif self._steppers > 1:
@@ -302,14 +305,20 @@ class Dispatcher:
             carrier.scope.deadline = process.deadline
         if process.forced is not None or process.upgrade is not None:  # in its own turn
             held.cancel()
-        running.set(process.context)  # this and the name: for whoever asks whose task it is
+        with self._belonging(carrier, process):
+            await held.go_on()
+        carrier.held = None
+
+    @contextmanager
+    def _belonging(self, carrier: Carrier, process: Process) -> Iterator[None]:
+        """For whoever asks whose task it is: the running process, and the task's name."""
+        running.set(process.context)
         name, carrier.task.name = carrier.task.name, process.id
         try:
-            await held.go_on()
+            yield
         finally:
             running.set(self._stepping)
             carrier.task.name = name
-        carrier.held = None
 
     def _retire(self, carrier: Carrier) -> None:
         """It does not step servers any more."""
