@@ -22,18 +22,18 @@ from trio.lowlevel import checkpoint, reschedule
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import IDLE, Held, Waiting, idle
+from trio_actors._core.dispatch import Dispatcher, Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
+from trio_actors._core.held import CALM, IDLE, Held, Home, idle
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import begin
 from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
-from trio_actors._core.subscription import BUDGET
 from trio_actors._core.task import judge, stops_the_host
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, wait
 
 if TYPE_CHECKING:
     from trio_actors._core.process import Process
@@ -44,15 +44,16 @@ GRACE = 5.0  # seconds for an async `terminate`
 class Carried(Stepped, Waiting):
     """Body, mailbox and drive of one server with async handlers."""
 
-    __slots__ = ("_code", "_held")
+    __slots__ = ("_code", "_held", "_home")
     direct = False
     _context: Context  # of all its code; a plain server makes one when it needs it
     _code: Coroutine[Any, Any, None] | None  # from the first turn on
-    _held: Held | None  # the same, while it waits
+    _held: Held | None  # the same, while it has a task
+    _home: Home | None  # what stands in for the dispatcher meanwhile
 
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
-        self._code = self._held = None
+        self._code = self._held = self._home = None
         return super().make_mailbox(process)
 
     # Drive
@@ -82,7 +83,7 @@ class Carried(Stepped, Waiting):
 
     def doing(self) -> str:
         """As a plain server; `blocked` while a handler waits."""
-        return "blocked" if self._held is not None else super().doing()
+        return "blocked" if self._held is not None and self._busy else super().doing()
 
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """Where a handler waits, outermost first."""
@@ -97,7 +98,7 @@ class Carried(Stepped, Waiting):
         self._busy = True
         scope = None
         if self.process.rare is not None:  # its code is to see when it has to end
-            scope = self._dispatcher.scope
+            scope = Dispatcher.of(self.process.host).scope
             assert scope is not None
             scope.deadline = self.process.deadline
         code = self._code
@@ -118,13 +119,14 @@ class Carried(Stepped, Waiting):
         """The whole life of the server; idle between turns."""
         try:
             await self._begin_code()
-            pace = self._dispatcher.pace
+            if self._held is not None:  # its `init` has waited, which it will not do again
+                self._settle_in(self._held.waits, CALM)
             by_type = self.table.by_type
             while True:
                 one: Any = self._one
                 if one is not None and not self.halted:
                     self._one = None
-                    pace.left -= 1
+                    self._dispatcher.pace.left -= 1
                     if one.__class__ is Waiter and one.answer is PENDING and not self.on_take:
                         self.request = one  # `_handle_one`, written out: the loop of most asks
                         try:
@@ -146,19 +148,19 @@ class Carried(Stepped, Waiting):
                     del one  # it is not kept alive while the server is idle
                 elif self._queue is not None and not self.halted:
                     await self._handle_queued(self._queue)
-                if self._held is not None:
-                    await self._handle_all()
+                if self._held is not None and self._home is None:  # a handler has waited
+                    self._settle_in(self._held.waits - 1, 0)
+                if self.halted and (self.finished is not None or self._over()):
+                    break
+                if self._home is not None:
+                    await self._rest(self._home)
+                    continue
                 self._busy = False
-                if self.halted:
-                    if self.finished is not None or self._over():
-                        break
-                    self._scheduled = False
-                elif self._queue is not None or self._one is not None:
+                if not self.halted and (self._queue is not None or self._one is not None):
                     self.open_route()
                     self._dispatcher.add(self)
                 else:
                     self._scheduled = False
-                self._held = None
                 await idle()
         except GeneratorExit:  # its end came from outside
             raise
@@ -182,19 +184,39 @@ class Carried(Stepped, Waiting):
             if process.rare is not None and process.readiness is not None:
                 process.readiness(None)
 
-    async def _handle_all(self) -> None:
-        """In a task of its own, after something was waited for: until nothing is unread."""
-        pace = Pace(BUDGET, self.hand)
-        pace.renew()
-        item: Any
-        while not self.halted and (item := self.pop()) is not None:
-            await self._handle_one(item)
-            if not pace.take():
+    def _settle_in(self, waits: int, calm: int) -> None:
+        """It has a task now: it does what comes in its own time."""
+        self._dispatcher = self._home = Home(self.hand, waits, calm)
+
+    async def _rest(self, home: Home) -> None:
+        """In its own task: a checkpoint if one is due, else it waits until something is unread."""
+        held = self._held
+        assert held is not None
+        pace = home.pace
+        if not self.halted and (self._queue is not None or self._one is not None):
+            if pace.left < 0 and not pace.look():
+                home.waits += 1
                 await checkpoint()
                 pace.renew()
+            return
+        if not home.keeps(held.waits):
+            self._dispatcher = Dispatcher.of(self.process.host)
+            self._home = self._held = None
+            self._busy = self._scheduled = False
+            await idle()
+            return
+        self._busy = self._scheduled = False
+        home.parked = held.carrier.task
+        home.waits += 1
+        await wait(home.leave)
+        self._busy = True
+        if self.route is not None:
+            self.close_route()
+        pace.renew()
 
     async def _handle_queued(self, queue: deque[Any]) -> None:
-        """As `Stepped._take_queued`, until a handler waits."""
+        """As `Stepped._take_queued`; of a stepped server until a handler waits."""
+        stepped = self._held is None
         pace = self._dispatcher.pace
         left = pace.left
         server = self.server
@@ -245,10 +267,10 @@ class Carried(Stepped, Waiting):
                             await value
                 else:
                     await self._handle_one(item)
-                if self._held is not None:  # the dispatcher does something else meanwhile
+                if stepped and self._held is not None:  # that was the dispatcher's pace
                     rest = 0
                     break
-        if self._held is None:
+        if not stepped or self._held is None:
             pace.left = left
         if not queue and self._queue is queue:
             self._queue = None

@@ -4,21 +4,20 @@ The theory: a runnable server stands in the dispatcher's queue exactly once. A t
 dispatcher handles at most BATCH messages or lasts 1 ms, then comes a checkpoint.
 
 The dispatcher's work is done by *carriers*, tasks of the host of which mostly one steps. When the
-code of a server waits for something, the carrier that stepped it becomes its task, with a
-cancel scope around it, until that code needs no task any more; another carrier steps the others. So
-code that waits in one place goes on in the same task, and code that never waits needs none. A
-carrier that is free again is kept as a spare: to wake one costs a third of starting one.
+code of a server waits for something, the carrier that stepped it becomes its task, with a cancel
+scope around it (held.py); another carrier steps the others. So code that waits goes on in the same
+task, and code that never waits needs none. A carrier that is free again is kept as a spare: to wake
+one costs a third of starting one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from math import inf
-from types import FrameType, coroutine
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -26,6 +25,7 @@ from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task
 
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
+from trio_actors._core.held import Held
 from trio_actors._core.pace import Pace
 from trio_actors._core.wake import GO, wait
 
@@ -87,79 +87,6 @@ class Waiting(Dispatched):
     @abstractmethod
     async def end_code(self, error: BaseException | None) -> None:
         """Its code has failed, or was cancelled: what that means for the process."""
-
-
-class Idle:
-    """What code yields that has nothing to do: its dispatcher goes on with it when there is."""
-
-    __slots__ = ()
-
-
-IDLE = Idle()
-
-
-@coroutine
-def idle() -> Generator[Idle, None, None]:
-    """Until the next turn; no task is needed meanwhile. Never with a scope or nursery open."""
-    yield IDLE
-
-
-class Held:
-    """Code that waits in the task where it was begun, and whose it is."""
-
-    __slots__ = ("_trap", "carrier", "code", "context", "drive")
-    carrier: Carrier
-
-    def __init__(
-        self, drive: Waiting, code: Coroutine[Any, Any, None], context: Context, trap: Any
-    ) -> None:
-        self.drive = drive
-        self.code = code
-        self.context = context
-        self._trap = trap  # what it waits for, as Trio is to be told
-
-    def frames(self) -> Iterator[tuple[FrameType, int]]:
-        """Where it waits, as frames and lines, outermost first."""
-        code: Any = self.code
-        while code is not None:
-            frame = getattr(code, "cr_frame", None) or getattr(code, "gi_frame", None)
-            if frame is not None:
-                yield frame, frame.f_lineno
-            code = getattr(code, "cr_await", None) or getattr(code, "gi_yieldfrom", None)
-
-    def cancel(self) -> None:
-        """Its end, or an upgrade, was decided."""
-        forced = self.drive.process.forced
-        self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")
-
-    @coroutine
-    def go_on(self) -> Generator[Any, Any, None]:
-        """Lets the code run, in its context variables, until it is idle or has ended.
-
-        In place of `await code`, which would have to begin it.
-        """
-        run: Callable[..., Any] = self.context.run
-        send, trap = self.code.send, self._trap
-        try:
-            while trap is not IDLE:
-                try:
-                    answer = yield trap
-                except BaseException as exc:
-                    trap = run(self.code.throw, exc)
-                else:
-                    trap = run(send, answer)
-        except StopIteration:
-            return
-
-    async def end(self, error: BaseException | None) -> None:
-        """The code has failed, or was cancelled."""
-        self.code = code = self.drive.end_code(error)
-        del error  # this frame is in its traceback: a cycle
-        try:
-            self._trap = self.context.run(code.send, None)
-        except StopIteration:
-            return
-        await self.go_on()
 
 
 class Vacant:
