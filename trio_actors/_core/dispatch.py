@@ -14,14 +14,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, copy_context
 from math import inf
 from types import FrameType, coroutine
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
@@ -72,8 +79,8 @@ class Dispatched(ABC):
     def end(self, end: Exit) -> None:
         """Ends now, with this exit."""
 
-    def cut(self, end: Exit) -> Awaitable[None] | None:
-        """Ends because its host is cancelled; what it returns is left to be awaited."""
+    def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
+        """Ends with its host, which is cancelled; what it returns is to run, in this context."""
         self.end(end)
         return None
 
@@ -220,7 +227,7 @@ class Dispatcher:
         carrier = Carrier(self)
         wanted = True
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()  # else it would step after an abort
+            await checkpoint_if_cancelled()  # else it would step after an abort
             while wanted:
                 error: BaseException | None = None
                 try:
@@ -252,6 +259,7 @@ class Dispatcher:
                 if self.ready and held is None:
                     await checkpoint()
             await self._hold(carrier, held)
+            del held  # a spare keeps no server alive
             if carrier.scope.cancel_called or carrier.scope.deadline != inf:
                 return True
         return False
@@ -285,16 +293,15 @@ class Dispatcher:
         if process.forced is not None or process.upgrade is not None:  # in its own turn
             held.cancel()
         running.set(process.context)  # for whoever asks whose task it is
-        try:
-            await held.go_on()
-        finally:
-            running.set(self._stepping)
+        await held.go_on()
         carrier.held = None
 
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
+        running.set(self._stepping)
         if self.parked is VACANT:
             self.parked = None
+            await checkpoint_if_cancelled()  # as it begins
         elif len(self._spares) >= SPARES:
             return False
         else:
@@ -305,19 +312,21 @@ class Dispatcher:
 
     async def _cut(self) -> None:
         """Cancelled with its host: servers end like tasks would (E37)."""
-        self.parked = None  # no more turns
+        self.ready.clear()  # no more turns
+        self.parked = None
         rest = []
-        for process in self._host.processes():
+        for process in self._host.processes() if self._host.alive else ():
             if isinstance(process.drive, Dispatched):
-                code = process.drive.cut(cancelled_outside())
-                if code is not None:
-                    rest.append(code)
+                last = process.drive.cut(cancelled_outside())
+                if last is not None:
+                    rest.append(last)
+        self.parked = VACANT  # who is started now is ended in the same way
         if rest:
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
-                    for code in rest:
-                        nursery.start_soon(_finish, code)
+                    for context, code in rest:
+                        context.run(nursery.start_soon, _finish, code)
 
 
-async def _finish(code: Awaitable[None]) -> None:
+async def _finish(code: Coroutine[Any, Any, None]) -> None:
     await code
