@@ -93,6 +93,8 @@ class Carried(Stepped, Waiting):
 
     def turn(self) -> Held | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        if self.server is None:  # given up meanwhile
+            return None
         if self.route is not None:
             self.close_route()
         self._busy = True
@@ -323,24 +325,23 @@ class Carried(Stepped, Waiting):
             if process.tasks is not None:
                 failed = await process.tasks.finish()
                 error = failed if error is None else error
-        if process.ended:  # given up meanwhile
-            self._held = None
-            return
         end, outwards = judge(process, None, error)
         del error
-        if end is None:
+        given_up = process.ended
+        if end is None and not given_up:
             self.drop()  # the request in hand
-            self._busy, self._held = False, None
             end = self._upgrade()
             if end is None:
+                self._held = None
                 return
-        elif self.finished is not None and not end.abnormal:
+        elif end is not None and self.finished is not None and not end.abnormal:
             end = self.finished
         if outwards is not None and stops_the_host(process, outwards):
             outwards = None
-        await self._part(end)
+        if end is not None and not given_up:
+            await self._part(end)
         self._held = None
-        if not process.ended:
+        if end is not None and not process.ended:
             self.leave(process.forced or end)
         if outwards is not None:
             try:
@@ -357,21 +358,24 @@ class Carried(Stepped, Waiting):
                     await _maybe(self.farewell(end))
                 except Exception:
                     self.log("terminate raised")
+                except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:  # E38
+                    if not stops_the_host(self.process, exc):
+                        raise
 
-    def leave(self, end: Exit) -> None:
+    def close(self) -> None:
         """Its code is let go of: it ends where it is idle, if it is not this that runs."""
         self._code = None
-        super().leave(end)
+        super().close()
 
-    def cut(self, end: Exit) -> Awaitable[None] | None:
+    def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """Its `terminate` may await. A handler that waits is cancelled in its own task."""
-        if self._held is not None:
+        if self._busy or self._held is not None:  # that, or it is being cut already
             return None
-        if not self.table.parting:
+        if not self.table.parting or self._code is None:
             self.leave(end)
             return None
         self._busy = self._scheduled = True
-        return self._cut(end)
+        return self._context, self._cut(end)
 
     async def _cut(self, end: Exit) -> None:
         await self._part(end)

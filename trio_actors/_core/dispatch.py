@@ -14,14 +14,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import (
+    Abort,
+    checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
@@ -73,8 +80,8 @@ class Dispatched(ABC):
     def end(self, end: Exit) -> None:
         """Ends now, with this exit."""
 
-    def cut(self, end: Exit) -> Awaitable[None] | None:
-        """Ends because its host is cancelled; what it returns is left to be awaited."""
+    def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
+        """Ends with its host, which is cancelled; what it returns is to run, in this context."""
         self.end(end)
         return None
 
@@ -154,7 +161,7 @@ class Dispatcher:
         carrier = Carrier(self)
         wanted = True
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()  # else it would step after an abort
+            await checkpoint_if_cancelled()  # else it would step after an abort
             while wanted:
                 error: BaseException | None = None
                 try:
@@ -255,6 +262,7 @@ class Dispatcher:
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
         if self.parked is VACANT:
+            await checkpoint_if_cancelled()  # as a carrier begins
             self.parked = None
             self._steppers = 1
         elif len(self._spares) >= SPARES:
@@ -267,19 +275,21 @@ class Dispatcher:
 
     async def _cut(self) -> None:
         """Cancelled with its host: servers end like tasks would (E37)."""
-        self.parked = None  # no more turns
+        self.ready.clear()  # no more turns
+        self.parked = None
         rest = []
-        for process in self._host.processes():
+        for process in self._host.processes() if self._host.alive else ():
             if isinstance(process.drive, Dispatched):
-                code = process.drive.cut(cancelled_outside())
-                if code is not None:
-                    rest.append(code)
+                last = process.drive.cut(cancelled_outside())
+                if last is not None:
+                    rest.append(last)
+        self.parked = VACANT  # who is started now is ended in the same way
         if rest:
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
-                    for code in rest:
-                        nursery.start_soon(_finish, code)
+                    for context, code in rest:
+                        context.run(nursery.start_soon, _finish, code)
 
 
-async def _finish(code: Awaitable[None]) -> None:
+async def _finish(code: Coroutine[Any, Any, None]) -> None:
     await code

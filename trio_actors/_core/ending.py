@@ -30,9 +30,9 @@ class Ending(Answering, Routed):
         self.process.force(deadline_exceeded(self.process.deadline_by))
 
     def _over(self) -> bool:
-        """True if it is halted because it is to end or to be upgraded."""
+        """True if it is halted because it is to end or to be upgraded, or was given up."""
         process = self.process
-        return bool(process.forced or process.upgrade or self.finished)
+        return bool(process.forced or process.upgrade or self.finished or process.ended)
 
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
         process = self.process

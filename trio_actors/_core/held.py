@@ -75,6 +75,7 @@ class Held:
         """
         run: Callable[..., Any] = self.context.run
         send, trap = self.code.send, self._trap
+        answer: Any = None
         try:
             while trap is not IDLE:
                 try:
@@ -86,6 +87,8 @@ class Held:
                     trap = run(send, answer)
         except StopIteration:
             return
+        finally:
+            del answer  # this frame is in the traceback of its error: a cycle
 
     async def end(self, error: BaseException | None) -> None:
         """The code has failed, or was cancelled."""

@@ -23,6 +23,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
+from trio_actors._core.task import stops_the_host
 
 if TYPE_CHECKING:
     from trio_actors._core.process import Process
@@ -358,7 +359,10 @@ class Serving(Queue):
             return server.terminate(exit)
         except Exception:
             self.log("terminate raised")
-            return None
+        except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:  # E38
+            if not stops_the_host(self.process, exc):
+                raise
+        return None
 
     def log(self, what: str) -> None:
         """Reports the exception being handled, once."""

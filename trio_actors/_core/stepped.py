@@ -129,7 +129,8 @@ class Stepped(Ending):
         super().suspend()
 
     def close(self) -> None:
-        """The process has ended: what is unread is discarded."""
+        """The process has ended: what is unread is discarded, a turn that is due does nothing."""
+        self._begun = self.halted = True
         if self._one is not None or self._queue is not None or self.request is not None:
             self.close_route()
             self._tell_callers()
