@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import plain
 import trio
 import trio.testing
+from awaiting import AWAITING
 from harness import Program, Stopwatch, Workload
+from plain import PLAIN
 
 
 async def _channels(clients: int, n: int, watch: Stopwatch) -> int:
@@ -53,8 +54,8 @@ WORKLOADS = [
         8_000,
         (
             Program("memory channels", one_channel),
-            Program("async code", plain.ask_one_async, goal=2),
-            Program("plain handlers", plain.ask_one, goal=2),
+            Program("async handlers", AWAITING.ask_one, goal=2),
+            Program("plain handlers", PLAIN.ask_one, goal=2),
         ),
     ),
     Workload(
@@ -63,9 +64,9 @@ WORKLOADS = [
         10_000,
         (
             Program("memory channels", many_channels),
-            Program("async code", plain.ask_many_async, goal=5),
-            Program("plain handlers", plain.ask_many, goal=6),
-            Program("plain handlers, by mailbox", plain.ask_many_by_mailbox, goal=6),
+            Program("async handlers", AWAITING.ask_many, goal=5),
+            Program("plain handlers", PLAIN.ask_many, goal=6),
+            Program("plain handlers, by mailbox", PLAIN.ask_many_by_mailbox, goal=6),
         ),
     ),
 ]

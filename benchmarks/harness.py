@@ -52,7 +52,7 @@ class Program:
     """One way to do a workload.
 
     Attributes:
-        name: as shown, for example `async code`.
+        name: as shown, for example `async handlers`.
         run: an async function (size, stopwatch) -> operations; or, for figures that are not
             rates, a plain function (size) -> figure.
         goal: the multiple of the floor that is wanted at least (for sizes: the figure at most).

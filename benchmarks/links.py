@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import plain
 import thinnest_processes as thin
 import trio
 import trio.testing
+from awaiting import AWAITING
 from harness import Program, Stopwatch, Workload
+from plain import PLAIN
 
 from trio_actors import ProcessContext, open_node
 
@@ -58,7 +59,7 @@ async def linked(ctx: ProcessContext, peer: str | None) -> None:
 
 
 async def cascade_async(n: int, watch: Stopwatch) -> int:
-    """A chain of linked processes of ours, async code."""
+    """A chain of linked processes of ours, async functions."""
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         first = peer = host.spawn_soon(linked)
         for _ in range(n - 1):
@@ -80,8 +81,9 @@ WORKLOADS = [
             Program("one nursery cancelled", cascade_nursery),
             Program("thinnest task", thin.cascade_tasks),
             Program("thinnest server", thin.cascade_servers),
-            Program("async code", cascade_async, goal=1.5),
-            Program("plain handlers", plain.cascade, goal=5),
+            Program("async function", cascade_async, goal=1.5),
+            Program("async handlers", AWAITING.cascade, goal=1.5),
+            Program("plain handlers", PLAIN.cascade, goal=5),
         ),
     ),
 ]

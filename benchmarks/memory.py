@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import plain
 import trio
 import trio.testing
+from awaiting import AWAITING
 from harness import Better, Program, Workload
+from plain import PLAIN
 
 from trio_actors import ProcessContext, open_node
 
@@ -62,8 +63,8 @@ async def reader(ctx: ProcessContext) -> None:
         pass
 
 
-async def async_code(n: int) -> int:
-    """Processes of ours, async code."""
+async def async_function(n: int) -> int:
+    """Processes of ours, async functions."""
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         before = resident()
         pids = [host.spawn_soon(reader) for _ in range(n)]
@@ -76,12 +77,18 @@ async def async_code(n: int) -> int:
 
 async def plain_handlers(n: int) -> int:
     """Servers of ours with plain handlers."""
-    return await plain.memory(n, resident)
+    return await PLAIN.memory(n, resident)
+
+
+async def async_handlers(n: int) -> int:
+    """Servers of ours with async handlers."""
+    return await AWAITING.memory(n, resident)
 
 
 PROGRAMS: dict[str, Callable[[int], Awaitable[int]]] = {
     "channel": channel_tasks,
-    "async": async_code,
+    "function": async_function,
+    "async": async_handlers,
     "plain": plain_handlers,
 }
 
@@ -104,7 +111,8 @@ WORKLOADS = [
         10_000,
         (
             Program("task + memory channel", functools.partial(kilobytes, "channel")),
-            Program("async code", functools.partial(kilobytes, "async"), goal=4.0),
+            Program("async function", functools.partial(kilobytes, "function"), goal=4.0),
+            Program("async handlers", functools.partial(kilobytes, "async"), goal=4.0),
             Program("plain handlers", functools.partial(kilobytes, "plain"), goal=1.5),
         ),
         better=Better.LOWER,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import plain
 import thinnest_messages as thinnest
 import trio
 import trio.testing
+from awaiting import AWAITING
 from floors import DequeMailbox, channels
 from harness import Program, Stopwatch, Workload
+from plain import PLAIN
 
 from trio_actors import ProcessContext, open_node
 
@@ -76,7 +77,7 @@ async def echo_process(ctx: ProcessContext) -> None:
 
 
 async def ping_async(n: int, watch: Stopwatch) -> int:
-    """Two processes of ours, async code."""
+    """Two processes of ours, async functions."""
 
     async def pinger(ctx: ProcessContext, peer: str) -> None:
         inbox = ctx.inbox
@@ -131,7 +132,7 @@ async def hose_unbounded(n: int, watch: Stopwatch) -> int:
 
 
 async def hose_async(n: int, watch: Stopwatch) -> int:
-    """Two processes of ours, async code, a checkpoint every 64 sends."""
+    """Two processes of ours, async functions, a checkpoint every 64 sends."""
 
     async def consumer(ctx: ProcessContext) -> None:
         inbox = ctx.inbox
@@ -179,7 +180,7 @@ async def ring_channel(n: int, watch: Stopwatch) -> int:
 
 
 async def ring_async(n: int, watch: Stopwatch) -> int:
-    """503 processes of ours, async code."""
+    """503 processes of ours, async functions."""
     done = trio.Event()
 
     async def member(ctx: ProcessContext) -> None:
@@ -227,7 +228,7 @@ async def fan_channel(n: int, watch: Stopwatch) -> int:
 
 
 async def fan_async(n: int, watch: Stopwatch) -> int:
-    """1,000 processes of ours send to one, async code."""
+    """1,000 processes of ours send to one, async functions."""
     each = max(1, n // SENDERS)
 
     async def consumer(ctx: ProcessContext) -> None:
@@ -274,7 +275,7 @@ async def all_channel(n: int, watch: Stopwatch) -> int:
 
 
 async def all_async(n: int, watch: Stopwatch) -> int:
-    """200 processes of ours, async code."""
+    """200 processes of ours, async functions."""
     times = max(1, n // CROWD**2)
 
     async def member(ctx: ProcessContext) -> None:
@@ -338,7 +339,7 @@ async def wake_nowait(n: int, watch: Stopwatch) -> int:
 
 
 async def wake_async(n: int, watch: Stopwatch) -> int:
-    """10,000 idle processes of ours, async code."""
+    """10,000 idle processes of ours, async functions."""
     done = trio.Event()
     seen = 0
 
@@ -369,8 +370,9 @@ WORKLOADS = [
             Program("memory channel", ping_channel),
             Program("deque + reschedule", ping_deque),
             Program("two checkpoints", checkpoints),
-            Program("async code", ping_async, goal=2),
-            Program("plain handlers", plain.ping, goal=10),
+            Program("async function", ping_async, goal=2),
+            Program("async handlers", AWAITING.ping, goal=2),
+            Program("plain handlers", PLAIN.ping, goal=10),
         ),
     ),
     Workload(
@@ -382,8 +384,9 @@ WORKLOADS = [
             Program("unbounded channel, send_nowait", hose_unbounded, divide=5),
             Program("thinnest possible, a task each", thinnest.hose),
             Program("thinnest possible, stepped", thinnest.hose_plain),
-            Program("async code", hose_async, goal=15),
-            Program("plain handlers", plain.hose, goal=20),
+            Program("async function", hose_async, goal=15),
+            Program("async handlers", AWAITING.hose, goal=15),
+            Program("plain handlers", PLAIN.hose, goal=20),
         ),
     ),
     Workload(
@@ -392,8 +395,9 @@ WORKLOADS = [
         20_000,
         (
             Program("memory channel", ring_channel),
-            Program("async code", ring_async, goal=2),
-            Program("plain handlers", plain.ring, goal=12),
+            Program("async function", ring_async, goal=2),
+            Program("async handlers", AWAITING.ring, goal=2),
+            Program("plain handlers", PLAIN.ring, goal=12),
         ),
     ),
     Workload(
@@ -402,8 +406,9 @@ WORKLOADS = [
         100_000,
         (
             Program("memory channel of 64", fan_channel, divide=4),
-            Program("async code", fan_async, goal=10),
-            Program("plain handlers", plain.fan, goal=12),
+            Program("async function", fan_async, goal=10),
+            Program("async handlers", AWAITING.fan, goal=10),
+            Program("plain handlers", PLAIN.fan, goal=12),
         ),
     ),
     Workload(
@@ -412,8 +417,9 @@ WORKLOADS = [
         80_000,
         (
             Program("unbounded channels", all_channel, divide=2),
-            Program("async code", all_async, goal=4),
-            Program("plain handlers", plain.all_to_all, goal=7),
+            Program("async function", all_async, goal=4),
+            Program("async handlers", AWAITING.all_to_all, goal=4),
+            Program("plain handlers", PLAIN.all_to_all, goal=7),
         ),
     ),
     Workload(
@@ -424,8 +430,9 @@ WORKLOADS = [
             Program("memory channel", wake_channel),
             Program("memory channel, send_nowait", wake_nowait),
             Program("thinnest possible, a task each", thinnest.wake),
-            Program("async code", wake_async, goal=4),
-            Program("plain handlers", plain.wake, goal=7),
+            Program("async function", wake_async, goal=4),
+            Program("async handlers", AWAITING.wake, goal=4),
+            Program("plain handlers", PLAIN.wake, goal=7),
         ),
     ),
 ]

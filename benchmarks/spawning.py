@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import plain
 import thinnest_processes as thin
 import trio
 import trio.testing
+from awaiting import AWAITING
 from harness import Program, Stopwatch, Workload
+from plain import PLAIN
 
 from trio_actors import ProcessContext, open_node
 
@@ -47,7 +48,7 @@ async def nothing(ctx: ProcessContext) -> None:
 
 
 async def spawn_async(n: int, watch: Stopwatch) -> int:
-    """Processes of ours, async code."""
+    """Processes of ours, async functions."""
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         with watch:
             for _ in range(n):
@@ -83,7 +84,7 @@ async def waiting(ctx: ProcessContext) -> None:
 
 
 async def idle_async(n: int, watch: Stopwatch) -> int:
-    """Processes of ours that wait for a message, async code."""
+    """Processes of ours that wait for a message, async functions."""
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         with watch:
             for _ in range(n):
@@ -148,8 +149,9 @@ WORKLOADS = [
             Program("start_soon", spawn_bare),
             Program("thinnest task", thin.spawn_tasks),
             Program("thinnest server", thin.of_servers(thin.Brief)),
-            Program("async code", spawn_async, goal=1),
-            Program("plain handlers", plain.spawn, goal=5),
+            Program("async function", spawn_async, goal=1),
+            Program("async handlers", AWAITING.spawn, goal=1),
+            Program("plain handlers", PLAIN.spawn, goal=5),
         ),
     ),
     Workload(
@@ -160,8 +162,9 @@ WORKLOADS = [
             Program("start_soon + memory channel", idle_channel),
             Program("thinnest task", thin.idle_tasks),
             Program("thinnest server", thin.of_servers(thin.Idle)),
-            Program("async code", idle_async, goal=1.5),
-            Program("plain handlers", plain.idle, goal=15),
+            Program("async function", idle_async, goal=1.5),
+            Program("async handlers", AWAITING.idle, goal=1.5),
+            Program("plain handlers", PLAIN.idle, goal=15),
         ),
     ),
     Workload(
@@ -171,7 +174,7 @@ WORKLOADS = [
         (
             Program("start_soon + memory channel", call_channel),
             Program("a nursery each", call_nursery),
-            Program("async code", call_async),
+            Program("async function", call_async),
         ),
     ),
 ]

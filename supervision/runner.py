@@ -398,9 +398,6 @@ def _start_error(end: s.End) -> ProcessError:
 
 
 def where(process: Process) -> str:
-    """The stack of a process that is a Trio task, as text."""
-    task = process.host.task_of(process)
-    if task is None:
-        return process.doing()
-    summary = traceback.StackSummary.extract(task.iter_await_frames())
-    return "\n" + "".join(summary.format()).rstrip()
+    """The stack of a process's code that waits, as text; else what it does in a word."""
+    summary = traceback.StackSummary.extract(process.drive.frames())
+    return "\n" + "".join(summary.format()).rstrip() if summary else process.doing()

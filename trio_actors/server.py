@@ -1,8 +1,8 @@
 """Servers: a class with typed message handlers as a process.
 
-A class whose handlers (and `init`, `terminate`) are all plain functions needs no task: its host's
-dispatcher steps it, which is five to ten times as fast. As soon as one of them is `async`, its
-processes get a Trio task each. Nothing else about them differs (TM2).
+Handlers, `init` and `terminate` may be plain or `async`. A server needs no task of its own: its
+host's dispatcher steps it. While a handler of it waits for something, it has one. Nothing else
+about plain and async handlers differs (TM2).
 
     @attrs.frozen
     class Get(trio_actors.Ask[int]):
@@ -24,32 +24,24 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from types import CoroutineType, FunctionType
+from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import trio
-
-from trio_actors._core.ask import PENDING, Request, Waiter
-from trio_actors._core.code import Body, TaskBody, arity
+from trio_actors._core.ask import Request
+from trio_actors._core.carried import Carried, CopyingCarried
+from trio_actors._core.code import Body, arity
 from trio_actors._core.context import ProcessContext
-from trio_actors._core.copying import Copying, CopyingStepped
-from trio_actors._core.drive import Drive
-from trio_actors._core.errors import ProcessError
+from trio_actors._core.copying import CopyingStepped
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.lifecycle import OPEN
 from trio_actors._core.message import Event, EventKind, Message
-from trio_actors._core.pace import Pace
 from trio_actors._core.quick import launch_plain
-from trio_actors._core.serving import HandlerTable, Migration, Serving, begin, may_defer
+from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer
 from trio_actors._core.stepped import Stepped, make_stepped
-from trio_actors._core.subscription import BUDGET
-from trio_actors._core.task import TaskDrive
-from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
-    from trio_actors._core.mailbox import Mailbox
     from trio_actors._core.process import Process
 
 logger = logging.getLogger("trio_actors.server")
@@ -167,7 +159,8 @@ def _collect(cls: type[Server]) -> HandlerTable:
     table.starting = cls.init is not Server.init
     table.parting = cls.terminate is not Server.terminate
     table.typed.update(_typed(cls, table))
-    table.plain = not any(inspect.iscoroutinefunction(method) for method in awaiting)
+    table.coroutines = frozenset(filter(inspect.iscoroutinefunction, awaiting))
+    table.plain = not table.coroutines
     return table
 
 
@@ -218,185 +211,9 @@ class ServerTarget:
         if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
             args = self._arity.fit(args)
         table = self.table
-        if not table.plain:
-            return AwaitingBody(self.cls, args)
         server = self._new(self.cls)
-        kind = CopyingStepped if host.copy_messages else Stepped
+        kind: type[Stepped] = Stepped if table.plain else Carried
+        if host.copy_messages:
+            kind = CopyingStepped if table.plain else CopyingCarried
         server._serving = stepped = make_stepped(server, table, args, kind)
         return stepped
-
-
-class Served(Serving):
-    """The queue of a server with a task of its own."""
-
-    __slots__ = ("task",)
-
-    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
-        super().__init__(server, table)
-        self.process = process
-        self.task: trio.lowlevel.Task | None = None  # waits for an item
-
-    def put(self, message: Message) -> bool:
-        """Takes a message and wakes the task."""
-        if self._queue is not None:  # push and wake, written out: every message comes through here
-            self._queue.append(message)
-        elif self._one is None:
-            self._one = message
-        else:
-            self.push(message)
-        task = self.task
-        if task is None or self.suspended:
-            return True
-        self.task = None
-        trio.lowlevel.reschedule(task, GO)
-        return False
-
-    def put_event(self, event: Event) -> None:
-        """Takes a control event and wakes the task."""
-        self.events += 1
-        self.push(event)
-        self.wake()
-
-    def wake(self) -> None:
-        """Lets the task look again."""
-        if self.task is not None and not self.suspended:
-            task, self.task = self.task, None
-            trio.lowlevel.reschedule(task, GO)
-
-    def leave(self, _: Any) -> trio.lowlevel.Abort:
-        """The task no longer waits for an item."""
-        self.task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    async def handle(self, item: Message | Event) -> None:
-        """Runs the handler of one item and gives the reply."""
-        if isinstance(item, (Request, Waiter)):
-            if not item.wanted:
-                return
-            self.request = item
-        try:
-            handler, argument = self.find(item)
-            value = handler(self.server, argument) if handler else self.unhandled(item)
-            if value is not None and hasattr(value, "__await__"):
-                value = await value
-        except ProcessError as error:
-            if not self.refuse(error):
-                raise
-            return
-        self.answer(item, value)
-
-
-class CopyingServed(Copying, Served):
-    """On a host that copies (M26)."""
-
-    __slots__ = ()
-
-    def __init__(self, process: Process, server: Server, table: HandlerTable) -> None:
-        super().__init__(process, server, table)
-        self.typed = {}  # requests are copied too
-
-
-class AwaitingBody(TaskBody):
-    """A server with a task of its own."""
-
-    __slots__ = ("args", "cls", "serving")
-    serving: Served
-
-    def __init__(self, cls: type[Server], args: tuple[Any, ...]) -> None:
-        self.cls = cls
-        self.args = args
-
-    def make_mailbox(self, process: Process) -> Mailbox:
-        """A queue that wakes the task."""
-        server = self.cls.__new__(self.cls)
-        kind = CopyingServed if process.host.copy_messages else Served
-        self.serving = kind(process, server, self.cls._handlers)
-        server._serving = self.serving
-        return self.serving
-
-    def attach(self, process: Process) -> Drive:
-        """A task of the host's nursery."""
-        return TaskDrive(process, self)
-
-    async def run(self, ctx: ProcessContext) -> Any:
-        """Handles items until the server stops; its value is the exit's."""
-        serving = self.serving
-        server = serving.server
-        assert server is not None
-        server.ctx = ctx
-        end = Exit()
-        try:
-            await _maybe(begin(server, self.args))
-            ctx.started()
-            await _serve(serving)
-            end = serving.finished or end
-        except BaseException as exc:
-            end = Exit.failed(_reason(exc))
-            raise
-        finally:
-            if serving.process.upgrade is not None:
-                serving.drop()  # the one in hand
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-                await _maybe(serving.farewell(end))
-        return end.value
-
-
-async def _serve(serving: Served) -> None:
-    pace = Pace(BUDGET)
-    process = serving.process
-    server, by_type = serving.server, serving.table.by_type
-    task = trio.lowlevel.current_task()
-    item: Any
-    while serving.finished is None:
-        item = None
-        queue = serving._queue
-        if serving.suspended:
-            pass
-        elif queue is None:
-            item, serving._one = serving._one, None
-        else:  # pop, written out
-            item = queue.popleft()
-            if not queue:
-                serving._queue = None
-        if item is None:
-            serving.task = task
-            await trio.lowlevel.wait_task_rescheduled(serving.leave)
-            pace.renew()
-            continue
-        if serving.on_take is not None:
-            serving.on_take()
-        if item.__class__ is not Waiter:
-            await serving.handle(item)
-        elif item.answer is PENDING:  # `handle`, written out: the inner loop of most asks
-            serving.request = item
-            try:
-                value = by_type[item.payload.__class__](server, item.payload)
-                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                    value = await value
-            except ProcessError as error:
-                if not serving.refuse(error):
-                    raise
-            else:
-                if serving.request is item:  # not deferred
-                    serving.request = None
-                    if item.answer is PENDING:  # settle, written out
-                        item.answer = value
-                        trio.lowlevel.reschedule(item.task, GO)
-        pace.left -= 1
-        if process.forced is not None or process.upgrade is not None:
-            pace.exhaust()
-        if pace.left < 0 and not pace.look():
-            await trio.lowlevel.checkpoint()
-            pace.renew()
-
-
-async def _maybe(value: Any) -> Any:
-    if isinstance(value, Awaitable):
-        return await value
-    return value
-
-
-def _reason(exc: BaseException) -> ProcessError:
-    from trio_actors._core.errors import as_process_error
-
-    return as_process_error(exc)

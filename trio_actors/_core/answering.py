@@ -20,6 +20,7 @@ from trio_actors._core.dispatch import Dispatched, Dispatcher
 from trio_actors._core.drive import DECLINED, LATER
 from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit
+from trio_actors._core.held import Turns
 from trio_actors._core.message import Event, Message
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import Serving
@@ -46,7 +47,7 @@ class Answering(Serving, Dispatched):
     _opened: bool  # the server has its context, which is made for its first code
     _busy: bool
     _scheduled: bool  # true before the start too: messages do not start a process
-    _dispatcher: Dispatcher
+    _dispatcher: Turns  # its host's dispatcher, or what stands in for it
     _context: Context | None  # made when a request is answered in its caller's turn
     _direct: tuple[Any, Process | None, float] | None  # that request, its caller, its timeout's end
     _deferred: Waiter | None  # whose handler wants to answer it later
@@ -116,7 +117,7 @@ class Answering(Serving, Dispatched):
         A handler in its caller's turn sees these, as it does elsewhere, and tasks that it starts
         inherit them. To enter a context costs a tenth of setting a variable and resetting it.
         """
-        self._context = context = self._dispatcher.context.copy()
+        self._context = context = Dispatcher.of(self.process.host).context.copy()
         context.run(running.set, self.process.context)
         return context
 

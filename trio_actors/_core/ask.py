@@ -275,8 +275,7 @@ async def ask(
     else:
         due = inf
     entrance = target.entrance
-    drive: object = target.drive
-    if drive is entrance or entrance.direct:  # of the two the former is the quicker look
+    if entrance.direct:
         value = target.drive.answer_now(request, caller, due, node.turns)
         if value.__class__ is Waiter:
             return await _wait(value, due)

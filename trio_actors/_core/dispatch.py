@@ -1,28 +1,59 @@
-"""The task of a host that steps its servers with plain handlers (design.md §5).
+"""The tasks of a host that step its servers (design.md §5).
 
 The theory: a runnable server stands in the dispatcher's queue exactly once. A turn of the
 dispatcher handles at most BATCH messages or lasts 1 ms, then comes a checkpoint.
+
+The dispatcher's work is done by *carriers*, tasks of the host of which mostly one steps. When the
+code of a server waits for something, the carrier that stepped it becomes its task, with a cancel
+scope around it (held.py); another carrier steps the others. So code that waits goes on in the same
+task, and code that never waits needs none. A carrier that is free again is kept as a spare: to wake
+one costs a third of starting one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
+from trio_actors._core.held import Held
 from trio_actors._core.pace import Pace
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, wait
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
     from trio_actors._core.process import Process
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
+SPARES = 64  # free carriers that are kept: about 3 KB each
+
+
+class Carrier:
+    """A task that steps servers, or that belongs to one of them while its code waits."""
+
+    __slots__ = ("_dispatcher", "held", "scope", "stepping", "task")
+    held: Held | None  # the code whose task it is
+    scope: trio.CancelScope  # around all code; a new one when it was used
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self.task = current_task()
+        self.stepping = True  # else it waits until it is wanted
+        self.held = None
+
+    def leave(self, _: Any) -> Abort:
+        """It is cancelled while it waits."""
+        self._dispatcher.forget(self.task)
+        return Abort.SUCCEEDED
 
 
 class Dispatched(ABC):
@@ -32,29 +63,59 @@ class Dispatched(ABC):
     process: Process
 
     @abstractmethod
-    def turn(self) -> None:
-        """Does what there is to do, and stands in the queue again if there is more."""
+    def turn(self) -> Held | None:
+        """Does what there is to do, and stands in the queue again if there is more.
+
+        What it returns is code that waits: this task is its own from now on.
+        """
 
     @abstractmethod
     def end(self, end: Exit) -> None:
         """Ends now, with this exit."""
 
+    def cut(self, end: Exit) -> Awaitable[None] | None:
+        """Ends because its host is cancelled; what it returns is left to be awaited."""
+        self.end(end)
+        return None
+
+
+class Waiting(Dispatched):
+    """One whose code may wait."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def end_code(self, error: BaseException | None) -> None:
+        """Its code has failed, or was cancelled: what that means for the process."""
+
+
+class Vacant:
+    """Stands for a carrier that has not been started."""
+
+    __slots__ = ()
+
+
+VACANT = Vacant()
+
 
 class Dispatcher:
-    """Steps the plain servers of one host."""
+    """Steps the servers of one host."""
 
     def __init__(self, host: Host) -> None:
         self.ready: deque[Dispatched] = deque()
-        self.parked: trio.lowlevel.Task | None = None
+        self.parked: trio.lowlevel.Task | Vacant | None = VACANT  # whom to wake for the next turn
         self.pace = Pace(BATCH, host.node.hand)
-        self.context = Context()  # until its task has begun, when nothing has been stepped yet
+        self.scope: trio.CancelScope | None = None  # of the carrier that steps
         self._stepping = Stepping()
+        self.context = copy_context()  # of all carriers: that of the first who needed one
+        self.context.run(running.set, self._stepping)
+        self._steppers = 0  # carriers that step, or are about to; none while one is parked
+        self._spares: list[trio.lowlevel.Task] = []
         self._host = host
-        host.start_system_task(self._run, name=f"dispatcher of {host.id}")
 
     @staticmethod
     def of(host: Host) -> Dispatcher:
-        """The dispatcher of a host, started at first need."""
+        """The dispatcher of a host, made at first need."""
         dispatcher = host.extensions.get("dispatcher")
         if dispatcher is None:
             dispatcher = host.extensions["dispatcher"] = Dispatcher(host)
@@ -68,42 +129,157 @@ class Dispatcher:
             self.unpark()
 
     def unpark(self) -> None:
-        """Wakes the dispatcher's task."""
-        task, self.parked = self.parked, None
-        if task is not None:
-            trio.lowlevel.reschedule(task, GO)
+        """Sees that a carrier takes the next turn."""
+        parked, self.parked = self.parked, None
+        if parked is not None:
+            self._steppers = 1
+            self._wake(parked)
 
-    async def _run(self) -> None:
-        running.set(self._stepping)
-        self.context = copy_context()
+    def _wake(self, carrier: trio.lowlevel.Task | Vacant) -> None:
+        if carrier is VACANT:
+            name = f"dispatcher of {self._host.id}"
+            start: Callable[..., None] = self._host.start_system_task
+            self.context.run(start, self._carry, name=name)
+        else:
+            reschedule(carrier, GO)  # type: ignore[arg-type]  # a task
+
+    def forget(self, task: trio.lowlevel.Task) -> None:
+        """A waiting carrier has been cancelled."""
+        if self.parked is task:
+            self.parked = VACANT
+        elif task in self._spares:
+            self._spares.remove(task)
+
+    async def _carry(self) -> None:
+        carrier = Carrier(self)
+        wanted = True
         try:
-            await self._step_for_ever()
-        finally:  # cancelled with its host: servers end like tasks would (E37)
-            for process in self._host.processes():
-                if isinstance(process.drive, Dispatched):
-                    process.drive.end(cancelled_outside())
+            await trio.lowlevel.checkpoint_if_cancelled()  # else it would step after an abort
+            while wanted:
+                error: BaseException | None = None
+                try:
+                    with trio.CancelScope() as carrier.scope:
+                        wanted = await self._serve(carrier)
+                except BaseException as exc:  # noqa: ASYNC103  its process judges it
+                    if carrier.held is None:
+                        raise
+                    error = exc
+                held, carrier.held = carrier.held, None
+                if held is not None:  # outside the scope: what that has cancelled is filtered out
+                    with self._belonging(carrier, held.drive.process):
+                        await held.end(error)
+                del held, error  # this frame is in its traceback: a cycle
+        except BaseException:
+            await self._cut()
+            raise
 
-    async def _step_for_ever(self) -> None:
-        while True:
+    async def _serve(self, carrier: Carrier) -> bool:
+        """Steps servers until its scope is used up; False if there are enough other carriers."""
+        leave = carrier.leave
+        while carrier.stepping or await self._wanted(carrier):
             if not self.ready:
-                self.parked = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._leave)
-            self._step()
-            if self.ready:
-                await trio.lowlevel.checkpoint()
+                if self._steppers > 1:
+                    self._retire(carrier)
+                    continue
+                self._steppers = 0
+                self.parked = carrier.task
+                await wait(leave)
+            self.scope = carrier.scope
+            held = self._step()
+            if held is not None:
+                await self._hold(carrier, held)
+                held = None  # it is not kept alive by a carrier that waits
+                if carrier.scope.cancel_called or carrier.scope.deadline != inf:
+                    return True
+            elif self._steppers > 1:
+                self._retire(carrier)
+            elif self.ready:
+                await checkpoint()
+        return False
 
-    def _step(self) -> None:
+    def _step(self) -> Held | None:
         """A turn of the dispatcher; a function of its own, so that it keeps no server alive."""
         ready = self.ready
         stepping = self._stepping
         pace = self.pace
-        pace.renew()
+        if self._steppers == 1:  # several share what one has: together they last 1 ms at most
+            pace.renew()
+        held = None
         while ready and (pace.left >= 0 or pace.look()):
             server = ready.popleft()
             stepping.process = server.process
-            server.turn()
+            held = server.turn()
+            if held is not None:
+                break
         stepping.process = None
+        return held
 
-    def _leave(self, _: Any) -> trio.lowlevel.Abort:
-        self.parked = None
-        return trio.lowlevel.Abort.SUCCEEDED
+    async def _hold(self, carrier: Carrier, held: Held) -> None:
+        """The carrier is the task of this code now, and others step the others.
+
+        Two take its place: so 1,000 servers that wait in their first turn have begun after ten
+        turns of Trio's loop, not after 1,000.
+        """
+        self._retire(carrier)
+        for _ in range(min(2, len(self.ready))):
+            self._steppers += 1
+            self._wake(self._spares.pop() if self._spares else VACANT)
+        if not self._steppers:
+            self.parked = self._spares.pop() if self._spares else VACANT
+        process = held.drive.process
+        carrier.held, held.carrier = held, carrier
+        if process.rare is not None:
+            carrier.scope.deadline = process.deadline
+        if process.forced is not None or process.upgrade is not None:  # in its own turn
+            held.cancel()
+        with self._belonging(carrier, process):
+            await held.go_on()
+        carrier.held = None
+
+    @contextmanager
+    def _belonging(self, carrier: Carrier, process: Process) -> Iterator[None]:
+        """For whoever asks whose task it is: the running process, and the task's name."""
+        running.set(process.context)
+        name, carrier.task.name = carrier.task.name, process.id
+        try:
+            yield
+        finally:
+            running.set(self._stepping)
+            carrier.task.name = name
+
+    def _retire(self, carrier: Carrier) -> None:
+        """It does not step servers any more."""
+        carrier.stepping = False
+        self._steppers -= 1
+
+    async def _wanted(self, carrier: Carrier) -> bool:
+        """Waits until it is to step servers again; False if there are enough others for that."""
+        if self.parked is VACANT:
+            self.parked = None
+            self._steppers = 1
+        elif len(self._spares) >= SPARES:
+            return False
+        else:
+            self._spares.append(carrier.task)
+            await wait_task_rescheduled(carrier.leave)  # for long: it needs no shared trap
+        carrier.stepping = True
+        return True
+
+    async def _cut(self) -> None:
+        """Cancelled with its host: servers end like tasks would (E37)."""
+        self.parked = None  # no more turns
+        rest = []
+        for process in self._host.processes():
+            if isinstance(process.drive, Dispatched):
+                code = process.drive.cut(cancelled_outside())
+                if code is not None:
+                    rest.append(code)
+        if rest:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as nursery:
+                    for code in rest:
+                        nursery.start_soon(_finish, code)
+
+
+async def _finish(code: Awaitable[None]) -> None:
+    await code

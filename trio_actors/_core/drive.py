@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trio_actors._core.mailbox import Untyped
@@ -42,6 +44,10 @@ class Drive(Protocol):
         """Where code waits that runs in no Trio task, for people."""
         ...
 
+    def frames(self) -> Iterator[tuple[FrameType, int]]:
+        """Where its main function waits, as frames and lines, outermost first."""
+        ...
+
 
 DECLINED = object()  # a drive that cannot answer in the caller's turn: ask through the mailbox
 LATER = object()  # it can, but the caller has to take a checkpoint first
@@ -59,6 +65,10 @@ class MailboxOnly:
     def line(self) -> str | None:
         """Its code runs in Trio tasks, or in none."""
         return None
+
+    def frames(self) -> Iterator[tuple[FrameType, int]]:
+        """None."""
+        return iter(())
 
 
 class Ended(MailboxOnly, Untyped):

@@ -80,13 +80,18 @@ class Ending(Answering, Routed):
 
     def end(self, end: Exit) -> None:
         """The server ends now, with this exit."""
+        if self.table.parting:
+            self._busy = True
+            self._open()
+            self.farewell(end)
+        self.leave(end)
+
+    def leave(self, end: Exit) -> None:
+        """As `end`; the server's own `terminate` has been called."""
         if self._timer is not None:
             self._timer.cancel()
         self._busy = True
         self._scheduled = True
-        if self.table.parting:
-            self._open()
-            self.farewell(end)
         self.process.node.end(self.process, end)
 
     def _upgrade(self) -> Exit | None:

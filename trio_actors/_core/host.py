@@ -124,14 +124,6 @@ class Host:
             self._empty.set()
             self._empty = None
 
-    def task_of(self, process: Process) -> trio.lowlevel.Task | None:
-        """The Trio task of a process, if it has one of its own; for reports, it is searched for."""
-        for task in self._nursery.child_tasks if self._nursery is not None else ():
-            frame = getattr(task.coro, "cr_frame", None)
-            if frame is not None and frame.f_locals.get("self") is process.drive:
-                return task
-        return None
-
     def start_soon(self, function: Callable[[], Awaitable[object]], name: str) -> None:
         """Starts a process's task in the nursery."""
         assert self._nursery is not None

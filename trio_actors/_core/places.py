@@ -14,7 +14,6 @@ import trio
 
 from trio_actors._core.current import running
 from trio_actors._core.process import Process
-from trio_actors._core.task import TaskDrive
 
 SHOWN = 5  # places of one process
 FRAMEWORK = ("trio.", "trio_actors.", "supervision.", "outcome")
@@ -37,9 +36,9 @@ class Places:
     def of(self, process: Process) -> list[str]:
         """The lines where a process waits, that of its main function first; at most SHOWN."""
         drive = process.drive
-        main = drive.task if isinstance(drive, TaskDrive) else None
-        line = place(main, process) if main is not None else drive.line()
-        others = {place(task, process) for task in self._tasks.get(process, ()) if task is not main}
+        line = place(drive.frames(), process) or drive.line()
+        tasks = self._tasks.get(process, ())
+        others = {place(task.iter_await_frames(), process) for task in tasks}
         rest = sorted(other for other in others if other and other != line)
         lines = [line, *rest] if line else rest
         more = len(lines) - SHOWN
@@ -55,13 +54,13 @@ def _with_children(root: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
             waiting.extend(nursery.child_tasks)
 
 
-def place(task: trio.lowlevel.Task, process: Process) -> str:
+def place(frames: Iterator[tuple[FrameType, int]], process: Process) -> str:
     """The innermost line that is no framework's, and the process that it waits for.
 
     Of a supervisor, which has no such line, the function of its own.
     """
     found = whom = inside = ""
-    for frame, line in task.iter_await_frames():
+    for frame, line in frames:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(FRAMEWORK):
             whom = _awaited(module, frame, process) or whom

@@ -1,6 +1,6 @@
 """What a server does with one message: find the handler, run it, give the reply, judge failures.
 
-Shared by the two ways to run a server (stepped.py steps it, server.py gives it a task).
+Shared by servers with plain handlers (stepped.py) and with async ones (carried.py).
 
 An error that a handler raises as `ProcessError` while answering a request is the answer; every
 other exception is a failure of the server. Control events come through the same queue as messages,
@@ -21,6 +21,7 @@ import attrs
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
+from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class HandlerTable:
         by_topic: topic text to handler, which gets the Message.
         by_event: control event to handler, which gets the Event.
         named: class name to payload class, for messages that arrive as plain data.
-        plain: no handler awaits, so a dispatcher can step the server.
+        plain: no handler awaits.
+        coroutines: the handlers that are coroutine functions.
         starting: the class has an `init` of its own.
         parting: the class has a `terminate` of its own.
         typed: request classes whose handler gets the payload and defers nothing, so that no code
@@ -55,6 +57,7 @@ class HandlerTable:
     starting: bool = False
     parting: bool = False
     typed: dict[type, Handler] = attrs.field(factory=dict)
+    coroutines: frozenset[Handler] = frozenset()
 
     def for_payload(self, payload: object) -> Handler | None:
         """The handler of a payload's class or nearest base; remembered."""
@@ -344,9 +347,12 @@ class Serving(Queue):
         return request is not None and (request.fail(error) or True)
 
     def farewell(self, exit: Exit) -> Any:
-        """Calls the server's `terminate(exit)`; what it raises is logged, never reported."""
+        """Calls the server's `terminate(exit)`; what it raises is logged, never reported.
+
+        A server that never began has nothing to clean up.
+        """
         server = self.server
-        if server is None or not self.table.parting:
+        if server is None or not self.table.parting or self.process.state is READY:
             return None
         try:
             return server.terminate(exit)

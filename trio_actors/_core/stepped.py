@@ -8,9 +8,10 @@ nobody who sends to himself outruns his receivers. A forced end takes effect bet
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from math import inf
 from sys import getrefcount
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -21,6 +22,7 @@ from trio_actors._core.current import running
 from trio_actors._core.dispatch import Dispatcher
 from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
+from trio_actors._core.held import Held
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message, Sent
 from trio_actors._core.pace import EVERY
@@ -160,17 +162,21 @@ class Stepped(Ending):
         return "suspended" if self.suspended else "running" if len(self) else "idle"
 
     def line(self) -> str | None:
-        """Plain handlers do not wait."""
+        """It waits in Trio tasks, or not at all."""
         return None
+
+    def frames(self) -> Iterator[tuple[FrameType, int]]:
+        """Plain handlers do not wait."""
+        return iter(())
 
     # stepping
 
-    def turn(self) -> None:
+    def turn(self) -> Held | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.route is not None:
             self.close_route()
         if (self.halted or not self._opened) and self._turn_without_messages():
-            return
+            return None
         self._busy = True
         try:
             queue = self._queue
@@ -183,7 +189,7 @@ class Stepped(Ending):
                     self._take(item)
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             self._end(None, exc)
-            return  # noqa: ASYNC104
+            return None  # noqa: ASYNC104
         finally:
             self._busy = False
         if self.halted and (self.finished is not None or self._over()):
@@ -194,6 +200,7 @@ class Stepped(Ending):
             self._dispatcher.ready.append(self)
         else:
             self._scheduled = False
+        return None
 
     def _take_queued(self, queue: deque[Any]) -> None:
         """Handles one after the other, as long as it may: `pace.left`, and one, between looks."""

@@ -8,7 +8,9 @@ gives the exit. Trio's own cancellation from outside is never swallowed: it is r
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from math import inf
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -81,6 +83,10 @@ class TaskDrive(MailboxOnly):
         """The scope's deadline is the process's (K6)."""
         if self.scope is not None:
             self.scope.deadline = deadline
+
+    def frames(self) -> Iterator[tuple[FrameType, int]]:
+        """Where the task waits."""
+        return self.task.iter_await_frames() if self.task is not None else iter(())
 
     def doing(self) -> str:
         """`idle` while a task waits for messages, else `blocked` (whoever asks is running)."""

@@ -3,8 +3,9 @@
 `trio.lowlevel.wait_task_rescheduled` makes two coroutines, an object for Trio's loop (the *trap*)
 and whatever the abort function is bound to, each time: half the time of a wait, 0.5 us. A trap is a
 value: it says that the task sleeps, and names the abort function. So one of them serves for every
-wait that has the same abort function, and is yielded to the loop again and again. Should a version
-of Trio ever make traps that differ from each other, its own function is used.
+wait that has the same abort function, and is yielded to the loop again and again. Should a
+version of Trio make traps that differ from each other, or answer them in another way, its own
+function is used.
 
 `outcome.Value`, a frozen class, costs three times as much as `Given`.
 """
@@ -58,8 +59,21 @@ def _leave(_: Any) -> Abort:
     return Abort.SUCCEEDED
 
 
+def _answered_by_outcomes() -> bool:
+    """Whether a wait gets the outcome that `reschedule` was given, and unwraps it."""
+    waiting = wait_task_rescheduled(_leave)
+    waiting.send(None)
+    try:
+        waiting.send(Given("value"))
+    except StopIteration as stop:
+        return bool(stop.value == "value")
+    waiting.close()
+    return False
+
+
 _ASLEEP = trap_of(_leave)
-SHARED = bool(trap_of(_leave) == _ASLEEP)  # nothing in a trap belongs to one wait alone
+# Nothing in a trap belongs to one wait alone.
+SHARED = bool(trap_of(_leave) == _ASLEEP) and _answered_by_outcomes()
 
 
 @coroutine

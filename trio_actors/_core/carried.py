@@ -1,0 +1,396 @@
+"""Servers with async handlers: stepped like those with plain ones, with a task while they wait.
+
+The theory: each turn is a coroutine that the dispatcher begins. Mostly it ends without having
+waited for anything, and no task was needed. If it waits, its carrier is the task of the process
+until all that is unread has been handled (dispatch.py): so a handler runs in one task from its
+first to its last line, and scopes, nurseries and locks are what they are in any task.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextvars import Context, copy_context
+from math import inf
+from sys import getrefcount
+from types import CoroutineType, FrameType
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio.lowlevel import checkpoint, reschedule
+
+from trio_actors._core.ask import PENDING, Request, Waiter
+from trio_actors._core.copying import Copying
+from trio_actors._core.current import running
+from trio_actors._core.dispatch import Dispatcher, Waiting
+from trio_actors._core.drive import DECLINED
+from trio_actors._core.errors import ProcessError
+from trio_actors._core.exit import Exit
+from trio_actors._core.held import CALM, IDLE, Held, Home, idle
+from trio_actors._core.lifecycle import BEGIN
+from trio_actors._core.message import Sent
+from trio_actors._core.pace import Pace
+from trio_actors._core.serving import begin
+from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
+from trio_actors._core.task import judge, stops_the_host
+from trio_actors._core.wake import GO, wait
+
+if TYPE_CHECKING:
+    from trio_actors._core.process import Process
+
+GRACE = 5.0  # seconds for an async `terminate`
+
+
+class Carried(Stepped, Waiting):
+    """Body, mailbox and drive of one server with async handlers."""
+
+    __slots__ = ("_code", "_held", "_home")
+    direct = False
+    _context: Context  # of all its code; a plain server makes one when it needs it
+    _code: Coroutine[Any, Any, None] | None  # from the first turn on
+    _held: Held | None  # the same, while it has a task
+    _home: Home | None  # what stands in for the dispatcher meanwhile
+
+    def make_mailbox(self, process: Process) -> Stepped:
+        """Its mailbox is its drive as well."""
+        self._code = self._held = self._home = None
+        return super().make_mailbox(process)
+
+    # Drive
+
+    def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
+        """Never: a handler that waits would do so in its caller's task."""
+        return DECLINED
+
+    def start(self) -> None:
+        """Its code will see the context variables of whoever starts it, as a task does."""
+        self._context = copy_context()
+        super().start()
+
+    def interrupt(self) -> None:
+        """A handler that waits is cancelled; else it ends, or is upgraded, in a turn."""
+        self.halted = True
+        if self._held is not None:
+            self._held.cancel()
+        elif not self._busy:
+            self.wake()
+
+    def limit(self, deadline: float) -> None:
+        """A handler that waits sees the deadline too."""
+        super().limit(deadline)
+        if self._held is not None:
+            self._held.carrier.scope.deadline = deadline
+
+    def doing(self) -> str:
+        """As a plain server; `blocked` while a handler waits."""
+        return "blocked" if self._held is not None and self._busy else super().doing()
+
+    def frames(self) -> Iterator[tuple[FrameType, int]]:
+        """Where a handler waits, outermost first."""
+        return self._held.frames() if self._held is not None else iter(())
+
+    # stepping
+
+    def turn(self) -> Held | None:
+        """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
+        if self.route is not None:
+            self.close_route()
+        self._busy = True
+        scope = None
+        if self.process.rare is not None:  # its code is to see when it has to end
+            scope = Dispatcher.of(self.process.host).scope
+            assert scope is not None
+            scope.deadline = self.process.deadline
+        code = self._code
+        if code is None:
+            code = self._code = self._live()
+        try:
+            trap = self._context.run(code.send, None)
+        except StopIteration:
+            trap = IDLE
+        if trap is not IDLE:
+            self._held = Held(self, code, self._context, trap)
+            return self._held
+        if scope is not None:
+            scope.deadline = inf
+        return None
+
+    async def _live(self) -> None:
+        """The whole life of the server; idle between turns."""
+        try:
+            await self._begin_code()
+            if self._held is not None:  # its `init` has waited, which it will not do again
+                self._settle_in(self._held.waits, CALM)
+            by_type = self.table.by_type
+            while True:
+                one: Any = self._one
+                if one is not None and not self.halted:
+                    self._one = None
+                    self._dispatcher.pace.left -= 1
+                    if one.__class__ is Waiter and one.answer is PENDING and not self.on_take:
+                        self.request = one  # `_handle_one`, written out: the loop of most asks
+                        try:
+                            value = by_type[one.payload.__class__](self.server, one.payload)
+                            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                                value = await value
+                        except ProcessError as error:
+                            if not self.refuse(error):
+                                raise
+                        else:
+                            if self.request is not None:
+                                self.request = None
+                                if one.answer is PENDING:
+                                    one.answer = value
+                                    reschedule(one.task, GO)
+                            del value
+                    else:
+                        await self._handle_one(one)
+                    del one  # it is not kept alive while the server is idle
+                elif self._queue is not None and not self.halted:
+                    await self._handle_queued(self._queue)
+                if self._held is not None and self._home is None:  # a handler has waited
+                    self._settle_in(self._held.waits - 1, 0)
+                if self.halted and (self.finished is not None or self._over()):
+                    break
+                if self._home is not None:
+                    await self._rest(self._home)
+                    continue
+                self._busy = False
+                if not self.halted and (self._queue is not None or self._one is not None):
+                    self.open_route()
+                    self._dispatcher.add(self)
+                else:
+                    self._scheduled = False
+                await idle()
+        except GeneratorExit:  # its end came from outside
+            raise
+        except BaseException as exc:
+            if self._held is not None:
+                raise  # see Held.end
+            await self.end_code(exc)
+        else:
+            await self.end_code(None)
+
+    async def _begin_code(self) -> None:
+        process = self.process
+        running.set(process.context)
+        self._dispatcher.pace.left -= 1
+        if process.forced is None:
+            process.step(BEGIN)
+            self._open()
+            args, self._args = self._args, ()
+            assert self.server is not None
+            await _maybe(begin(self.server, args))
+            if process.rare is not None and process.readiness is not None:
+                process.readiness(None)
+
+    def _settle_in(self, waits: int, calm: int) -> None:
+        """It has a task now: it does what comes in its own time."""
+        self._dispatcher = self._home = Home(self.hand, waits, calm)
+
+    async def _rest(self, home: Home) -> None:
+        """In its own task: a checkpoint if one is due, else it waits until something is unread."""
+        held = self._held
+        assert held is not None
+        pace = home.pace
+        if not self.halted and (self._queue is not None or self._one is not None):
+            if pace.left < 0 and not pace.look():
+                home.waits += 1
+                await checkpoint()
+                pace.renew()
+            return
+        if not home.keeps(held.waits):
+            self._dispatcher = Dispatcher.of(self.process.host)
+            self._home = self._held = None
+            self._busy = self._scheduled = False
+            await idle()
+            return
+        self._busy = self._scheduled = False
+        home.parked = held.carrier.task
+        home.waits += 1
+        await wait(home.leave)
+        self._busy = True
+        if self.route is not None:
+            self.close_route()
+        pace.renew()
+
+    async def _handle_queued(self, queue: deque[Any]) -> None:
+        """As `Stepped._take_queued`; of a stepped server until a handler waits."""
+        stepped = self._held is None
+        pace = self._dispatcher.pace
+        left = pace.left
+        server = self.server
+        by_topic = self.table.by_topic
+        coroutines = self.table.coroutines
+        topic: Any = None
+        handler: Any = None
+        awaited = False
+        message: Any = None
+        rest = min(len(queue), TURN)
+        while rest > 0:
+            if left < 0:
+                more = pace.look()
+                left = pace.left
+                if not more:
+                    break
+            count = left + 1 if left < rest else rest
+            left -= count
+            rest -= count
+            for undone in DOWN[count]:
+                if self.halted:
+                    left += undone + 1
+                    rest = 0
+                    break
+                try:
+                    item = queue.popleft()
+                except IndexError:  # its limit has dropped the rest
+                    left += undone + 1
+                    rest = 0
+                    break
+                if item.__class__ is tuple:  # a Parcel
+                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                        message = Sent()
+                    name, message.sender, payload, message.at = item
+                    message.topic = name
+                    message.payload = payload
+                    if name is not topic:  # often the same as before
+                        topic = name
+                        handler = by_topic.get(name)
+                        awaited = handler in coroutines
+                    if awaited:
+                        await handler(server, message)
+                    elif handler is None:
+                        await self._handle_one(message)
+                    else:
+                        value = handler(server, message)
+                        if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                            await value
+                else:
+                    await self._handle_one(item)
+                if stepped and self._held is not None:  # that was the dispatcher's pace
+                    rest = 0
+                    break
+        if not stepped or self._held is None:
+            pace.left = left
+        if not queue and self._queue is queue:
+            self._queue = None
+
+    async def _handle_one(self, item: Any) -> None:
+        """Runs the handler of one item and gives the reply."""
+        if self.on_take is not None:
+            self.on_take()
+        kind = item.__class__
+        handler: Any
+        if kind is Waiter:  # written out: most asks come through here
+            if item.answer is not PENDING:
+                return
+            self.request = item
+            argument = item.payload
+            handler = self.table.by_type[argument.__class__]
+        elif kind is not Sent and isinstance(item, (Request, Waiter)):
+            if not item.wanted:
+                return
+            self.request = item
+            handler, argument = self.find(item)
+        else:
+            handler, argument = self.find(item)
+        try:
+            value = self.unhandled(item) if handler is None else handler(self.server, argument)
+            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                value = await value
+        except ProcessError as error:
+            if not self.refuse(error):
+                raise
+        else:
+            if self.request is None:  # no request, or deferred
+                return
+            if kind is not Waiter:
+                self.answer(item, value)
+                return
+            self.request = None
+            if item.answer is PENDING:  # settle, written out
+                item.answer = value
+                reschedule(item.task, GO)
+
+    # the end
+
+    async def end_code(self, error: BaseException | None) -> None:
+        """As `Ending._end`, awaiting what there is to be awaited."""
+        process = self.process
+        if process.rare is not None:
+            if process.calls is not None:
+                await process.calls.finish()
+            if process.tasks is not None:
+                failed = await process.tasks.finish()
+                error = failed if error is None else error
+        if process.ended:  # given up meanwhile
+            self._held = None
+            return
+        end, outwards = judge(process, None, error)
+        del error
+        if end is None:
+            self.drop()  # the request in hand
+            self._busy, self._held = False, None
+            end = self._upgrade()
+            if end is None:
+                return
+        elif self.finished is not None and not end.abnormal:
+            end = self.finished
+        if outwards is not None and stops_the_host(process, outwards):
+            outwards = None
+        await self._part(end)
+        self._held = None
+        if not process.ended:
+            self.leave(process.forced or end)
+        if outwards is not None:
+            try:
+                raise outwards
+            finally:
+                del outwards  # this frame is in its traceback: a cycle
+
+    async def _part(self, end: Exit) -> None:
+        """The server's own `terminate`, which gets GRACE seconds whatever happens."""
+        if self.table.parting:
+            self._open()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + GRACE):
+                try:
+                    await _maybe(self.farewell(end))
+                except Exception:
+                    self.log("terminate raised")
+
+    def leave(self, end: Exit) -> None:
+        """Its code is let go of: it ends where it is idle, if it is not this that runs."""
+        self._code = None
+        super().leave(end)
+
+    def cut(self, end: Exit) -> Awaitable[None] | None:
+        """Its `terminate` may await. A handler that waits is cancelled in its own task."""
+        if self._held is not None:
+            return None
+        if not self.table.parting:
+            self.leave(end)
+            return None
+        self._busy = self._scheduled = True
+        return self._cut(end)
+
+    async def _cut(self, end: Exit) -> None:
+        await self._part(end)
+        if not self.process.ended:
+            self.leave(end)
+
+
+class CopyingCarried(Copying, Carried):
+    """On a host that copies (M26): requests are copied too."""
+
+    __slots__ = ()
+
+    def make_mailbox(self, process: Process) -> Stepped:
+        """Itself."""
+        self.typed = {}
+        return super().make_mailbox(process)
+
+
+async def _maybe(value: Any) -> Any:
+    if isinstance(value, Awaitable):
+        return await value
+    return value
