@@ -35,10 +35,11 @@ class ProcessContext(Starts, ProcessTools):
     are (PY1), save that receiving from a full channel is one at least every 32 messages or 1 ms.
     """
 
-    __slots__ = ("_direct", "_guarded", "_hand", "_node", "_process", "pid")
+    __slots__ = ("_direct", "_guarded", "_hand", "_inbox", "_node", "_process", "pid")
 
     pid: Pid  # never changes (P5)
     _process: Process | None
+    _inbox: Subscription | None  # once somebody has asked for it
     _node: Node
     _guarded: bool
     _direct: Mapping[str, Any]  # the processes that can be reached
@@ -70,7 +71,7 @@ class ProcessContext(Starts, ProcessTools):
 
     def detach(self) -> None:
         """Called by the kernel when the process has ended (PY14)."""
-        self._process = None
+        self._process = self._inbox = None
         self._direct = NOBODY
 
     @property
@@ -159,10 +160,10 @@ class ProcessContext(Starts, ProcessTools):
     @property
     def inbox(self) -> Subscription:
         """Messages of all topics without a channel of their own; opened by the first access."""
-        process = self._process
-        if process is not None and process.mailbox.__class__ is PythonMailbox:
-            return process.mailbox.inbox()  # the usual case, without two calls
-        return self._mailbox.inbox()
+        inbox = self._inbox
+        if inbox is None or inbox.closed:
+            inbox = self._inbox = self._mailbox.inbox()
+        return inbox
 
     @property
     def events(self) -> Subscription:
@@ -281,6 +282,7 @@ def make_context(process: Process) -> ProcessContext:
     """What a process gets; a function for the reason of `make_process`."""
     context = ProcessContext()
     context._process = process
+    context._inbox = None
     context.pid = process.pid
     context._node = node = process.node
     context._hand = node.hand

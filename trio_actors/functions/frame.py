@@ -118,7 +118,7 @@ class FrameContext(ProcessContext):
         baggage: Mapping[str, Any] = NO_BAGGAGE,
     ) -> None:
         # Deliberately not super().__init__: there is no process yet.
-        self._process = None
+        self._process = self._inbox = None
         self._node = node
         self._guarded = node.strict or (
             inherited.actor is not None and inherited.scope is not None
