@@ -1,7 +1,8 @@
-"""The same servers with async handlers, of which none has to wait for anything."""
+"""The same servers with async handlers; most need not wait for anything."""
 
 from __future__ import annotations
 
+import attrs
 import trio
 from servers import CROWD, Double, Servers
 
@@ -139,4 +140,23 @@ class Doubler(Server):
         return 2 * request.number
 
 
+class WaitingEcho(Echo):
+    """Answers every message, after a checkpoint."""
+
+    @handles("ping")
+    async def ping(self, message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        self.ctx.send(message.sender or "", "pong", message.payload)
+
+
+class WaitingPinger(Pinger):
+    """Sends `n` pings, one after the other, each after a checkpoint."""
+
+    @handles("pong")
+    async def pong(self, message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        await super().pong(message)
+
+
 AWAITING = Servers(Echo, Pinger, Sink, Producer, Member, Guest, Sleeper, Brief, Linked, Doubler)
+THAT_WAIT = attrs.evolve(AWAITING, echo=WaitingEcho, pinger=WaitingPinger)

@@ -7,7 +7,7 @@ from typing import Any
 import thinnest_messages as thinnest
 import trio
 import trio.testing
-from awaiting import AWAITING
+from awaiting import AWAITING, THAT_WAIT
 from floors import DequeMailbox, channels
 from harness import Program, Stopwatch, Workload
 from plain import PLAIN
@@ -372,6 +372,7 @@ WORKLOADS = [
             Program("two checkpoints", checkpoints),
             Program("async function", ping_async, goal=2),
             Program("async handlers", AWAITING.ping, goal=2),
+            Program("async handlers that wait", THAT_WAIT.ping),
             Program("plain handlers", PLAIN.ping, goal=10),
         ),
     ),
