@@ -50,16 +50,16 @@ class Dispatcher:
         self.context = Context()  # until its task has begun, when nothing has been stepped yet
         self._stepping = Stepping()
         self._host = host
+        self.pace.hand.look()
         host.start_system_task(self._run, name=f"dispatcher of {host.id}")
 
     @staticmethod
     def of(host: Host) -> Dispatcher:
         """The dispatcher of a host, started at first need."""
-        dispatcher = host.extensions.get("dispatcher")
+        dispatcher = host.dispatcher
         if dispatcher is None:
-            dispatcher = host.extensions["dispatcher"] = Dispatcher(host)
-        found: Dispatcher = dispatcher
-        return found
+            dispatcher = host.dispatcher = Dispatcher(host)
+        return dispatcher
 
     def add(self, server: Dispatched) -> None:
         """The server has something to do; it must not be in the queue already."""
@@ -68,7 +68,8 @@ class Dispatcher:
             self.unpark()
 
     def unpark(self) -> None:
-        """Wakes the dispatcher's task."""
+        """Wakes the dispatcher's task, and moves the hand: it has stood still (see quick.py)."""
+        self.pace.hand.look()
         task, self.parked = self.parked, None
         if task is not None:
             trio.lowlevel.reschedule(task, GO)
