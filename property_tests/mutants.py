@@ -211,10 +211,10 @@ MUTANTS = [
     _("unlink does nothing", CORE + "operations:unlink", "node.topology.unlink(caller.pid, pid)", "pass", UNDONE),
     # the end
     _("names stay after the end", NODE + "end", "self.names.release(pid)", "pass", NAMES),
-    _("EXIT before names are released", NODE + "end", "self.names.release(pid)  # 2\n    watchers, peers = self.topology.remove(pid)  # 3", "watchers, peers = self.topology.remove(pid)\n    trio.lowlevel.current_clock  # released too late\n    self.exits.add(pid, process.id, exit, self.now())\n    self.names.release(pid)", HONEST),
-    _("the place on the host stays taken", NODE + "end", "process.host.gone()", "pass", PIECE),
+    _("EXIT before names are released", NODE + "end", "if pid in self.names.by_pid:\n        self.names.release(pid)  # 2\n    told = self.topology.remove(pid)  # 3", "told = self.topology.remove(pid)\n    trio.lowlevel.current_clock  # released too late\n    self.exits.add(pid, process.target.id, exit, self.stamp())\n    self.names.release(pid)", HONEST),
+    _("the place on the host stays taken", NODE + "end", "host.alive -= 1", "pass", PIECE),
     _("who waits is not woken", NODE + "end", "watcher(exit)", "pass", CALL),
-    _("the end is not remembered", NODE + "end", "self.exits.add(pid, process.id, exit, self.now())", "pass", CAUSES),
+    _("the end is not remembered", NODE + "end", "self.exits.add(pid, process.target.id, exit, self.stamp())", "pass", CAUSES),
     _("the last forced end wins", PROCESS + "force", "if self.forced is None and", "if", FORCED),
     _("forced ends are ignored", PROCESS + "force", "self.drive.interrupt()", "pass", FORCED),
     _("the latest deadline wins", PROCESS + "limit", "deadline < self.deadline", "True", DEADLINE),

@@ -25,6 +25,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -33,8 +34,8 @@ from trio_actors._core.carried import Carried, CopyingCarried
 from trio_actors._core.code import Body, arity
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.copying import CopyingStepped
+from trio_actors._core.dormant import Dormant, Unstarted
 from trio_actors._core.exit import NOTHING, Exit
-from trio_actors._core.lifecycle import OPEN
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.quick import launch_plain
 from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer
@@ -42,7 +43,6 @@ from trio_actors._core.stepped import Stepped, make_stepped
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
-    from trio_actors._core.process import Process
 
 logger = logging.getLogger("trio_actors.server")
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
@@ -186,32 +186,27 @@ class ServerTarget:
     def __init__(self, cls: type[Server]) -> None:
         self.cls = cls
         self.id = f"{cls.__module__}:{cls.__qualname__}"
-        self._arity = arity(cls.init, skip=1)
-        self.table = cls._handlers
-        self._new = cls.__new__
+        self.arity = arity(cls.init, skip=1)
+        self.table = table = cls._handlers
+        ordinary = type(cls) is type and cls.__new__ is object.__new__
+        # Makes a server that has not begun; calling the class takes half as long as its `__new__`.
+        self.new: Callable[[], Server] = partial(cls.__new__, cls)
+        if ordinary and cls.__init__ is object.__init__:
+            self.new = cls
+        self.dormant: type[Dormant] | None = None  # what it begins as, if it is stepped
+        if table.plain and not table.starting:
+            self.dormant = Dormant
+        elif table.plain and ordinary:  # so making one in its first turn cannot fail
+            self.dormant = Unstarted
 
-    def launch(self, host: Host, args: tuple[Any, ...]) -> Process | None:
-        """`spawn.launch` without options, if it is this simple."""
-        if host.state is not OPEN or host.max_processes or host.copy_messages:
-            return None
-        if host.node.gate is not None or not self.table.plain:
-            return None
-        if args or self._arity.required:
-            if args and isinstance(args[0], Migration):
-                return None
-            args = self._arity.fit(args)
-        return launch_plain(host, self, args)
-
-    def new(self) -> Server:
-        """A server that has not begun."""
-        return self._new(self.cls)
+    launch = launch_plain
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> Body:
         """Missing arguments become None, surplus ones are dropped (E7)."""
-        if (args or self._arity.required) and not (args and isinstance(args[0], Migration)):
-            args = self._arity.fit(args)
+        if (args or self.arity.required) and not (args and isinstance(args[0], Migration)):
+            args = self.arity.fit(args)
         table = self.table
-        server = self._new(self.cls)
+        server = self.new()
         kind: type[Stepped] = Stepped if table.plain else Carried
         if host.copy_messages:
             kind = CopyingStepped if table.plain else CopyingCarried

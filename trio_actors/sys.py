@@ -15,6 +15,7 @@ import trio
 
 from trio_actors._core import operations
 from trio_actors._core.bounded import Entrance, Limited
+from trio_actors._core.dormant import awake
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import OF_CHILDREN, CauseKind
 from trio_actors._core.exits import ExitRecord
@@ -82,7 +83,7 @@ def _process(node: Node, dest: str) -> Process:
 
 
 def _server(node: Node, dest: str) -> Serving:
-    mailbox = _process(node, dest).mailbox
+    mailbox = awake(_process(node, dest))
     if not isinstance(mailbox, Serving):
         raise make_error(ErrorKind.INVALID, f"{dest} is not a Server")
     return mailbox
@@ -166,6 +167,7 @@ def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Ite
     each other stays in that state, and is not seen.
     """
     process = _process(node, dest)
+    awake(process)
     tap = _Tap(process, sink)
     process.entrance = tap
     try:

@@ -86,7 +86,7 @@ async def test_a_host_that_was_stopped_can_be_opened_again(sim: Sim) -> None:
 
 def test_a_host_that_does_not_close_fails_the_run() -> None:
     """A count that is wrong is found at the end, and the next run begins anew."""
-    mutant = Mutant("", CORE + "node:Node.end", "process.host.gone()", "pass", "")
+    mutant = Mutant("", CORE + "node:Node.end", "host.alive -= 1", "pass", "")
 
     @explore(schedules=3, report=("text",))
     async def test(sim: Sim) -> None:

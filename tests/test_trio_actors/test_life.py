@@ -147,7 +147,7 @@ def test_the_memory_of_exits_holds_the_last_ones_exactly(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exits, "REMEMBERED", remembered)
         patch.setattr(exits, "PART", part)
-        memory = ExitMemory()
+        memory = ExitMemory(0.0)
         pids = [format_pid("local", "a:a", number) for number in range(count)]
         for at, pid in enumerate(pids):
             memory.add(pid, "id", Exit(at), at)

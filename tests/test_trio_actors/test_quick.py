@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from trio_actors import (
     Host,
     Message,
     ProcessError,
+    ProcessInvalid,
     ProcessUnavailable,
     Server,
     handles,
     open_node,
 )
+from trio_actors._core.process import Process
 
 LOG: list[Any] = []
 
@@ -177,3 +180,193 @@ async def test_a_start_in_one_piece_is_refused_like_any_other() -> None:
         with pytest.raises(ProcessUnavailable):
             full.spawn_soon(Late)
         assert (full.alive, len(node.processes)) == (0, 0)
+
+
+class Busy(Server):
+    """Does in its `init` what it is told, and says what it sees."""
+
+    async def _wait(self, processes: dict[str, Any]) -> None:
+        try:
+            await trio.sleep(1)
+        finally:
+            LOG.append(("unwound", self.ctx.pid in processes))
+
+    def init(self, actions: tuple[str, ...], peer: str | None) -> None:
+        """One after the other."""
+        ctx = self.ctx
+        for action in actions:
+            try:
+                if action == "stop":
+                    self.stop()
+                elif action == "value":
+                    self.stop(action)
+                elif action == "send":
+                    ctx.send(ctx.pid, "note", action)
+                elif action == "peer" and peer is not None:
+                    ctx.send(peer, "note", action)
+                elif action == "link" and peer is not None:
+                    ctx.link(peer)
+                elif action == "register":
+                    ctx.register(f"busy {ctx.pid}")
+                elif action == "terminate":
+                    ctx.terminate(ctx.pid)
+                elif action == "cancel":
+                    ctx.cancel(ctx.pid, 5)
+                elif action == "task":
+                    ctx.start_task(self._wait, ctx.node.processes)
+                elif action == "upgrade":
+                    self.upgrade(Late, 7)
+                elif action == "defer":
+                    self.defer()
+                elif action == "look":
+                    LOG.append(
+                        (ctx.process.doing(), trio_actors.sys.view(ctx.node, ctx.pid).mailbox)
+                    )
+                    LOG.append(sorted(trio_actors.sys.get_state(ctx.node, ctx.pid)))
+                elif action == "suspend":
+                    trio_actors.sys.suspend(ctx.node, ctx.pid)
+                elif action == "fail":
+                    raise ValueError(action)
+            except ProcessError as error:
+                LOG.append((action, repr(error)))
+
+    @handles("note")
+    def note(self, message: Message) -> None:
+        """Says so."""
+        LOG.append(("note", self.ctx.pid, message.payload))
+
+
+class BusyParting(Busy):
+    """The same, and says that it goes."""
+
+    def terminate(self, exit: Exit) -> None:
+        """Says how it ended."""
+        LOG.append(("over", self.ctx.pid, repr(exit)))
+
+
+WORDS = "stop value send peer link register terminate cancel task upgrade defer look suspend fail"
+ACTIONS = st.lists(st.sampled_from(WORDS.split(" ")), max_size=4).map(tuple)
+BEFORE = st.sampled_from(["", "send", "cancel", "terminate", "suspend", "look"])
+
+
+async def _begin_busily(
+    server: type[Server], actions: tuple[str, ...], before: str, quick: bool
+) -> list[Any]:
+    LOG.clear()
+    async with open_node() as node, node.open_host("app:test", drain=0) as host:
+        peer = host.spawn_soon(Late)
+        busy = new(host, server, quick, actions, peer)
+        if before == "send":
+            node.send(busy, "note", before)
+        elif before == "cancel":
+            node.cancel(busy, 3)
+        elif before == "terminate":
+            node.terminate(busy)
+        elif before == "suspend":
+            trio_actors.sys.suspend(node, busy)
+        elif before == "look":
+            LOG.append(trio_actors.sys.get_state(node, busy))
+        for _ in range(2):
+            await wait_all_tasks_blocked()
+            living = [p.doing() for p in node.processes.values()]
+            LOG.append((living, dict(node.names.by_name), node.topology.links_of(peer)))  # type: ignore[arg-type]
+            await trio.sleep(4)
+        LOG.append([repr(record and record.exit) for record in map(node.exits.get, (peer, busy))])
+    return list(LOG)
+
+
+@given(st.sampled_from([Busy, BusyParting]), ACTIONS, BEFORE)
+def test_an_init_in_one_piece_does_what_all_others_do(
+    server: type[Server], actions: tuple[str, ...], before: str
+) -> None:
+    """TM2, V20: whatever happens before and in `init`, the server is the same and ends the same."""
+
+    async def main() -> None:
+        quick = await _begin_busily(server, actions, before, quick=True)
+        assert quick == await _begin_busily(server, actions, before, quick=False)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_a_start_in_one_piece_fills_in_the_whole_record(host: Host) -> None:
+    """PH5: the same attributes with the same values as of a process started in the general way."""
+
+    def record(pid: str) -> dict[str, Any]:
+        process = host.node.processes[pid]
+        own = ("pid", "mailbox", "entrance", "drive")
+        return {name: getattr(process, name) for name in Process.__slots__ if name not in own}
+
+    assert record(new(host, Late, True)) == record(new(host, Late, False))
+
+
+async def test_a_server_knows_how_long_it_has_been_there(
+    host: Host, autojump_clock: trio.testing.MockClock
+) -> None:
+    """PH8: also if nothing has looked at the clock for long when it is started."""
+    node = host.node
+    first = host.spawn_soon(Late)
+    await trio.sleep(100)
+    node.send(first, "note")
+    late = host.spawn_soon(Begun)
+    assert trio_actors.sys.view(node, late).uptime == 0
+    await trio.sleep(5)
+    uptimes = [trio_actors.sys.view(node, pid).uptime for pid in (first, late)]
+    assert uptimes == [105, 5]
+
+
+async def test_a_server_that_was_traced_before_its_first_message_is_like_any_other(
+    host: Host,
+) -> None:
+    """M12: the trace stands before the server, and leaves nothing behind."""
+    node = host.node
+    pid = host.spawn_soon(Late)
+    await wait_all_tasks_blocked()
+    seen: list[Any] = []
+    with trio_actors.sys.trace(node, pid, seen.append):
+        node.send(pid, "note")
+        await wait_all_tasks_blocked()
+    process = node.processes[pid]
+    assert ([item.topic for item in seen], process.entrance) == (["note"], process.mailbox)
+    assert await node.ask(pid, Get()) == 1
+
+
+async def test_many_servers_begin_in_the_order_in_which_they_were_started(host: Host) -> None:
+    """TS4: those that have nothing to do then begin between the others, each once."""
+    node = host.node
+    seen: list[list[str]] = []
+
+    class Looking(Server):
+        def init(self) -> None:
+            seen.append([process.doing() for process in node.processes.values()])
+
+    for _ in range(2):
+        for _ in range(200):
+            host.spawn_soon(Late)
+        host.spawn_soon(Looking)
+    await wait_all_tasks_blocked()
+    assert seen == [
+        ["idle"] * 201 + ["ready"] * 201,
+        ["idle"] * 402,
+    ]
+
+
+async def test_a_class_that_cannot_be_made_is_refused_by_the_spawn(host: Host) -> None:
+    """E6: with an `init` it is made in the spawn if making it may fail."""
+
+    class Abstract(Server, ABC):
+        def init(self) -> None: ...
+
+        @abstractmethod
+        def missing(self) -> None: ...
+
+    class Unmade(Server):
+        def __new__(cls) -> Unmade:
+            raise ProcessInvalid("not today")
+
+        def init(self) -> None: ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        host.spawn_soon(Abstract)
+    with pytest.raises(ProcessInvalid, match="not today"):
+        host.spawn_soon(Unmade)
+    assert (host.alive, len(host.node.processes)) == (0, 0)

@@ -14,20 +14,20 @@ from time import perf_counter
 import trio
 
 
-def clocks() -> tuple[Callable[[], float], Callable[[], float]]:
-    """Trio's time, and what goes as it goes, for times of messages; both in seconds.
+def clocks() -> tuple[Callable[[], float], Callable[[], float], float]:
+    """Trio's time, what goes as it goes, for times of messages, and what is between them; seconds.
 
     Trio's own clock is `perf_counter` plus a constant, and takes four times as long to read.
     """
     clock = trio.lowlevel.current_clock()
     if type(clock).__name__ != "SystemClock":
-        return clock.current_time, clock.current_time
+        return clock.current_time, clock.current_time, 0.0
     constant = max(clock.current_time() - perf_counter() for _ in range(5))  # one of them undelayed
 
     def now() -> float:
         return constant + perf_counter()
 
-    return now, perf_counter
+    return now, perf_counter, constant
 
 
 class Timer:

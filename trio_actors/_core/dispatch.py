@@ -119,15 +119,15 @@ class Dispatcher:
         self._steppers = 0  # carriers that step, or are about to; none while one is parked
         self._spares: list[trio.lowlevel.Task] = []
         self._host = host
+        self.pace.hand.look()
 
     @staticmethod
     def of(host: Host) -> Dispatcher:
         """The dispatcher of a host, made at first need."""
-        dispatcher = host.extensions.get("dispatcher")
+        dispatcher = host.dispatcher
         if dispatcher is None:
-            dispatcher = host.extensions["dispatcher"] = Dispatcher(host)
-        found: Dispatcher = dispatcher
-        return found
+            dispatcher = host.dispatcher = Dispatcher(host)
+        return dispatcher
 
     def add(self, server: Dispatched) -> None:
         """The server has something to do; it must not be in the queue already."""
@@ -136,7 +136,8 @@ class Dispatcher:
             self.unpark()
 
     def unpark(self) -> None:
-        """Sees that a carrier takes the next turn."""
+        """Sees that a carrier takes the next turn, and moves the hand: it has stood still."""
+        self.pace.hand.look()
         parked, self.parked = self.parked, None
         if parked is not None:
             self._steppers = 1

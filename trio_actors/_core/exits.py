@@ -24,8 +24,24 @@ class ExitRecord:
     at: float
 
 
-_Packed = tuple[int, str, Exit, float]  # its number, and the record without its PID
-_Part = dict[Pid, _Packed]
+_Packed = tuple[Pid, str, Exit, float]  # as in the record
+
+
+class _Part:
+    """Up to PART ends. They are indexed when one is looked for: most ends nobody looks for."""
+
+    __slots__ = ("_index", "ends", "first")
+
+    def __init__(self, first: int) -> None:
+        self.first = first  # the number of its first end
+        self.ends: list[_Packed] = []
+        self._index: dict[Pid, int] = {}
+
+    def find(self, pid: Pid) -> int:
+        """Where the end of this process is; -1 if it is not here."""
+        for place in range(len(self._index), len(self.ends)):
+            self._index[self.ends[place][0]] = place
+        return self._index.get(pid, -1)
 
 
 class ExitMemory:
@@ -33,36 +49,46 @@ class ExitMemory:
 
     They are kept in parts of PART ends each, so that an end costs one entry, and forgetting is
     dropping a part now and then. A part's ends that are beyond REMEMBERED do not count any more.
+    Times are noted as `Node.stamp` has them; `shift` makes Trio's of them.
     """
 
-    __slots__ = ("_parts", "_young", "total")
+    __slots__ = ("_parts", "_young", "shift")
 
-    def __init__(self) -> None:
-        self._young: _Part = {}
+    def __init__(self, shift: float) -> None:
+        self.shift = shift
+        self._young = _Part(1)
         self._parts: deque[_Part] = deque((self._young,))  # oldest first
-        self.total = 0
+
+    @property
+    def total(self) -> int:
+        """How many processes have ended."""
+        return self._young.first + len(self._young.ends) - 1
 
     def add(self, pid: Pid, id: str, exit: Exit, at: float) -> None:
         """Remembers an end."""
-        self.total = total = self.total + 1
-        if not total % PART:
-            self._young = {}
+        ends = self._young.ends
+        ends.append((pid, id, exit, at))
+        if len(ends) >= PART:
+            self._young = _Part(self.total + 1)
             self._parts.append(self._young)
             while len(self._parts) * PART >= REMEMBERED + 2 * PART:
                 self._parts.popleft()
-        self._young[pid] = (total, id, exit, at)
 
     def _find(self, pid: Pid) -> _Packed | None:
         for part in reversed(self._parts):
-            packed = part.get(pid)
-            if packed is not None:
-                return packed if packed[0] > self.total - REMEMBERED else None
+            place = part.find(pid)
+            if place >= 0:
+                return part.ends[place] if part.first + place > self.total - REMEMBERED else None
         return None
+
+    def _record(self, packed: _Packed) -> ExitRecord:
+        pid, id, exit, at = packed
+        return ExitRecord(pid, id, exit, at + self.shift)
 
     def get(self, pid: str) -> ExitRecord | None:
         """The end of a process, if remembered."""
         packed = self._find(Pid(pid))
-        return None if packed is None else ExitRecord(Pid(pid), *packed[1:])
+        return None if packed is None else self._record(packed)
 
     def exit_of(self, pid: Pid) -> Exit | None:
         """How a process ended, if remembered."""
@@ -71,10 +97,8 @@ class ExitMemory:
 
     def latest(self, count: int) -> list[ExitRecord]:
         """The last ends, newest first."""
-        newest = ((pid, part[pid]) for part in reversed(self._parts) for pid in reversed(part))
-        return [
-            ExitRecord(pid, *packed[1:]) for pid, packed in islice(newest, min(count, REMEMBERED))
-        ]
+        newest = (packed for part in reversed(self._parts) for packed in reversed(part.ends))
+        return [self._record(packed) for packed in islice(newest, min(count, REMEMBERED))]
 
     def chain(self, pid: str) -> list[ExitRecord]:
         """The end of a process, then the end that caused it, and so on to the root (SU42)."""

@@ -15,6 +15,7 @@ from trio_actors._core.lifecycle import HOST_LIFE, OPEN, HostState, HostStep, ad
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
+    from trio_actors._core.dispatch import Dispatcher
     from trio_actors._core.node import Node
     from trio_actors._core.process import Process
     from trio_actors._core.spawn import SpawnTarget
@@ -76,6 +77,7 @@ class Host:
         self.copy_messages = copy_messages
         self.state = HostState.NEW
         self.alive = 0
+        self.dispatcher: Dispatcher | None = None  # of its plain servers, made at first need
         self.extensions: dict[str, Any] = {}  # what runs bodies keeps its own things here
         self.zombies: dict[Pid, str] = {}  # given up while they would not end: their code's id
         self._nursery: trio.Nursery | None = None
@@ -117,9 +119,8 @@ class Host:
             text = f"host is full (max_processes={limit})"
             raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
 
-    def gone(self) -> None:
-        """One process less; step 1 of V20."""
-        self.alive -= 1
+    def vacated(self) -> None:
+        """There is room again, or nobody left: step 1 of V20, which has counted `alive` down."""
         if self.alive == 0 and self._empty is not None:
             self._empty.set()
             self._empty = None

@@ -15,13 +15,13 @@ def vet_name(name: str) -> None:
 
 
 class Names:
-    """The names of one node; `by_name` may be read directly on hot paths."""
+    """The names of one node; its tables may be read directly on hot paths."""
 
-    __slots__ = ("_by_pid", "by_name")
+    __slots__ = ("by_name", "by_pid")
 
     def __init__(self) -> None:
         self.by_name: dict[str, Pid] = {}
-        self._by_pid: dict[Pid, dict[str, None]] = {}
+        self.by_pid: dict[Pid, dict[str, None]] = {}
 
     def check_free(self, name: str, pid: Pid | None = None) -> None:
         """Refuses an empty name (R9) and one that another process holds (R2)."""
@@ -36,27 +36,27 @@ class Names:
         if name in self.by_name:
             return False
         self.by_name[name] = pid
-        self._by_pid.setdefault(pid, {})[name] = None
+        self.by_pid.setdefault(pid, {})[name] = None
         return True
 
     def count(self, pid: Pid) -> int:
         """How many names `pid` holds."""
-        return len(self._by_pid.get(pid, ()))
+        return len(self.by_pid.get(pid, ()))
 
     def unregister(self, name: str) -> bool:
         """Frees the name; False if nobody held it (R6)."""
         holder = self.by_name.pop(name, None)
         if holder is None:
             return False
-        names = self._by_pid[holder]
+        names = self.by_pid[holder]
         del names[name]
         if not names:
-            del self._by_pid[holder]
+            del self.by_pid[holder]
         return True
 
     def release(self, pid: Pid) -> list[str]:
         """Frees all names of an ended process (R7) and returns them, oldest first."""
-        names = self._by_pid.pop(pid, None)
+        names = self.by_pid.pop(pid, None)
         if names is None:
             return []
         for name in names:
@@ -72,4 +72,4 @@ class Names:
 
     def names_of(self, pid: Pid) -> list[str]:
         """The names that a process holds, oldest first."""
-        return list(self._by_pid.get(pid, ()))
+        return list(self.by_pid.get(pid, ()))

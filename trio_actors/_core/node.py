@@ -15,13 +15,13 @@ from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
 from trio_actors._core.clock import Clock, clocks
-from trio_actors._core.drive import ENDED
+from trio_actors._core.drive import ENDED as NOTHING_LEFT
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Cause, CauseKind, Exit, LinkFailed, explained
 from trio_actors._core.exits import ExitMemory
 from trio_actors._core.groups import Groups
 from trio_actors._core.inherited import NOTHING_INHERITED, DenyAll, Guard, extend
-from trio_actors._core.lifecycle import END
+from trio_actors._core.lifecycle import END, ENDED, IllegalStep
 from trio_actors._core.message import VETTED, Event, EventKind, Message, Sent, payload_of
 from trio_actors._core.names import Names
 from trio_actors._core.node_tools import NodeTools
@@ -29,7 +29,7 @@ from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
 from trio_actors._core.process import Cancel, Item, Process
 from trio_actors._core.subscription import BUDGET
-from trio_actors._core.topology import Topology
+from trio_actors._core.topology import NOBODY_TOLD, Topology
 
 if TYPE_CHECKING:
     from trio_actors._core.code import CodeSource, Target
@@ -73,14 +73,14 @@ class Node(NodeTools):
         self.direct: Mapping[str, Process] = self.processes  # reached without a gate
         self.names = Names()
         self.topology = Topology()
-        self.exits = ExitMemory()
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
         self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()
         self.rng = rng or random.Random()
-        self.now, self.stamp = clocks()  # Trio's time; what unread messages are stamped with
+        self.now, self.stamp, shift = clocks()  # Trio's time; what things are stamped with
+        self.exits = ExitMemory(shift)
         self.wall_time: Callable[[], float] = clock or time.time
         self.clock = Clock(self._start_clock)
         self.hand = Hand(self.stamp)
@@ -115,10 +115,11 @@ class Node(NodeTools):
         last = self._count & 0xFF
         if not last:
             self._heads.clear()
-        head = self._heads.get(host)
-        if head is None:
+        try:
+            return self._heads[host] + LAST[last]  # type: ignore[return-value]  # Pid() is a call
+        except KeyError:
             head = self._heads[host] = format_pid_head(self.name, host, self._count)
-        return head + LAST[last]  # type: ignore[return-value]  # Pid() is a call
+            return Pid(head + LAST[last])
 
     def new_control_pid(self) -> Pid:
         """A PID of its own for a system sender or watcher (P4)."""
@@ -183,25 +184,31 @@ class Node(NodeTools):
     def end(self, process: Process, exit: Exit) -> None:
         """The order of effects at exit, in one piece (V20)."""
         pid = process.pid
-        if process.host.copy_messages and exit.value is not None:
+        host = process.host
+        if host.copy_messages and exit.value is not None:
             exit = exit.copied()
         if process.rare is not None and process.reason is not None:
             exit = explained(exit, process.reason)
-        process.step(END)
+        if process.state is ENDED:
+            raise IllegalStep(ENDED, END)
+        process.state = ENDED  # as `Process.step` does
         del self.processes[pid]  # 1
-        process.host.gone()
-        self.names.release(pid)  # 2
-        watchers, peers = self.topology.remove(pid)  # 3
-        self.exits.add(pid, process.id, exit, self.now())
-        if watchers or peers:
-            self._tell(pid, exit, watchers, peers)
+        host.alive -= 1
+        if not host.alive or host.max_processes:
+            host.vacated()
+        if pid in self.names.by_pid:
+            self.names.release(pid)  # 2
+        told = self.topology.remove(pid)  # 3
+        self.exits.add(pid, process.target.id, exit, self.stamp())
+        if told is not NOBODY_TOLD:
+            self._tell(pid, exit, *told)
         if process.view is not None:
             process.view.detach()
         if process.waiting is not None:
             for watcher in process.take_watchers():
                 watcher(exit)
         process.mailbox.close()
-        process.drive = process.mailbox = process.entrance = ENDED
+        process.drive = process.mailbox = process.entrance = NOTHING_LEFT
 
     def abandon(self, process: Process, why: str) -> None:
         """Gives up a process that would not end: names, monitors and its place are free (SU8).

@@ -119,7 +119,7 @@ class Process:
     upgrade: tuple[Any, tuple[Any, ...]] | None
     parent: Pid | None
     guardian: Process | None  # who stops it, in an order of its own
-    since: float  # start, by `Node.stamp`
+    since: float  # start, by `Node.stamp` or its hand
     view: ProcessContext | None  # the context, if it was made
     waiting: dict[ExitWatcher, None] | None  # for the end, longest first
     rare: dict[str, Any] | None  # see Rare
@@ -236,7 +236,9 @@ class Process:
         return self.drive.doing() if self.state is RUNNING else self.state.value
 
 
-def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: Inherited) -> Process:
+def make_process(
+    node: Node, host: Host, pid: Pid, target: Target, inherited: Inherited, since: float
+) -> Process:
     """A process that is ready; who makes it gives it a mailbox and a drive.
 
     A function instead of `__init__`, because calling a class takes a third longer.
@@ -249,7 +251,7 @@ def make_process(node: Node, host: Host, pid: Pid, target: Target, inherited: In
     process.inherited = inherited
     process.state = READY
     process.trap_links = False
-    process.since = node.stamp()
+    process.since = since
     process.forced = process.upgrade = process.parent = process.guardian = None
     process.view = process.waiting = process.rare = None
     return process

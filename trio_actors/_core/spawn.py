@@ -91,7 +91,8 @@ def launch(
     if place.copy_messages:  # M26
         args = copy_value(args, "an argument")
     body = definition.prepare(place, args)
-    process = make_process(node, place, node.new_pid(place.id), definition, inherited)
+    pid = node.new_pid(place.id)
+    process = make_process(node, place, pid, definition, inherited, node.stamp())
     process.mailbox = process.entrance = body.make_mailbox(process)
     if mailbox is not None:
         try:
@@ -100,7 +101,6 @@ def launch(
             process.mailbox.close()
             raise
     process.drive = body.attach(process)
-    pid = process.pid
     place.alive += 1
     node.processes[pid] = process
     if name is not None:
@@ -130,7 +130,8 @@ def _unmake(process: Process) -> None:
     node = process.node
     process.step(END)
     del node.processes[process.pid]
-    process.host.gone()
+    process.host.alive -= 1
+    process.host.vacated()
     node.names.release(process.pid)
     node.topology.remove(process.pid)
     if process.view is not None:

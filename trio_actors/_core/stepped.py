@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterator
 from math import inf
 from sys import getrefcount
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -59,8 +59,7 @@ class Stepped(Ending):
         """Its mailbox is its drive as well."""
         self.process = process
         self.hand = process.node.hand
-        dispatcher = process.host.extensions.get("dispatcher")
-        self._dispatcher = dispatcher or Dispatcher.of(process.host)
+        self._dispatcher = Dispatcher.of(process.host)
         return self
 
     def attach(self, process: Process) -> Stepped:
@@ -297,6 +296,13 @@ class Stepped(Ending):
                 return True  # noqa: ASYNC104
             finally:
                 self._busy = False
+        if self.turned():
+            return True
+        self._open()
+        return False
+
+    def turned(self) -> bool:
+        """Without messages: an end that was decided, an interruption; False if some are unread."""
         if self.halted:
             end = self.finished
             if end is None and not self._over():
@@ -313,7 +319,6 @@ class Stepped(Ending):
         if self._one is None and self._queue is None:
             self._scheduled = False
             return True
-        self._open()
         return False
 
     def _begin(self) -> None:
@@ -338,7 +343,8 @@ class Stepped(Ending):
             self._opened = True
             server = self.server
             if server is None:
-                server = self.server = cast("ServerTarget", self.process.target).new()
+                target: ServerTarget = self.process.target  # type: ignore[assignment]
+                self.server = server = target.new()
                 server._serving = self
             server.ctx = self.process.context
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from trio_actors._core.pid import Pid
 
 _Table = dict[Pid, dict[Pid, None]]
-_NOBODY: tuple[Sequence[Pid], Sequence[Pid]] = ((), ())
+Told = tuple[Sequence[Pid], Sequence[Pid]]
+NOBODY_TOLD: Told = ((), ())
 
 
 class Topology:
@@ -59,21 +60,21 @@ class Topology:
         _discard(self._watchers, target, watcher)
         return True
 
-    def remove(self, pid: Pid) -> tuple[Sequence[Pid], Sequence[Pid]]:
-        """Takes an ended process out (V20.3) and says who is to be told.
+    def remove(self, pid: Pid) -> Told:
+        """Takes an ended process out (V20.3) and says who is to be told: often NOBODY_TOLD.
 
         Returns:
             (watchers, peers): those who get EXIT, then those who get LINK_DOWN if the end was
             abnormal; each in the order in which the monitors and links were made.
         """
         if not (self._links or self._watching):  # then there are no watchers either
-            return _NOBODY
+            return NOBODY_TOLD
         peers = self._links.pop(pid, None)
         if peers is not None:
             for peer in peers:
                 _discard(self._links, peer, pid)
         if pid not in self._watching and pid not in self._watchers:
-            return ((), list(peers)) if peers else _NOBODY
+            return ((), list(peers)) if peers else NOBODY_TOLD
         targets = self._watching.pop(pid, None)
         if targets is not None:
             for target in targets:

@@ -269,7 +269,9 @@ class FrameContext(ProcessContext):
 
     def _make_process(self) -> Process:
         node, host = self._node, self._function_host
-        process = make_process(node, host, self.reserve(), self.target, self._inherited)
+        process = make_process(
+            node, host, self.reserve(), self.target, self._inherited, node.stamp()
+        )
         process.mailbox = process.entrance = PythonMailbox(node.hand)
         process.drive = FrameDrive(self)
         process.view = self

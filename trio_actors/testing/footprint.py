@@ -6,7 +6,7 @@ processes share behind the kernel's back (Python objects in a closure) is not se
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 import trio
@@ -18,7 +18,7 @@ from trio_actors._core.exits import ExitMemory
 from trio_actors._core.names import Names
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
-from trio_actors._core.topology import Topology
+from trio_actors._core.topology import Told, Topology
 from trio_actors.testing.labels import TEST, Labels
 
 Resource = tuple[str, str]
@@ -129,7 +129,7 @@ class TracedTopology(Topology):
     def __init__(self, footprint: Footprint) -> None:
         super().__init__()
         self._footprint = footprint
-        self.told: tuple[Sequence[Pid], Sequence[Pid]] = ([], [])  # of the end that is under way
+        self.told: Told = ([], [])  # of the end that is under way
 
     def _touch(self, a: Pid, b: Pid) -> None:
         self._footprint.touch(("tie", a), True)
@@ -155,7 +155,7 @@ class TracedTopology(Topology):
         self._touch(watcher, target)
         return super().unmonitor(watcher, target)
 
-    def remove(self, pid: Pid) -> tuple[Sequence[Pid], Sequence[Pid]]:
+    def remove(self, pid: Pid) -> Told:
         """See `Topology.remove`."""
         self._footprint.touch(("tie", pid), True)
         self.told = super().remove(pid)
@@ -169,8 +169,8 @@ class TracedExits(ExitMemory):
 
     __slots__ = ("_ended",)
 
-    def __init__(self, ended: Any) -> None:
-        super().__init__()
+    def __init__(self, shift: float, ended: Any) -> None:
+        super().__init__(shift)
         self._ended = ended
 
     def add(self, pid: Pid, id: str, exit: Exit, at: float) -> None:
@@ -218,7 +218,7 @@ class RanInstrument(trio.abc.Instrument):
 def trace(node: Node, footprint: Footprint, ended: Any) -> None:
     """Puts traced tables into a node that holds nothing yet."""
     node.topology = TracedTopology(footprint)
-    node.exits = TracedExits(ended)
+    node.exits = TracedExits(node.exits.shift, ended)
     if footprint.taken:
         node.processes = TracedDict(footprint, "life")
         node.names = TracedNames(footprint)

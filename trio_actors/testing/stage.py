@@ -179,11 +179,11 @@ class StageHost(Host):
         self._footprint.touch(("host", self.id), self.max_processes > 0)
         super().admit()
 
-    def gone(self) -> None:
-        """See `Host.gone`."""
+    def vacated(self) -> None:
+        """See `Host.vacated`."""
         if self.max_processes:
             self._footprint.touch(("host", self.id), True)
-        super().gone()
+        super().vacated()
 
     def start_system_task(
         self, function: Callable[..., Awaitable[object]], *args: Any, name: str | None = None
