@@ -166,10 +166,10 @@ class Carried(Stepped, Waiting):
                 await idle()
         except GeneratorExit:  # its end came from outside
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             if self._held is not None:
                 raise  # see Held.end
-            await self.end_code(exc)
+            await self.end_code(exc)  # noqa: ASYNC102  nothing was cancelled yet
         else:
             await self.end_code(None)
 

@@ -178,7 +178,7 @@ class Dispatcher:
                         await held.end(error)
                 del held, error  # this frame is in its traceback: a cycle
         except BaseException:
-            await self._cut()
+            await self._cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _serve(self, carrier: Carrier) -> bool:
@@ -286,7 +286,7 @@ class Dispatcher:
                     rest.append(last)
         self.parked = VACANT  # who is started now is ended in the same way
         if rest:
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope(shield=True):  # noqa: ASYNC100  the nursery's end is one
                 async with trio.open_nursery() as nursery:
                     for context, code in rest:
                         context.run(nursery.start_soon, _finish, code)

@@ -80,7 +80,7 @@ class Held:
             while trap is not IDLE:
                 try:
                     answer = yield trap
-                except BaseException as exc:
+                except BaseException as exc:  # noqa: ASYNC103  it goes on in the code
                     trap = run(self.code.throw, exc)
                 else:
                     self.waits += 1

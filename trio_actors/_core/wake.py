@@ -49,7 +49,7 @@ GO = Given(None)  # shared: wakes a task that looks for itself
 
 def trap_of(abort: AbortFunction) -> Any:
     """What `wait_task_rescheduled(abort)` yields to Trio's loop."""
-    waiting = wait_task_rescheduled(abort)
+    waiting = wait_task_rescheduled(abort)  # noqa: ASYNC105  driven by hand
     trap = waiting.send(None)
     waiting.close()
     return trap
@@ -61,7 +61,7 @@ def _leave(_: Any) -> Abort:
 
 def _answered_by_outcomes() -> bool:
     """Whether a wait gets the outcome that `reschedule` was given, and unwraps it."""
-    waiting = wait_task_rescheduled(_leave)
+    waiting = wait_task_rescheduled(_leave)  # noqa: ASYNC105  driven by hand
     waiting.send(None)
     try:
         waiting.send(Given("value"))
@@ -122,7 +122,7 @@ def _wait(abort: AbortFunction) -> Awaitable[Any]:
             return _wait_with(_unused.pop(), abort)
         except IndexError:  # the last one was taken by Trio in another thread
             pass
-    return wait_task_rescheduled(abort)
+    return wait_task_rescheduled(abort)  # noqa: ASYNC105  by the caller
 
 
 @coroutine
