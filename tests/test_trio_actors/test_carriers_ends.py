@@ -362,7 +362,8 @@ async def test_an_abort_ends_each_server_once(node: Node) -> None:
         await trio.sleep(3)
     ends = [text(await node.wait(pid)) for pid in (*pids, *late)]
     assert ends == ["process cancelled"] * 12
-    assert sorted(called) == sorted(pids[:-1])
+    assert set(pids[:-1]) <= set(called)  # the one that was to begin may have begun
+    assert len(called) == len(set(called))
     assert node.processes == {}
     assert trio.current_time() == 4
 
