@@ -11,10 +11,22 @@ import trio.testing
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import trio_actors
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import times
-from trio_actors import Ask, Host, Message, Node, Pid, ProcessConflict, ProcessError, open_node, sys
-from trio_actors import Server, handles
+from trio_actors import (
+    Ask,
+    Host,
+    Message,
+    Node,
+    Pid,
+    ProcessConflict,
+    ProcessError,
+    Server,
+    handles,
+    open_node,
+    sys,
+)
 from trio_actors._core.dispatch import SPARES, Dispatcher
 from trio_actors._core.exit import LinkFailed, terminated
 from trio_actors._core.serving import Migration
@@ -27,6 +39,10 @@ FEW = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],
 )
+
+
+LONG = 100_000  # seconds: who is not answered by then is forgotten
+TOO_LATE = -1
 
 
 @attrs.frozen
@@ -53,6 +69,10 @@ class Plain(Server):
     def end(self, message: Message) -> None:
         self.stop("stopped")
 
+    @handles("oneself")
+    def end_oneself(self, message: Message) -> None:
+        self.ctx.terminate(self.ctx.pid)
+
     @handles(Get)
     def get(self, request: Get) -> int:
         return reply(request)
@@ -67,8 +87,15 @@ class Quick(Server):
     seconds = 0
 
     async def wait(self) -> None:
+        self.look()
         if self.seconds:
             await trio.sleep(self.seconds)
+            self.look()
+
+    def look(self) -> None:
+        """Before and after each wait this is its own task, with the deadline of its end."""
+        assert trio_actors.current() is self.ctx
+        assert trio.current_effective_deadline() == self.ctx.process.deadline
 
     async def init(self) -> None:  # type: ignore[override]
         await self.wait()
@@ -85,6 +112,13 @@ class Quick(Server):
         await self.wait()
         self.stop("stopped")
         await self.wait()
+
+    @handles("oneself")
+    async def end_oneself(self, message: Message) -> None:
+        self.ctx.terminate(self.ctx.pid)
+        if self.seconds:
+            await trio.sleep(self.seconds)
+            message.payload.append(TOO_LATE)
 
     @handles(Get)
     async def get(self, request: Get) -> int:
@@ -121,6 +155,7 @@ class Subject:
     replies: dict[int, Any] = attrs.field(factory=dict)
     asked: list[int] = attrs.field(factory=list)
     exit: str = "none"
+    over: int | None = None  # how much it had done when its end was decided
 
     def sent(self) -> list[int]:
         """What it has done for messages, in order; asks of several tasks come in any order."""
@@ -134,9 +169,10 @@ class Subject:
 FORCED = {
     "terminate": "process terminated",
     "link": "linked process failed",
+    "abandon": "given up",
     "limit": "cancel deadline exceeded",
 }
-STOPS = ["stop", "cancel"]
+STOPS = {"stop": "stopped", "cancel": "None", "oneself": "process terminated"}
 # `step` may leave handlers waiting, `sleep` does; after `rest` nobody waits.
 TIMED = ["step", "sleep", "limit"]
 programs = st.lists(
@@ -198,6 +234,25 @@ async def _play(program: list[str]) -> None:
     _compare(program, subjects)
 
 
+@guarantee
+def a_task_is_kept_for_later_or_ends() -> None:
+    """TM2: as many tasks as servers wait, and afterwards at most so many spares."""
+
+    async def main() -> None:
+        async with open_node() as node, node.open_host("app:h") as host:
+            pids = [await host.spawn(Slow) for _ in range(SPARES + 20)]
+            await trio.sleep(2)
+            for _ in range(2):
+                seen: list[int] = []
+                for pid in pids:
+                    node.send(pid, "number", (1, seen))
+                await trio.sleep(10)
+                assert len(seen) == len(pids)
+                assert len(host._nursery.child_tasks) == SPARES + 1  # type: ignore[union-attr]
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
 def _note(subject: Subject) -> Any:
     def note(end: Any) -> None:
         assert subject.exit == "none"
@@ -209,7 +264,8 @@ def _note(subject: Subject) -> Any:
 async def _ask(node: Node, subject: Subject, number: int) -> None:
     try:
         request = Get(number, subject.seen, refuse=number % 4 == 3)
-        subject.replies[number] = await node.ask(subject.pid, request)
+        with trio.move_on_after(LONG):
+            subject.replies[number] = await node.ask(subject.pid, request)
     except ProcessConflict:
         subject.replies[number] = "refused"
     except ProcessError:
@@ -221,8 +277,8 @@ def _act(node: Node, subject: Subject, act: str, number: int) -> None:
     match act:
         case "send":
             node.send(pid, "number", (number, subject.seen))
-        case "stop":
-            node.send(pid, "stop")
+        case "stop" | "oneself":
+            node.send(pid, act, subject.seen)
         case "cancel":
             node.cancel(pid)
         case "suspend":
@@ -234,10 +290,15 @@ def _act(node: Node, subject: Subject, act: str, number: int) -> None:
             process.drive.interrupt()
         case "limit":
             process.limit(trio.current_time() + 2.5, node.control)
+        case "abandon":
+            node.abandon(process, "given up")
+            process.host.zombies.clear()
         case "link":
             process.force(LinkFailed(node.control))
         case "terminate":
             process.force(terminated(node.control))
+    if act in ("link", "terminate") and subject.over is None:
+        subject.over = len(subject.seen)
 
 
 def _nothing_is_left(host: Host) -> None:
@@ -261,6 +322,7 @@ def _compare(program: list[str], subjects: dict[Any, list[Subject]]) -> None:
     allowed = _ends(program)
     for subject in (plain, *others):
         assert subject.exit in allowed
+        assert subject.over in (None, len(subject.seen))
         assert subject.sent() == sorted(set(subject.sent()))
         assert sorted(subject.replies) == subject.asked
         given = {number for number, value in subject.replies.items() if isinstance(value, int)}
@@ -274,11 +336,12 @@ def _compare(program: list[str], subjects: dict[Any, list[Subject]]) -> None:
 def _ends(program: list[str]) -> set[str]:
     """How a server may end, whatever it was doing."""
     found: set[str] = set()
-    for act in program:
+    for number, act in enumerate(program):
         if act in STOPS:
-            found.add("stopped" if act == "stop" else "None")
+            found.add(STOPS[act])
         elif act == "limit":
             found.add(FORCED[act])
         elif act in FORCED:
-            return {*found, FORCED[act]}
+            given_up = {FORCED["abandon"]} if "abandon" in program[number:] else {}
+            return {*found, FORCED[act], *given_up}
     return {*found, "None"}
