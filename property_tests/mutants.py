@@ -179,12 +179,16 @@ VERSIONS = "versions_are_numbered_and_kept"
 QUERY = "a_found_entry_fits_the_query"
 PLANS = "a_plan_keeps_what_is_needed_and_can_be_taken_back"
 CHANNELS = "channels_refine_their_model"
+ALIKE = "servers_with_any_handlers_are_alike"
+SPARE = "a_task_is_kept_for_later_or_ends"
 
 TOPOLOGY = CORE + "topology:Topology."
 NODE = CORE + "node:Node."
 NAME = CORE + "names:Names."
 PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
+DISPATCHER = CORE + "dispatch:Dispatcher."
+CARRIED = CORE + "carried:Carried."
 DECIDE = "supervision.decide:_Turn."
 POOLS = "trio_actors.functions.pool:Pool."
 CHANNEL = "lua:core/channel"
@@ -226,6 +230,18 @@ MUTANTS = [
     _("errors lose their details", CORE + "errors:fresh", "details=error.details", "details=None", CALL),
     _("errors are shared", CORE + "errors:fresh", "return make_error(kind, error.message, retryable=error.retryable, details=error.details)", "return error", CALL),
     _("exits remember the wrong order", CORE + "exits:ExitMemory.chain", "record.exit.cause", "found[0].exit.cause", CAUSES),
+    # servers whose handlers wait
+    _("nobody steps the others", DISPATCHER + "_hold", "if self.ready:", "if False:", ALIKE),
+    _("an end decided in the own turn waits", DISPATCHER + "_hold", "process.forced is not None or process.upgrade is not None", "False", ALIKE),
+    _("a handler sees no deadline before it waits", CARRIED + "_turn_by", "scope.deadline = deadline", "pass", ALIKE),
+    _("the next server gets a cancelled task", DISPATCHER + "_serve", "carrier.scope.cancel_called or", "", ALIKE),
+    _("the next server gets a task with a deadline", DISPATCHER + "_serve", "carrier.scope.cancel_called or carrier.scope.deadline != inf", "carrier.scope.cancel_called", SPARE),
+    _("every free task is kept", DISPATCHER + "_wanted", "len(self._spares) >= SPARES", "False", SPARE),
+    _("free tasks are not used again", DISPATCHER + "_hold", "self._spares.pop() if self._spares else VACANT", "VACANT", SPARE),
+    _("a waiting handler is not cancelled", CARRIED + "interrupt", "self._held.cancel()", "pass", ALIKE),
+    _("its code does not know whose it is", CARRIED + "_begin_code", "running.set(process.context)", "pass", ALIKE),
+    _("who waits no more keeps a task", CARRIED + "_live", "self._held = None", "pass", ALIKE),
+    _("a request in hand is lost in an upgrade", CARRIED + "end_code", "self.drop()", "pass", ALIKE),
     # names
     _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),
     _("an empty name is accepted", CORE + "names:vet_name", "if not name:", "if False:", NAMES),

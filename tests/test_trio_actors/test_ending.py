@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+import trio_actors
 from trio_actors import Bounded, Exit, Host, Node, ProcessContext, ProcessError, Server, handles
 from trio_actors.server import Migration
 
@@ -339,3 +340,29 @@ async def test_timers_of_the_old_code_end_with_an_upgrade(host: Host) -> None:
         return [(await ctx.inbox.receive()).topic for _ in range(2)]
 
     assert await host.node.call(old, host=host) == ["fired", "new"]
+
+
+async def test_what_ends_the_program_may_come_from_a_plain_terminate(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """E38, SU9: the server ends as decided, the host stops in order, `terminate` is called once."""
+    called: list[str] = []
+    ends = ["process terminated", "None"]
+
+    class Fatal(Server):
+        def init(self) -> None:
+            self.begun = True
+
+        def terminate(self, exit: Exit) -> None:
+            called.append(text(exit))
+            if len(called) == 1:
+                raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        async with trio_actors.open_node() as node, node.open_host("app:h") as host:
+            pids = [await host.spawn(Fatal), await host.spawn(Fatal)]
+            await trio.testing.wait_all_tasks_blocked()
+            node.terminate(pids[0])
+            await trio.sleep_forever()
+    assert [text(node.exits.get(pid).exit) for pid in pids] == ends  # type: ignore[union-attr]
+    assert called == ends
