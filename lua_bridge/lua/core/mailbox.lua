@@ -291,7 +291,7 @@ end
 -- messages or events, whatever the others wait for.
 function H.doing(idx)
   local p, cur = H.procs[idx], R.cur
-  if not p or p.live > 0 or p.hold or cur and cur.proc == p then return "running" end
+  if not p or not p.started or p.live > 0 or p.hold or cur and cur.proc == p then return "running" end
   local function awaited(ch) return ch and ch[S].recvq[1] end
   local idle = awaited(p.inbox) or awaited(p.events)
   for _, ch in next, p.topics or {} do idle = idle or awaited(ch) end
