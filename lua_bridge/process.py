@@ -28,6 +28,7 @@ from trio_actors import (
     EventKind,
     Host,
     Message,
+    Pid,
     ProcessContext,
     ProcessError,
     Result,
@@ -286,7 +287,7 @@ class LuaMailbox(Untyped):
                 shard = self.body.shard
                 shard.push(shard.state.age, (self.body.idx, int(at * 1e9)))
 
-    def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:
+    def put_flat(self, topic: str, sender: Pid | None, flat: Flat) -> None:
         """Takes a message whose payload is flat already."""
         body = self.body
         if not body.over:
@@ -294,6 +295,10 @@ class LuaMailbox(Untyped):
             if not topic.isascii():
                 topic = text_out(topic)  # type: ignore[assignment]  # bytes are text in Lua
             shard.push(shard.state.deliver, (body.idx, topic, sender, *flat))
+        elif (process := self._upgrading()) is not None:
+            message = Message(topic, sender, _value_of(flat))
+            message.at = process.node.stamp()
+            self.saved.append(message)
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
@@ -301,6 +306,13 @@ class LuaMailbox(Untyped):
         if not body.over:
             shard = body.shard
             shard.push(shard.state.event, (body.idx, *flat_event(event)))
+        elif self._upgrading() is not None:
+            self.saved.append(event)
+
+    def _upgrading(self) -> Process | None:
+        """The process, if its script was stopped for an upgrade and operations still unwind."""
+        process = self.body.process
+        return process if process is not None and process.upgrade is not None else None
 
     def save(self) -> None:
         """Takes everything unread out of the Lua state, for an upgrade (U3)."""
@@ -316,11 +328,13 @@ class LuaMailbox(Untyped):
 
     def depth(self) -> int:
         """How many messages and events are unread."""
-        return 0 if self.body.over else self.body.shard.depth(self.body)
+        return len(self.saved) if self.body.over else self.body.shard.depth(self.body)
 
     def unread_since(self) -> float | None:
         """Since when the oldest unread message waits."""
-        return None if self.body.over else self.body.shard.unread_since(self.body)
+        if not self.body.over:
+            return self.body.shard.unread_since(self.body)
+        return since(next((item for item in self.saved if isinstance(item, Message)), None))
 
     def close(self) -> None:
         """The process has ended."""
