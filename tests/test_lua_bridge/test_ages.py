@@ -272,6 +272,37 @@ async def test_a_limited_mailbox_that_becomes_that_of_a_script(host: Host, overf
         assert age(host, pid) == 1.0
 
 
+class Late:
+    """A gate that delivers when it is told to."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[trio_actors.Process, Any]] = []
+
+    def post(self, source: object, target: trio_actors.Process, item: Any) -> None:
+        self.held.append((target, item))
+
+    def deliver(self) -> None:
+        for target, item in self.held:
+            target.deliver(item)
+        self.held.clear()
+
+
+@pytest.mark.parametrize("language", READERS)
+async def test_ages_behind_a_gate_begin_with_the_delivery(host: Host, language: str) -> None:
+    """PH8, TS1: in a simulation, where each turn of a script is one step."""
+    pid = await host.spawn(READERS[language])
+    await trio.testing.wait_all_tasks_blocked()
+    gate = Late()
+    host.node.install(gate)  # type: ignore[arg-type]  # it is asked for nothing else
+    for expected in (2.0, 9.0):
+        host.node.send(pid, "a")
+        await trio.sleep(5)
+        gate.deliver()
+        await trio.sleep(2)
+        assert age(host, pid) == expected
+    host.node.install(None)
+
+
 async def test_messages_of_a_thread_s_state_age(autojump_clock: Any, open_world: Any) -> None:
     """PH8, Z4: a state that worker threads step."""
     async with open_world(workers=2) as world:

@@ -138,6 +138,21 @@ async def test_a_script_that_computes_in_a_thread_is_running(open_world: Any) ->
         await world.node.wait(busy)
 
 
+async def test_a_look_takes_nothing_out_of_a_thread_s_queue(open_world: Any) -> None:
+    """M12, Z4: else it could overtake what the thread has taken just before."""
+    async with open_world(workers=2) as world:
+        pid = await world.host.spawn(script("process.inbox() time.sleep('1h')"))
+        shard = world.node.processes[pid].drive.body.shard
+        while shard.busy or shard.queue:
+            await trio.lowlevel.checkpoint()
+        shard.busy = True  # as if a thread were at it, between two calls
+        world.node.send(pid, "n", 1)
+        assert trio_actors.sys.view(world.node, pid).mailbox == 0
+        assert len(shard.queue) == 1
+        shard.busy = False
+        assert trio_actors.sys.view(world.node, pid).mailbox == 1
+
+
 async def sleeps(ctx: ProcessContext) -> None:
     await trio.sleep_forever()
 
