@@ -22,7 +22,6 @@ local R = {
   killing = false,                          -- false, or {kind, message} of the limit that was hit
   used = 0,                                 -- looks of the hook in this step
   to = nil, topic = nil, payload = nil,     -- the last message it sent (process.lua)
-  seq = false,                              -- the next arrival number, if one was given (mailbox.lua)
   level = 0,                                -- KB in use after the last step
   limit = H.config.soft_kb,                 -- KB at which the next process has to go
 }

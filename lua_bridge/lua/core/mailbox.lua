@@ -63,24 +63,24 @@ local function as_event(_, entry) return entry[PAYLOAD] end
 -- What waits has an arrival number. It is a time too (PH8): nanoseconds of `Node.stamp`, read once
 -- before each turn's first, and one more for each that follows. So messages need no other number, and
 -- their ages are right to within a turn.
-local seq = 0                                 -- no number below this is left
+local last, seq = 0, false                    -- no number below is left; the next one of this turn
 local function first()
   if count("count") <= brim then              -- else Python's result could not be pushed (Z4)
     local now = stamp()
-    if now > seq then seq = now end
+    if now > last then last = now end
   end
-  return seq
+  return last
 end
 
 local function number(entry)
-  local n = R.seq or first()
-  R.seq = n + 1
+  local n = seq or first()
+  seq = n + 1
   entry[SEQ] = n
 end
 
--- What waits from now on has a later time than what does already: a turn is over.
+-- A turn is over: the clock is read again before the next number.
 function H.tick()
-  if R.seq then seq, R.seq = R.seq, false end
+  if seq then last, seq = seq, false end
 end
 
 -- A message has arrived (L2) -> the record of the coroutine that can go on with it, if one waited.
@@ -103,9 +103,8 @@ local function route(p, topic, from, payload)
       return rec
     end
     if not rec then                           -- as number(), which is a call more
-      local r = R
-      local n = r.seq or first()
-      r.seq = n + 1
+      local n = seq or first()
+      seq = n + 1
       entry[SEQ] = n
     end
     send_state(st, entry)
