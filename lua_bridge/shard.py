@@ -211,7 +211,6 @@ class Shard:
                 state.relieve()
             function, args = queue.popleft()
             function(*args)
-        state.tick()
 
     def watch(self, process: Process) -> bool:
         """Tells the state when this process of another place is gone; False if it need not know."""

@@ -176,7 +176,6 @@ class LuaState:
             self.place,
             self.unread_since,
             self.doing,
-            self.tick,
             self.age,
         ) = finish(self._module, always)
         if self.slicer is not None:

@@ -78,8 +78,8 @@ local function number(entry)
   entry[SEQ] = n
 end
 
--- A turn is over: the clock is read again before the next number.
-function H.tick()
+-- A turn is over (whatever Python brings makes one follow): the next number is read from the clock.
+local function tick()
   if seq then last, seq = seq, false end
 end
 
@@ -114,7 +114,7 @@ local function route(p, topic, from, payload)
   local waiting = p.waiting
   if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
 end
-H.set_route(route, H.tick)
+H.set_route(route, tick)
 
 local function post_message(p, topic, from, payload)
   local rec = route(p, topic, from, payload)
@@ -269,20 +269,21 @@ function H.depth(idx)
   return p and #entries(p) or 0
 end
 
+local NONE = {}
 local function since(entry) return entry and (entry[SINCE] or entry[SEQ]) end
+local function head(ch) return ch and since(ch[S].buf[ch[S].head]) end
+local function awaited(ch) return ch and ch[S].recvq[1] end
 
 -- Python: since when the oldest unread message waits (PH8), or nothing.
 function H.unread_since(idx)
   local p = H.procs[idx]
   if not p then return nil end
-  local oldest = since(p.waiting and p.waiting[1])
-  local function look(ch)
-    local st = ch[S]
-    local at = since(st.buf[st.head])
-    if at and not (oldest and oldest <= at) then oldest = at end
+  local oldest, at = since(p.waiting and p.waiting[1]), head(p.inbox)
+  if at and not (oldest and oldest < at) then oldest = at end
+  for _, ch in next, p.topics or NONE do
+    at = head(ch)
+    if at and not (oldest and oldest < at) then oldest = at end
   end
-  if p.inbox then look(p.inbox) end
-  for _, ch in next, p.topics or {} do look(ch) end
   return oldest
 end
 
@@ -291,10 +292,11 @@ end
 function H.doing(idx)
   local p, cur = H.procs[idx], R.cur
   if not p or not p.started or p.live > 0 or p.hold or cur and cur.proc == p then return "running" end
-  local function awaited(ch) return ch and ch[S].recvq[1] end
-  local idle = awaited(p.inbox) or awaited(p.events)
-  for _, ch in next, p.topics or {} do idle = idle or awaited(ch) end
-  return idle and "idle" or "blocked"
+  if awaited(p.inbox) or awaited(p.events) then return "idle" end
+  for _, ch in next, p.topics or NONE do
+    if awaited(ch) then return "idle" end
+  end
+  return "blocked"
 end
 
 -- Python: the process is ended with this (U3); how many messages and events are unread.
