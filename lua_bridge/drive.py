@@ -64,8 +64,8 @@ class LuaDrive(MailboxOnly):
         self._timer = self.process.node.clock.at(deadline, self._expired)
 
     def doing(self) -> str:
-        """`idle`: it is not its turn."""
-        return "idle"
+        """`running`, `idle` or `blocked`; once it is stopped, its operations have to unwind."""
+        return "blocked" if self.body.over else self.body.shard.doing(self.body)
 
     def line(self) -> str | None:
         """Where the main coroutine of the script waits."""

@@ -28,6 +28,7 @@ from trio_actors import (
     EventKind,
     Host,
     Message,
+    Pid,
     ProcessContext,
     ProcessError,
     Result,
@@ -35,7 +36,9 @@ from trio_actors import (
     TaskBody,
 )
 from trio_actors._core.exit import Foreign
+from trio_actors._core.lifecycle import UPGRADING
 from trio_actors._core.mailbox import Untyped
+from trio_actors._core.message import since
 
 if TYPE_CHECKING:
     from lua_bridge.shard import Shard
@@ -277,8 +280,14 @@ class LuaMailbox(Untyped):
             error.undelivered = message
             raise
         self.put_flat(message.topic, message.sender, flat)
+        process = self.body.process
+        if process is not None and process.state is UPGRADING:  # it was unread in the code before
+            at = since(message)
+            if at is not None:
+                shard = self.body.shard
+                shard.push(shard.state.age, (self.body.idx, int(at * 1e9)))
 
-    def put_flat(self, topic: str, sender: str | None, flat: Flat) -> None:
+    def put_flat(self, topic: str, sender: Pid | None, flat: Flat) -> None:
         """Takes a message whose payload is flat already."""
         body = self.body
         if not body.over:
@@ -286,6 +295,10 @@ class LuaMailbox(Untyped):
             if not topic.isascii():
                 topic = text_out(topic)  # type: ignore[assignment]  # bytes are text in Lua
             shard.push(shard.state.deliver, (body.idx, topic, sender, *flat))
+        elif (process := self._upgrading()) is not None:
+            message = Message(topic, sender, _value_of(flat))
+            message.at = process.node.stamp()
+            self.saved.append(message)
 
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
@@ -293,6 +306,13 @@ class LuaMailbox(Untyped):
         if not body.over:
             shard = body.shard
             shard.push(shard.state.event, (body.idx, *flat_event(event)))
+        elif self._upgrading() is not None:
+            self.saved.append(event)
+
+    def _upgrading(self) -> Process | None:
+        """The process, if its script was stopped for an upgrade and operations still unwind."""
+        process = self.body.process
+        return process if process is not None and process.upgrade is not None else None
 
     def save(self) -> None:
         """Takes everything unread out of the Lua state, for an upgrade (U3)."""
@@ -308,10 +328,13 @@ class LuaMailbox(Untyped):
 
     def depth(self) -> int:
         """How many messages and events are unread."""
-        return 0 if self.body.over else self.body.shard.depth(self.body)
+        return len(self.saved) if self.body.over else self.body.shard.depth(self.body)
 
-    def oldest(self) -> None:
-        """Not known here: the messages are in the Lua state, without times."""
+    def unread_since(self) -> float | None:
+        """Since when the oldest unread message waits."""
+        if not self.body.over:
+            return self.body.shard.unread_since(self.body)
+        return since(next((item for item in self.saved if isinstance(item, Message)), None))
 
     def close(self) -> None:
         """The process has ended."""
@@ -334,11 +357,18 @@ def flat_event(event: Event) -> tuple[Any, ...]:
         return (*head, False, *encode(error))
 
 
+def seconds_of(number: int) -> float:
+    """The time of `Node.stamp` in an arrival number of core/mailbox.lua: right to a microsecond."""
+    return round(number / 1e9, 6)
+
+
 def unread_of(is_event: bool, *parts: Any) -> Message | Event:
-    """A message or an event from what core/process.lua `drained` gave."""
+    """A message or an event from what core/mailbox.lua `drained` gave."""
     if not is_event:
-        topic, sender, *flat = parts
-        return Message(text_in(topic), sender, _value_of(tuple(flat)))
+        at, topic, sender, *flat = parts
+        message = Message(text_in(topic), sender, _value_of(tuple(flat)))
+        message.at = seconds_of(at)
+        return message
     kind, sender, at, *rest = parts
     deadline, ok, *flat = (*rest, None, None)[: max(2, len(rest))]
     result = None

@@ -18,7 +18,7 @@ import trio
 
 from lua_bridge import operations
 from lua_bridge.limits import Limits
-from lua_bridge.process import LuaBody, unread_of
+from lua_bridge.process import LuaBody, seconds_of, unread_of
 from lua_bridge.state import LuaState
 from trio_actors import ErrorKind, Event, Host, Message, ProcessError, make_error
 from trio_actors._core.current import running
@@ -47,6 +47,9 @@ class NodeServices:
         if self._node.gate is None:
             return self._clock.current_time()  # on any thread
         return self._node.now()
+
+    def stamp(self) -> float:
+        return self._node.stamp()
 
     def wall_time(self, process: int = 0) -> float:
         return self._asked(process, self._node.wall_time)
@@ -166,15 +169,32 @@ class Shard:
 
     def depth(self, body: LuaBody) -> int:
         """Unread messages and events."""
-        self.flush()
-        depth: int = self.state.depth(body.idx)
+        depth: int = self._seen().depth(body.idx)
         return depth
+
+    def unread_since(self, body: LuaBody) -> float | None:
+        """Since when its oldest unread message waits."""
+        since: int | None = self._seen().unread_since(body.idx)
+        return None if since is None else seconds_of(since)
+
+    def doing(self, body: LuaBody) -> str:
+        """`running`, `idle` or `blocked` (§1.4)."""
+        found: str = self._seen().doing(body.idx)
+        return found
 
     def place(self, body: LuaBody) -> str | None:
         """The line of its script where the main coroutine of a process waits."""
-        self.flush()
-        found: str | None = self.state.place(body.idx)
+        found: str | None = self._seen().place(body.idx)
         return found
+
+    def _seen(self) -> LuaState:
+        """The state as it is now; the queue is the thread's, while one is at it.
+
+        A look into the state then waits for the end of a slice.
+        """
+        if not self.busy:
+            self.flush()
+        return self.state
 
     def drain(self, body: LuaBody) -> list[Message | Event]:
         """Ends the process and gives what it has not read."""

@@ -138,6 +138,7 @@ class LuaState:
             "quantum": limits.quantum,
             "sliced": sliced,
             "mono": lambda: int(services.now() * 1e9),
+            "stamp": lambda: int(services.stamp() * 1e9),
             "wall": lambda process: round(services.wall_time(process) * 1e6) * 1000,
         }
         for key, value in options.items():
@@ -173,6 +174,9 @@ class LuaState:
             self.drained,
             self.enter,
             self.place,
+            self.unread_since,
+            self.doing,
+            self.age,
         ) = finish(self._module, always)
         if self.slicer is not None:
             self.slicer.free_main()

@@ -25,6 +25,9 @@ class Services:
     def now(self) -> float:
         return time.monotonic()
 
+    def stamp(self) -> float:
+        return 0.0
+
     def random_bits(self, process: int = 0) -> int:
         return self.rng.getrandbits(64)
 

@@ -7,6 +7,7 @@ import trio
 
 from trio_actors import Event, Message
 from trio_actors._core.mailbox import Untyped
+from trio_actors._core.message import since
 from trio_actors._core.wake import GO
 
 TURN: Final = 8  # items between checkpoints
@@ -54,9 +55,9 @@ class SupervisorMailbox(Untyped):
         """How many items are unread."""
         return len(self.items)
 
-    def oldest(self) -> Message | None:
-        """The message that waits longest."""
-        return next((item for item in self.items if isinstance(item, Message)), None)
+    def unread_since(self) -> float | None:
+        """When the message that waits longest began to."""
+        return since(next((item for item in self.items if isinstance(item, Message)), None))
 
     def close(self) -> None:
         """Discard what is unread; who still reads is told."""

@@ -34,7 +34,7 @@ class ProcessView:
     """One process at one moment.
 
     Units: `mailbox` in unread messages and events; `uptime` and `oldest_unread` in seconds, the
-    latter 0 if no message is unread (and in Lua, whose mailboxes keep no times).
+    latter 0 if no message is unread.
     """
 
     pid: str

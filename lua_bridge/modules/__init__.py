@@ -95,6 +95,7 @@ class Services(Protocol):
     rng: Random
 
     def now(self) -> float: ...
+    def stamp(self) -> float: ...  # what ages of messages are measured by
     def wall_time(self, process: int = 0) -> float: ...
     def random_bits(self, process: int = 0) -> int: ...  # 64 of them
 

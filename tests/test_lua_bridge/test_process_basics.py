@@ -161,7 +161,7 @@ async def test_lua_processes_of_one_state_talk(world: Any) -> None:
     assert result == 5050
 
 
-async def test_a_dump_names_the_line_where_a_script_waits(world: Any) -> None:
+async def test_a_dump_names_the_line_where_a_script_waits(autojump_clock: Any, world: Any) -> None:
     """The main coroutine's line, also below functions of its own; none of the host's code."""
     source = """local function waits(ch)
       return (ch:receive())

@@ -116,6 +116,9 @@ def world_services() -> Any:
         def now(self) -> float:
             return 0.0
 
+        def stamp(self) -> float:
+            return 0.0
+
         def random_bits(self, process: int = 0) -> int:
             return self.rng.getrandbits(64)
 

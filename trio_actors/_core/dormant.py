@@ -112,8 +112,8 @@ class Dormant(Untyped, Dispatched):
         """Nothing, while it is the mailbox."""
         return 0
 
-    def oldest(self) -> Message | None:
-        """Nothing, while it is the mailbox."""
+    def unread_since(self) -> float | None:
+        """Never, while it is the mailbox."""
         return None
 
     def close(self) -> None:

@@ -104,7 +104,7 @@ class Ended(MailboxOnly, Untyped):
         """Nothing."""
         return 0
 
-    def oldest(self) -> None:
+    def unread_since(self) -> None:
         """Nothing."""
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ AFTER: dict[Step, dict[State, State]] = {
 
 # The members by short names, for paths that every process takes: `State.ENDED` is Python code in
 # Enum's metaclass (3.11) and costs as much as an object.
-READY, RUNNING, ENDED = State.READY, State.RUNNING, State.ENDED
+READY, RUNNING, UPGRADING, ENDED = State.READY, State.RUNNING, State.UPGRADING, State.ENDED
 BEGIN, END = Step.BEGIN, Step.END
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from trio_actors._core.message import Event, Message, Parcel
+from trio_actors._core.message import Event, Message, Parcel, since
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET, Subscription
 
@@ -62,8 +62,8 @@ class Mailbox(Protocol):
         """How many messages and events are unread."""
         ...
 
-    def oldest(self) -> Message | None:
-        """The message that has been unread for longest; None if there is none, or in Lua."""
+    def unread_since(self) -> float | None:
+        """Since when the oldest unread message waits, by `Node.stamp` (PH8); None if none does."""
         ...
 
     def close(self) -> None:
@@ -81,6 +81,10 @@ class CountedMailbox(Mailbox, Protocol):
 
     def load(self) -> int:
         """How many messages are unread; events do not count."""
+        ...
+
+    def oldest(self) -> Message | None:
+        """The message that waits longest."""
         ...
 
     def drop_oldest(self) -> Message | None:
@@ -309,6 +313,10 @@ class PythonMailbox(Pace, Routed, Untyped):
         if len(found) > 1:  # then there are topic channels, so messages are numbered
             oldest = min(found, key=lambda message: message.arrival)
         return oldest
+
+    def unread_since(self) -> float | None:
+        """When the message that waits longest began to."""
+        return since(self.oldest())
 
     def drop_oldest(self) -> Message | None:
         """Takes out the message that waits longest."""

@@ -74,6 +74,11 @@ def unpacked(item: Any) -> Any:
     return item
 
 
+def since(message: Message | None) -> float | None:
+    """When a message began to wait, by `Node.stamp`; None for no message."""
+    return getattr(message, "at", None)
+
+
 def payload_of(values: tuple[Any, ...]) -> Any:
     """One message has one payload: nothing is None, one value itself, several a list (M30-M33)."""
     if len(values) == 1:

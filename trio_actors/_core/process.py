@@ -188,8 +188,7 @@ class Process:
 
     def oldest_unread(self) -> float:
         """For how many seconds the oldest unread message has been waiting (PH8)."""
-        message = self.mailbox.oldest()
-        at = getattr(message, "at", None)
+        at = self.mailbox.unread_since()
         return 0.0 if at is None else max(0.0, self.node.stamp() - at)
 
     def limit(self, deadline: float, by: Pid) -> None:

@@ -22,7 +22,7 @@ from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY
-from trio_actors._core.message import Event, EventKind, Message, Parcel, unpacked
+from trio_actors._core.message import Event, EventKind, Message, Parcel, since, unpacked
 from trio_actors._core.task import stops_the_host
 
 if TYPE_CHECKING:
@@ -247,6 +247,10 @@ class Serving(Queue):
                 queue[index] = message
                 return message
         return None
+
+    def unread_since(self) -> float | None:
+        """When the message that waits longest began to."""
+        return since(self.oldest())
 
     def drop_oldest(self) -> Message | None:
         """Takes out the message that waits longest."""

@@ -49,7 +49,8 @@ local function finish(find_source, always)
   H.always(always)
   return H.compile, H.prepare, H.register, H.begin, H.deliver, H.event, H.run, H.answer,
     H.answer_error, H.fire, H.kill, H.depth, H.drain, H.prepare_call, H.call_now, H.drop_worker, H.gone,
-    H.deliver_run, H.relieve, H.interrupt, H.fire_run, H.answer_value, H.drained, H.enter, H.place
+    H.deliver_run, H.relieve, H.interrupt, H.fire_run, H.answer_value, H.drained, H.enter, H.place,
+    H.unread_since, H.doing, H.age
 end
 
 return set, sync, file, finish

@@ -12,6 +12,7 @@ local channel_class = H.channel_class
 local send_state = H.send_state
 local AT = byte("@")
 local R, wake, getmt, setmetatable = H.R, H.wake, raw.debug.getmetatable, raw.setmetatable
+local count, brim, stamp = raw.collectgarbage, H.config.brim_kb, H.config.stamp
 
 local M = {}
 
@@ -35,7 +36,7 @@ H.process_module, H.me, H.no_context, H.text_argument = M, me, no_context, str
 -- ---------------------------------------------------------------- messages
 
 -- A message is one table with private keys; it becomes an object when a script reads it.
-local TOPIC, FROM, PAYLOAD, SEQ, EVENT = {}, {}, {}, {}, {}
+local TOPIC, FROM, PAYLOAD, SEQ, EVENT, SINCE = {}, {}, {}, {}, {}, {}
 local message_methods = {}
 local message_class
 message_class = H.class("process.Message", message_methods, {
@@ -59,6 +60,29 @@ local function as_payload(st, entry)
 end
 local function as_event(_, entry) return entry[PAYLOAD] end
 
+-- What waits has an arrival number. It is a time too (PH8): nanoseconds of `Node.stamp`, read once
+-- before each turn's first, and one more for each that follows. So messages need no other number, and
+-- their ages are right to within a turn.
+local last, seq = 0, false                    -- no number below is left; the next one of this turn
+local function first()
+  if count("count") <= brim then              -- else Python's result could not be pushed (Z4)
+    local now = stamp()
+    if now > last then last = now end
+  end
+  return last
+end
+
+local function number(entry)
+  local n = seq or first()
+  seq = n + 1
+  entry[SEQ] = n
+end
+
+-- A turn is over (whatever Python brings makes one follow): the next number is read from the clock.
+local function tick()
+  if seq then last, seq = seq, false end
+end
+
 -- A message has arrived (L2) -> the record of the coroutine that can go on with it, if one waited.
 local function route(p, topic, from, payload)
   local topics, st = p.topics, p.box
@@ -78,18 +102,19 @@ local function route(p, topic, from, payload)
       else rec.v = st.convert(st, entry) end
       return rec
     end
-  end
-  local seq = p.seq
-  p.seq = seq + 1
-  entry[SEQ] = seq
-  if st then
+    if not rec then                           -- as number(), which is a call more
+      local n = seq or first()
+      seq = n + 1
+      entry[SEQ] = n
+    end
     send_state(st, entry)
     return nil
   end
+  number(entry)
   local waiting = p.waiting
   if not waiting then p.waiting = { entry } else waiting[#waiting + 1] = entry end
 end
-H.set_route(route)
+H.set_route(route, tick)
 
 local function post_message(p, topic, from, payload)
   local rec = route(p, topic, from, payload)
@@ -98,8 +123,8 @@ end
 H.post_message = post_message
 
 local function route_event(p, event)
-  local entry = { [PAYLOAD] = event, [EVENT] = true, [SEQ] = p.seq }
-  p.seq = p.seq + 1
+  local entry = { [PAYLOAD] = event, [EVENT] = true }
+  number(entry)
   if p.events then
     send_state(p.events[S], entry)
     return
@@ -204,6 +229,13 @@ function H.deliver_run(steps, seconds, ...)
   return H.run(steps, seconds)
 end
 
+-- Python: the last message was unread in the code that this one replaces, since then. It has not begun.
+function H.age(idx, since)
+  local p = H.procs[idx]
+  local waiting = p and p.waiting
+  if waiting then waiting[#waiting][SINCE] = since end
+end
+
 -- Python: an event; result is nil, true (a value) or false (an error), flat.
 function H.event(idx, kind, from, at, deadline, result, shape, ...)
   local p = H.procs[idx]
@@ -237,6 +269,36 @@ function H.depth(idx)
   return p and #entries(p) or 0
 end
 
+local NONE = {}
+local function since(entry) return entry and (entry[SINCE] or entry[SEQ]) end
+local function head(ch) return ch and since(ch[S].buf[ch[S].head]) end
+local function awaited(ch) return ch and ch[S].recvq[1] end
+
+-- Python: since when the oldest unread message waits (PH8), or nothing.
+function H.unread_since(idx)
+  local p = H.procs[idx]
+  if not p then return nil end
+  local oldest, at = since(p.waiting and p.waiting[1]), head(p.inbox)
+  if at and not (oldest and oldest < at) then oldest = at end
+  for _, ch in next, p.topics or NONE do
+    at = head(ch)
+    if at and not (oldest and oldest < at) then oldest = at end
+  end
+  return oldest
+end
+
+-- Python: what a process does (spec 1.4). As in Python it is idle if one of its coroutines waits for
+-- messages or events, whatever the others wait for.
+function H.doing(idx)
+  local p, cur = H.procs[idx], R.cur
+  if not p or not p.started or p.live > 0 or p.hold or cur and cur.proc == p then return "running" end
+  if awaited(p.inbox) or awaited(p.events) then return "idle" end
+  for _, ch in next, p.topics or NONE do
+    if awaited(ch) then return "idle" end
+  end
+  return "blocked"
+end
+
 -- Python: the process is ended with this (U3); how many messages and events are unread.
 local drained = {}
 function H.drain(idx)
@@ -255,12 +317,12 @@ local function result_of(event)
   return true, H.flatten(result.value)
 end
 
--- Python: the next of them in arrival order -> false, topic, sender, flat payload, or true and what
--- H.event takes.
+-- Python: the next of them in arrival order -> false, since when it waits, topic, sender, flat payload,
+-- or true and what H.event takes.
 function H.drained(i)
   local e = drained[i]
   drained[i] = nil
   local payload = e[PAYLOAD]
-  if not e[EVENT] then return false, e[TOPIC], e[FROM], H.flatten(payload) end
+  if not e[EVENT] then return false, since(e), e[TOPIC], e[FROM], H.flatten(payload) end
   return true, payload.kind, payload.from, payload.at, payload.deadline, result_of(payload)
 end

@@ -104,7 +104,7 @@ end
 
 local function new_process(idx, instructions)
   return { -- with room for the fields that every process gets
-    idx = idx, live = 0, wakers = 0, grown = 0, seq = 1, instructions = instructions,
+    idx = idx, live = 0, wakers = 0, grown = 0, instructions = instructions,
     pid = nil, id = nil, direct = nil, env = nil, main = nil, started = nil, inbox = nil, box = nil,
   }
 end

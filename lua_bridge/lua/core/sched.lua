@@ -32,8 +32,8 @@ local preempted = false                     -- the last step was cut short
 -- change places, because a queue that creeps through a Lua table is rehashed again and again.
 local batch, head, last = {}, 1, 0
 local ready, tail = {}, 0
-local route                                 -- puts a message into a mailbox (process.lua)
-function H.set_route(f) route = f end
+local route, tick                           -- put a message into a mailbox; end a turn (mailbox.lua)
+function H.set_route(f, g) route, tick = f, g end
 
 -- ---------------------------------------------------------------- waiting and waking
 
@@ -302,6 +302,7 @@ function H.run(count, seconds)
   end
   if rec then wake(rec) end
   R.cur = nil
+  tick()
   return H.flush(head <= last or tail > 0 or H.next_due())
 end
 
