@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import gc
 from math import inf
@@ -31,6 +32,7 @@ from trio_actors import (
     Bounded,
     Exit,
     Host,
+    Message,
     Node,
     Pid,
     ProcessConflict,
@@ -42,7 +44,6 @@ from trio_actors import (
 )
 from trio_actors._core.carried import Carried
 from trio_actors._core.dispatch import SPARES
-from trio_actors._core.held import CALM
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -58,8 +59,8 @@ async def test_servers_that_do_not_wait_share_one_task(host: Host) -> None:
     await at_rest(host)
 
 
-async def test_a_server_whose_handlers_wait_keeps_its_task_for_a_while(host: Host) -> None:
-    """TM2: as many tasks as servers that wait; when they do not any more, at most 64 spares."""
+async def test_a_server_that_has_waited_keeps_its_task(host: Host) -> None:
+    """TM2: as many tasks as servers that have waited; when these have ended at most 64 spares."""
     pids = [await host.spawn(Worker) for _ in range(200)]
     for _ in range(2):
         async with trio.open_nursery() as nursery:
@@ -69,12 +70,112 @@ async def test_a_server_whose_handlers_wait_keeps_its_task_for_a_while(host: Hos
             assert carriers(host) >= 200
         await at_rest(host)
         assert kept(host) == 200
-        for pid in pids:
-            for _ in range(CALM):
-                await host.node.ask(pid, Now())
-        await at_rest(host)
-        assert kept(host) == 0
-        assert carriers(host) == SPARES + 1
+    for pid in pids:
+        assert await host.node.ask(pid, Now()) == "now"
+        host.node.terminate(pid)
+    await at_rest(host)
+    assert kept(host) == 0
+    assert carriers(host) == SPARES + 1
+
+
+class Keeper(Server):
+    """Opens a nursery in `init`, without waiting."""
+
+    async def init(self) -> None:
+        self.lock = trio.Lock()
+        self.stack = contextlib.AsyncExitStack()
+        self.nursery = await self.stack.enter_async_context(trio.open_nursery())
+        self.ended = 0
+
+    async def run(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.ended += 1
+
+    @handles("start")
+    async def start(self, message: Message) -> None:
+        self.nursery.start_soon(self.run)
+
+    @handles("lock")
+    async def acquire(self, message: Message) -> None:
+        await self.lock.acquire()
+
+    @handles("unlock")
+    async def release(self, message: Message) -> None:
+        self.lock.release()
+
+    @handles("stop")
+    async def leave(self, message: Message) -> None:
+        self.nursery.cancel_scope.cancel()
+        await self.stack.aclose()
+        self.stop()
+
+    @handles("leave open")
+    async def leave_open(self, message: Message) -> None:
+        self.stop()
+
+    @handles("fail")
+    async def fail(self, message: Message) -> None:
+        raise ProcessError("failed")
+
+
+async def test_a_nursery_and_a_lock_may_stay_open_between_messages(host: Host) -> None:
+    """TM2, TM3: they belong to the task of the server, which it keeps."""
+    node = host.node
+    keepers = [await host.spawn(Keeper) for _ in range(2)]
+    worker = await host.spawn(Worker)
+    servers = [server_of(host, pid) for pid in keepers]
+    for topic in ("start", "lock", "unlock", "lock", "start", "unlock"):
+        for pid in keepers:
+            node.send(pid, topic)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await node.ask(worker, Now()) == "now"
+    node.send(keepers[0], "stop")
+    assert (await node.wait(keepers[0])).error is None
+    assert [server.ended for server in servers] == [2, 0]
+    node.send(keepers[1], "stop")
+    assert (await node.wait(keepers[1])).error is None
+
+
+@pytest.mark.parametrize("end", ["leave open", "fail", "terminate", "abort"])
+async def test_a_nursery_that_is_left_open_is_an_error_at_once(node: Node, end: str) -> None:
+    """E38: Trio's own error, in the host; the nursery's tasks and the other processes end."""
+    with pytest.raises(RuntimeError, match="stack corrupted"):
+        async with node.open_host("app:keepers", drain=5) as host:
+            pid = await host.spawn(Keeper)
+            server = server_of(host, pid)
+            for _ in range(3):
+                await host.spawn(Worker)
+            node.send(pid, "start")
+            await trio.testing.wait_all_tasks_blocked()
+            if end == "abort":
+                host.abort()
+            elif end == "terminate":
+                node.terminate(pid)
+            else:
+                node.send(pid, end)
+            await trio.sleep(1)
+    assert server.ended == 1
+    assert not node.processes
+
+
+async def test_a_handler_that_raises_generator_exit_ends_only_its_server(node: Node) -> None:
+    """E38: it is no Exception, so it leaves through the host, and others stop in order."""
+
+    class Odd(Server):
+        @handles("go")
+        async def go(self, message: Message) -> None:
+            raise GeneratorExit
+
+    ended: list[str] = []
+    with pytest.raises(GeneratorExit):
+        async with node.open_host("app:odd", drain=5) as host:
+            other = await host.spawn(Worker)
+            node.processes[other].on_exit(lambda exit: ended.append(str(exit.error)))
+            node.send(await host.spawn(Odd), "go")
+            await trio.sleep_forever()
+    assert ended == ["None"]
 
 
 async def test_a_handler_runs_in_one_task_from_its_first_to_its_last_line(host: Host) -> None:

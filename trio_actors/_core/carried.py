@@ -1,9 +1,9 @@
-"""Servers with async handlers: stepped like those with plain ones, with a task while they wait.
+"""Servers with async handlers: stepped like those with plain ones, with a task once they wait.
 
-The theory: each turn is a coroutine that the dispatcher begins. Mostly it ends without having
-waited for anything, and no task was needed. If it waits, its carrier is the task of the process
-until all that is unread has been handled (dispatch.py): so a handler runs in one task from its
-first to its last line, and scopes, nurseries and locks are what they are in any task.
+The theory: the whole life of the server is one coroutine. The dispatcher goes on with it when there
+is something to do, and it yields IDLE when there is not. If it yields anything else, it waits for
+something in Trio: from then on the carrier (dispatch.py) is the task of this server, until its end.
+So all that waits runs in one task, and scopes, nurseries and locks are what they are in any task.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import checkpoint, reschedule
+from trio.lowlevel import checkpoint, current_task, reschedule
 
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.copying import Copying
@@ -26,14 +26,14 @@ from trio_actors._core.dispatch import Dispatcher, Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
-from trio_actors._core.held import CALM, IDLE, Held, Home, idle
+from trio_actors._core.held import IDLE, Held, Home, idle
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import begin
 from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
 from trio_actors._core.task import judge, stops_the_host
-from trio_actors._core.wake import GO, wait
+from trio_actors._core.wake import GO
 
 if TYPE_CHECKING:
     from trio_actors._core.process import Process
@@ -48,8 +48,8 @@ class Carried(Stepped, Waiting):
     direct = False
     _context: Context  # of all its code; a plain server makes one when it needs it
     _code: Coroutine[Any, Any, None] | None  # from the first turn on
-    _held: Held | None  # the same, while it has a task
-    _home: Home | None  # what stands in for the dispatcher meanwhile
+    _held: Held | None  # the same, once it has a task of its own
+    _home: Home | None  # what stands in for the dispatcher then
 
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
@@ -121,8 +121,6 @@ class Carried(Stepped, Waiting):
         """The whole life of the server; idle between turns."""
         try:
             await self._begin_code()
-            if self._held is not None:  # its `init` has waited, which it will not do again
-                self._settle_in(self._held.waits, CALM)
             by_type = self.table.by_type
             while True:
                 one: Any = self._one
@@ -150,8 +148,10 @@ class Carried(Stepped, Waiting):
                     del one  # it is not kept alive while the server is idle
                 elif self._queue is not None and not self.halted:
                     await self._handle_queued(self._queue)
-                if self._held is not None and self._home is None:  # a handler has waited
-                    self._settle_in(self._held.waits - 1, 0)
+                if self._home is None and (
+                    self._held is not None or current_task().child_nurseries
+                ):
+                    self._dispatcher = self._home = Home(self.hand)  # it needs a task from now on
                 if self.halted and (self.finished is not None or self._over()):
                     break
                 if self._home is not None:
@@ -163,9 +163,10 @@ class Carried(Stepped, Waiting):
                     self._dispatcher.add(self)
                 else:
                     self._scheduled = False
-                await idle()
-        except GeneratorExit:  # its end came from outside
-            raise
+                try:
+                    await idle()
+                except GeneratorExit:  # its end came from outside
+                    return
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
             if self._held is not None:
                 raise  # see Held.end
@@ -186,31 +187,17 @@ class Carried(Stepped, Waiting):
             if process.rare is not None and process.readiness is not None:
                 process.readiness(None)
 
-    def _settle_in(self, waits: int, calm: int) -> None:
-        """It has a task now: it does what comes in its own time."""
-        self._dispatcher = self._home = Home(self.hand, waits, calm)
-
     async def _rest(self, home: Home) -> None:
         """In its own task: a checkpoint if one is due, else it waits until something is unread."""
-        held = self._held
-        assert held is not None
         pace = home.pace
         if not self.halted and (self._queue is not None or self._one is not None):
             if pace.left < 0 and not pace.look():
-                home.waits += 1
                 await checkpoint()
                 pace.renew()
             return
-        if not home.keeps(held.waits):
-            self._dispatcher = Dispatcher.of(self.process.host)
-            self._home = self._held = None
-            self._busy = self._scheduled = False
-            await idle()
-            return
         self._busy = self._scheduled = False
-        home.parked = held.carrier.task
-        home.waits += 1
-        await wait(home.leave)
+        home.parked = current_task()
+        await home.rest.wait()
         self._busy = True
         if self.route is not None:
             self.close_route()

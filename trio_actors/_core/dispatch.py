@@ -5,9 +5,9 @@ dispatcher handles at most BATCH messages or lasts 1 ms, then comes a checkpoint
 
 The dispatcher's work is done by *carriers*, tasks of the host of which mostly one steps. When the
 code of a server waits for something, the carrier that stepped it becomes its task, with a cancel
-scope around it (held.py); another carrier steps the others. So code that waits goes on in the same
-task, and code that never waits needs none. A carrier that is free again is kept as a spare: to wake
-one costs a third of starting one.
+scope around it (held.py), until its end; another carrier steps the others. So code that waits goes
+on in the same task, and code that never waits needs none. A carrier that is free again is kept as a
+spare: to wake one costs a third of starting one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from trio.lowlevel import (
     checkpoint_if_cancelled,
     current_task,
     reschedule,
-    wait_task_rescheduled,
 )
 
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
 from trio_actors._core.held import Held
 from trio_actors._core.pace import Pace
-from trio_actors._core.wake import GO, wait
+from trio_actors._core.wake import GO, Rest
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
@@ -47,7 +46,7 @@ SPARES = 64  # free carriers that are kept: about 3 KB each
 class Carrier:
     """A task that steps servers, or that belongs to one of them while its code waits."""
 
-    __slots__ = ("_dispatcher", "held", "scope", "stepping", "task")
+    __slots__ = ("_dispatcher", "held", "rest", "scope", "stepping", "task")
     held: Held | None  # the code whose task it is
     scope: trio.CancelScope  # around all code; a new one when it was used
 
@@ -56,6 +55,7 @@ class Carrier:
         self.task = current_task()
         self.stepping = True  # else it waits until it is wanted
         self.held = None
+        self.rest = Rest(self.leave)
 
     def leave(self, _: Any) -> Abort:
         """It is cancelled while it waits."""
@@ -177,13 +177,13 @@ class Dispatcher:
                     with self._belonging(carrier, held.drive.process):
                         await held.end(error)
                 del held, error  # this frame is in its traceback: a cycle
+                wanted = wanted and not carrier.task.child_nurseries  # else it is of no use
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _serve(self, carrier: Carrier) -> bool:
         """Steps servers until its scope is used up; False if there are enough other carriers."""
-        leave = carrier.leave
         while carrier.stepping or await self._wanted(carrier):
             if not self.ready:
                 if self._steppers > 1:
@@ -191,13 +191,14 @@ class Dispatcher:
                     continue
                 self._steppers = 0
                 self.parked = carrier.task
-                await wait(leave)
+                await carrier.rest.wait()
             self.scope = carrier.scope
             held = self._step()
             if held is not None:
                 await self._hold(carrier, held)
                 held = None  # it is not kept alive by a carrier that waits
-                if carrier.scope.cancel_called or carrier.scope.deadline != inf:
+                scope = carrier.scope
+                if scope.cancel_called or scope.deadline != inf or carrier.held is not None:
                     return True
             elif self._steppers > 1:
                 self._retire(carrier)
@@ -240,9 +241,14 @@ class Dispatcher:
             carrier.scope.deadline = process.deadline
         if process.forced is not None or process.upgrade is not None:  # in its own turn
             held.cancel()
-        with self._belonging(carrier, process):
-            await held.go_on()
-        carrier.held = None
+        try:
+            with self._belonging(carrier, process):
+                await held.go_on()
+            carrier.held = None
+        finally:
+            if carrier.task.child_nurseries:  # the scope's end is an error now, which is its own
+                carrier.held = held
+                carrier.scope.cancel(reason="a nursery was left open")
 
     @contextmanager
     def _belonging(self, carrier: Carrier, process: Process) -> Iterator[None]:
@@ -270,7 +276,7 @@ class Dispatcher:
             return False
         else:
             self._spares.append(carrier.task)
-            await wait_task_rescheduled(carrier.leave)  # for long: it needs no shared trap
+            await carrier.rest.wait()
         carrier.stepping = True
         return True
 

@@ -15,12 +15,10 @@ from trio.lowlevel import Abort, reschedule
 
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, Rest
 
 if TYPE_CHECKING:
     from trio_actors._core.dispatch import Carrier, Dispatched, Waiting
-
-CALM = 64  # times that a server finds that it has no use for its task
 
 
 class Idle:
@@ -41,7 +39,7 @@ def idle() -> Generator[Idle, None, None]:
 class Held:
     """Code that waits in the task where it was begun, and whose it is."""
 
-    __slots__ = ("_trap", "carrier", "code", "context", "drive", "waits")
+    __slots__ = ("_trap", "carrier", "code", "context", "drive")
     carrier: Carrier
 
     def __init__(
@@ -51,7 +49,6 @@ class Held:
         self.code = code
         self.context = context
         self._trap = trap  # what it waits for, as Trio is to be told
-        self.waits = 0  # how often it has waited
 
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """Where it waits, as frames and lines, outermost first."""
@@ -69,7 +66,7 @@ class Held:
 
     @coroutine
     def go_on(self) -> Generator[Any, Any, None]:
-        """Lets the code run, in its context variables, until it is idle or has ended.
+        """Lets the code run to its end, in its context variables.
 
         In place of `await code`, which would have to begin it.
         """
@@ -77,14 +74,14 @@ class Held:
         send, trap = self.code.send, self._trap
         answer: Any = None
         try:
-            while trap is not IDLE:
+            while True:
                 try:
                     answer = yield trap
                 except BaseException as exc:  # noqa: ASYNC103  it goes on in the code
                     trap = run(self.code.throw, exc)
                 else:
-                    self.waits += 1
                     trap = run(send, answer)
+                    answer = None  # while it waits it keeps no error alive
         except StopIteration:
             return
         finally:
@@ -138,22 +135,22 @@ class Nowhere:
 
 
 class Home:
-    """In the place of the dispatcher, for a server that keeps its task.
+    """In the place of the dispatcher, for a server that has a task of its own.
 
-    A server whose handlers wait would be handed from carrier to carrier with each message, which
-    takes twice as long as to wake its own task. So it keeps the task, until it has handled CALM
-    times all that was unread without a handler that waited.
+    From the first time on that its code waits for something the server keeps the task: a lock that
+    it has taken, or a nursery that it has opened, belongs to that task. And handlers that have
+    waited once do so again: to hand their server from carrier to carrier with each message takes
+    twice as long as to wake its own task.
     """
 
-    __slots__ = ("calm", "pace", "parked", "waits")
+    __slots__ = ("pace", "parked", "rest")
     ready = Nowhere()
 
-    def __init__(self, hand: Hand, waits: int, calm: int) -> None:
+    def __init__(self, hand: Hand) -> None:
         self.pace = Pace(BUDGET, hand)
         self.pace.renew()
         self.parked: trio.lowlevel.Task | None = None  # the server's, while nothing is unread
-        self.waits = waits  # of the code, that were none of a handler
-        self.calm = calm
+        self.rest = Rest(self.leave)
 
     def add(self, server: Dispatched) -> None:
         """The server has something to do."""
@@ -169,9 +166,3 @@ class Home:
         """The task is cancelled while it waits for messages."""
         self.parked = None
         return Abort.SUCCEEDED
-
-    def keeps(self, waits: int) -> bool:
-        """Whether to keep the task now that all is handled and its code has waited so often."""
-        self.calm = self.calm + 1 if waits == self.waits else 0
-        self.waits = waits
-        return self.calm < CALM

@@ -38,7 +38,7 @@ from trio_actors._core.exit import (
 )
 from trio_actors._core.lifecycle import BEGIN, Step
 from trio_actors._core.mailbox import PythonMailbox
-from trio_actors._core.message import Message, copy_value
+from trio_actors._core.message import Message, copy_value, since
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Body, TaskBody
@@ -183,8 +183,11 @@ def replace_code(process: Process) -> Exit | None:
     process.drive = body.attach(process)
     for item in unread:
         if isinstance(item, Message):
+            at = since(item)
             try:
                 process.mailbox.put(item)
+                if at is not None:  # it has not become younger
+                    item.at = at
             except ProcessError as refusal:  # it cannot cross into the new code's language (M27)
                 process.node.dead_letters.add(process.pid, item, refusal.message)
         else:
