@@ -141,6 +141,13 @@ class Slow(Quick):
     seconds = 1
 
 
+class Later(Slow):
+    """Its `init` does not wait, so it has no task before its first message."""
+
+    async def init(self) -> None:  # type: ignore[override]
+        self.look()
+
+
 def reply(request: Get) -> int:
     """What each of them does with a request."""
     if request.refuse:
@@ -207,7 +214,7 @@ def servers_with_any_handlers_are_alike() -> None:
 
 async def _play(program: list[str]) -> None:
     async with open_node() as node, node.open_host("app:h") as host, trio.open_nursery() as asking:
-        subjects = {kind: [] for kind in (Plain, Quick, Slow)}
+        subjects = {kind: [] for kind in (Plain, Quick, Slow, Later)}
         for kind, made in [*subjects.items(), *subjects.items()]:
             subject = Subject(await host.spawn(kind))
             node.processes[subject.pid].on_exit(_note(subject))
@@ -241,29 +248,43 @@ async def _play(program: list[str]) -> None:
     _compare(program, subjects)
 
 
+class Longer(Later):
+    """Waits long enough for what is left of the one before to be noticed."""
+
+    seconds = 4
+
+
 @guarantee
 def a_task_is_kept_for_later_or_ends() -> None:
-    """TM2: as many tasks as servers wait, and afterwards at most so many spares."""
+    """TM2: a task for each server that has waited, used again as if it was a new one."""
 
     async def main() -> None:
         async with open_node() as node, node.open_host("app:h") as host:
-            for count in (10, SPARES + 20):
-                pids = [await host.spawn(Slow) for _ in range(count)]
-                await trio.sleep(2)
-                started, seen = _tasks(host), list[int]()
-                assert started <= min(count, SPARES) + 1
-                for pid in pids:
-                    node.send(pid, "number", (1, seen))
-                await trio.sleep(1)
-                limited, others = pids[: count // 2], pids[count // 2 :]
-                for pid in limited:  # alive at its deadline, though its handler is done by then
-                    node.processes[pid].limit(trio.current_time() + 2.5, node.control)
-                await trio.sleep(1.5)
-                for pid in others:
-                    node.send(pid, "number", (2, seen))
-                await trio.sleep(10)
-                assert sorted(seen) == [*count * [1], *len(others) * [2]]
-                assert _tasks(host) == started
+            for count in (SPARES + 20, 10):
+                for end, limited in (("stop", True), ("oneself", False), ("stop", False)):
+                    before = _tasks(host)
+                    seen, ends = list[int](), list[str]()
+                    pids = [await host.spawn(Longer) for _ in range(count)]
+                    await trio.sleep(2)
+                    for pid in pids:
+                        process = node.processes[pid]
+                        process.on_exit(
+                            lambda end, ends=ends: ends.append(str(end.error or end.value))
+                        )
+                        if limited:  # it ends before its deadline
+                            process.limit(trio.current_time() + 30, node.control)
+                        node.send(pid, "number", (1, seen))
+                    await trio.sleep(5)
+                    assert _tasks(host) >= count
+                    if before > count:
+                        assert _tasks(host) <= before
+                    await trio.sleep(4)
+                    for pid in pids:
+                        node.send(pid, end, seen)
+                    await trio.sleep(9)
+                    assert ends == count * [STOPS[end]]
+                    assert seen == count * [1]
+                    assert _tasks(host) <= SPARES + 1
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
