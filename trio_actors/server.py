@@ -1,8 +1,8 @@
 """Servers: a class with typed message handlers as a process.
 
 Handlers, `init` and `terminate` may be plain or `async`. A server needs no task of its own: its
-host's dispatcher steps it. While a handler of it waits for something, it has one. Nothing else
-about plain and async handlers differs (TM2).
+host's dispatcher steps it. From the first time on that its code waits for something it has one,
+until its end. Nothing else about plain and async handlers differs (TM2).
 
     @attrs.frozen
     class Get(trio_actors.Ask[int]):
@@ -132,7 +132,8 @@ class Server:
     def upgrade(self, target: Any, state: Any = None) -> None:
         """Goes on as `target` (None: the same class) when the handler is done (U1).
 
-        The new code gets `migrate(old_version, state)` in place of `init`.
+        The new code gets `migrate(old_version, state)` in place of `init`. `terminate` is not
+        called: what the old code holds is the new one's.
         """
         process = self.ctx.process
         process.upgrade = (target, (Migration(type(self).version, state),))
