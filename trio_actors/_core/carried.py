@@ -22,7 +22,7 @@ from trio.lowlevel import checkpoint, current_task, reschedule
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Dispatcher, Waiting
+from trio_actors._core.dispatch import Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
@@ -100,8 +100,9 @@ class Carried(Stepped, Waiting):
         self._busy = True
         scope = None
         if self.process.rare is not None:  # its code is to see when it has to end
-            scope = Dispatcher.of(self.process.host).scope
-            assert scope is not None
+            carrier = self._dispatcher.carrier
+            assert carrier is not None
+            scope = carrier.scope
             scope.deadline = self.process.deadline
         code = self._code
         if code is None:
@@ -149,7 +150,7 @@ class Carried(Stepped, Waiting):
                 elif self._queue is not None and not self.halted:
                     await self._handle_queued(self._queue)
                 if self._home is None and (
-                    self._held is not None or current_task().child_nurseries
+                    self._held is not None or self._dispatcher.carrier.task.child_nurseries
                 ):
                     self._dispatcher = self._home = Home(self.hand)  # it needs a task from now on
                 if self.halted and (self.finished is not None or self._over()):

@@ -112,7 +112,7 @@ class Dispatcher:
         self.ready: deque[Dispatched] = deque()
         self.parked: trio.lowlevel.Task | Vacant | None = VACANT  # whom to wake for the next turn
         self.pace = Pace(BATCH, host.node.hand)
-        self.scope: trio.CancelScope | None = None  # of the carrier that steps
+        self.carrier: Carrier | None = None  # the one that steps
         self._stepping = Stepping()
         self.context = copy_context()  # of all carriers: that of the first who needed one
         self.context.run(running.set, self._stepping)
@@ -192,7 +192,7 @@ class Dispatcher:
                 self._steppers = 0
                 self.parked = carrier.task
                 await carrier.rest.wait()
-            self.scope = carrier.scope
+            self.carrier = carrier
             held = self._step()
             if held is not None:
                 await self._hold(carrier, held)

@@ -112,6 +112,11 @@ class Turns(Protocol):
         ...
 
     @property
+    def carrier(self) -> Any:
+        """Whose turn it is."""
+        ...
+
+    @property
     def pace(self) -> Pace:
         """How much may be done before the next checkpoint."""
         ...
@@ -145,6 +150,7 @@ class Home:
 
     __slots__ = ("pace", "parked", "rest")
     ready = Nowhere()
+    carrier = None
 
     def __init__(self, hand: Hand) -> None:
         self.pace = Pace(BUDGET, hand)

@@ -25,7 +25,7 @@ from trio_actors._core.errors import ProcessError
 from trio_actors._core.held import Held
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message, Sent
-from trio_actors._core.pace import EVERY
+from trio_actors._core.pace import EVERY_TINY
 from trio_actors._core.serving import HandlerTable, Queue, begin
 from trio_actors._core.wake import GO
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trio_actors.server import Server, ServerTarget
 
 TURN = 128  # messages of one server in a row
-DOWN = [range(count - 1, -1, -1) for count in range(EVERY + 1)]  # to count without subtracting
+DOWN = [range(count - 1, -1, -1) for count in range(EVERY_TINY + 1)]  # to count without subtracting
 
 
 def _alone() -> int:
