@@ -332,6 +332,22 @@ async def test_copying_host_copies_for_servers_too(node: Node, server: type[Serv
             await node.ask(pid, Sum(n for n in ()))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("server", [Keeping, KeepingInATask])
+async def test_copying_host_copies_each_message_of_a_burst(
+    node: Node, server: type[Server]
+) -> None:
+    """M26: however many are unread, nobody appends to the queue by himself."""
+    async with node.open_host("app:copies", copy_messages=True, drain=0) as host:
+        pid = await host.spawn(server, ready=True)
+        sent = [[number] for number in range(10)]
+        for payload in sent:
+            node.send(pid, "t", payload)
+        await trio.testing.wait_all_tasks_blocked()
+        kept = trio_actors.sys.get_state(node, pid)["kept"]
+        assert kept == sent
+        assert not any(one is other for one, other in zip(kept, sent, strict=True))
+
+
 async def test_copying_host_copies_the_state_of_an_upgrade(node: Node) -> None:
     """M26: so old and new code share nothing."""
     async with node.open_host("app:copies", copy_messages=True, drain=0) as host:

@@ -74,12 +74,11 @@ class Stepped(Ending):
         if queue is None and self._one is not None:
             queue = self._queue = deque((self._one,))
             self._one = None
-        if queue is not None:  # push and open_route, written out: 5 % of a short burst
+        if queue is not None:  # push, written out
             queue.append(message)
             self.counted += 1
             if self.route is None and not (self.halted or self._busy):
-                self.route = queue
-                self.counted = len(queue)
+                self.open_route()
                 hand = self.hand
                 message.at = hand.at = hand.stamp()
                 return False
