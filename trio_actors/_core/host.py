@@ -77,7 +77,7 @@ class Host:
         self.copy_messages = copy_messages
         self.state = HostState.NEW
         self.alive = 0
-        self.dispatcher: Dispatcher | None = None  # of its plain servers, made at first need
+        self.dispatcher: Dispatcher | None = None  # of its servers, made at first need
         self.extensions: dict[str, Any] = {}  # what runs bodies keeps its own things here
         self.zombies: dict[Pid, str] = {}  # given up while they would not end: their code's id
         self._nursery: trio.Nursery | None = None

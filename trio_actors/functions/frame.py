@@ -120,6 +120,7 @@ class FrameContext(ProcessContext):
         # Deliberately not super().__init__: there is no process yet.
         self._process = self._inbox = None
         self._node = node
+        self._hand = node.hand
         self._guarded = node.strict or (
             inherited.actor is not None and inherited.scope is not None
         )  # `inherited.guarded`, written out
