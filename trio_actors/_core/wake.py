@@ -77,7 +77,7 @@ SHARED = bool(trap_of(_leave) == _ASLEEP) and _answered_by_outcomes()
 
 
 @coroutine
-def _again(trap: Any) -> Generator[Any, Any, Any]:
+def _sleep(trap: Any = _ASLEEP) -> Generator[Any, Any, Any]:
     got = yield trap
     if got is GO:
         return None
@@ -85,10 +85,6 @@ def _again(trap: Any) -> Generator[Any, Any, Any]:
         return got.unwrap()
     finally:
         del got  # it would be in a cycle with its error
-
-
-def _sleep() -> Awaitable[Any]:
-    return _again(_ASLEEP)
 
 
 async def sleep_by_trio() -> Any:
@@ -114,7 +110,7 @@ class Rest:
     def wait(self) -> Awaitable[Any]:
         """As `trio.lowlevel.wait_task_rescheduled`, in half of its time."""
         if SHARED:
-            return _again(self._trap)
+            return _sleep(self._trap)
         return wait_task_rescheduled(self._abort)  # noqa: ASYNC105  by the caller
 
 
