@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 import trio
+import trio.testing
 
-from trio_actors import Host, ProcessContext, Server, handles
+from trio_actors import Host, Message, ProcessContext, Server, handles
 from trio_actors._core import pace
 
 MESSAGES = 3200
@@ -122,14 +123,23 @@ class Plain(Server):
         self.clock.work()
 
 
+class Async(Plain):
+    """The same with an async handler."""
+
+    @handles(Note)
+    async def note(self, message: Note) -> None:  # type: ignore[override]
+        super().note(message)
+
+
+@pytest.mark.parametrize("server", [Plain, Async])
 @pytest.mark.parametrize(("step", "most"), [(0.0, 1024), (0.0001, 11)])
 async def test_dispatcher_handles_at_most_1024_messages_or_a_millisecond_per_turn(
-    host: Host, hand_clock: HandClock, steps: Steps, step: float, most: int
+    host: Host, hand_clock: HandClock, steps: Steps, step: float, most: int, server: type[Server]
 ) -> None:
     """Guarantee 48: the dispatcher lets others run after 1,024 messages or 1 ms."""
     taken: Counter[int] = Counter()
     trio.lowlevel.add_instrument(steps)
-    pids = [await host.spawn(Plain, taken, steps, hand_clock, ready=True) for _ in range(10)]
+    pids = [await host.spawn(server, taken, steps, hand_clock, ready=True) for _ in range(10)]
     hand_clock.per_message = step
     for _ in range(500):
         for pid in pids:
@@ -137,3 +147,39 @@ async def test_dispatcher_handles_at_most_1024_messages_or_a_millisecond_per_tur
     while sum(taken.values()) < 5000:
         await trio.lowlevel.checkpoint()
     assert max(taken.values()) <= most
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of Trio's loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+class Waits(Server):
+    """Waits in its handler."""
+
+    @handles("go")
+    async def go(self, message: Message) -> None:
+        message.payload.append(self.ctx.pid)
+        await trio.sleep_forever()
+
+
+async def test_many_servers_that_wait_begin_within_a_few_turns(
+    host: Host, hand_clock: HandClock
+) -> None:
+    """TM2: each gets a task, and each of these tasks sees to two others, so they double."""
+    turns = Turns()
+    pids = [await host.spawn(Waits) for _ in range(1_000)]
+    begun: list[str] = []
+    await trio.testing.wait_all_tasks_blocked()
+    trio.lowlevel.add_instrument(turns)
+    for pid in pids:
+        host.node.send(pid, "go", begun)
+    await trio.testing.wait_all_tasks_blocked()
+    trio.lowlevel.remove_instrument(turns)
+    assert begun == pids
+    assert turns.count <= 20
