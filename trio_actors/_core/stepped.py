@@ -303,17 +303,17 @@ class Stepped(Ending):
     def turned(self) -> bool:
         """Without messages: an end that was decided, an interruption; False if some are unread."""
         if self.halted:
-            end = self.finished
+            process = self.process
+            end = process.forced or self.finished
             if end is None and not self._over():
                 self._scheduled = False
                 return True
             self._dispatcher.pace.left -= 1  # it takes as long as a message
-            process = self.process
             usual = process.rare is None and process.upgrade is None and process.drive is self
             if end is not None and usual:
-                self.end(process.forced or end)  # as `_end` would
+                self.end(end)  # as `_end` would
             else:
-                self._end(end, None)
+                self._end(self.finished, None)
             return True
         if self._one is None and self._queue is None:
             self._scheduled = False
