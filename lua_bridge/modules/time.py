@@ -14,8 +14,8 @@ from lua_bridge.modules.time_layout import (
     civil_from_days,
     days_from_civil,
     format_time,
-    parse_time,
 )
+from lua_bridge.modules.time_reading import parse_time
 from trio_actors import ErrorKind, format_duration, make_error, parse_duration
 
 YEAR_ONE = -days_from_civil(1, 1, 1) * 86_400

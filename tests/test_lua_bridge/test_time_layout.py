@@ -14,9 +14,9 @@ from lua_bridge.modules.time_layout import (
     days_from_civil,
     days_in,
     format_time,
-    parse_time,
     split_layout,
 )
+from lua_bridge.modules.time_reading import parse_time
 
 SAMPLE = Moment(2009, 2, 4, 21, 0, 57, 12_345_600, -8 * 3600, "PST")
 
