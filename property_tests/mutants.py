@@ -231,7 +231,7 @@ MUTANTS = [
     _("errors are shared", CORE + "errors:fresh", "return make_error(kind, error.message, retryable=error.retryable, details=error.details)", "return error", CALL),
     _("exits remember the wrong order", CORE + "exits:ExitMemory.chain", "record.exit.cause", "found[0].exit.cause", CAUSES),
     # servers whose handlers wait
-    _("nobody steps the others", DISPATCHER + "_hold", "min(2, len(self.ready))", "0", ALIKE),
+    _("nobody steps the others", DISPATCHER + "_hold", "min(2, len(self.ready), MOST - self._steppers)", "0", ALIKE),
     _("an end decided in the own turn waits", DISPATCHER + "_hold", "process.forced is not None or process.upgrade is not None", "False", ALIKE),
     _("a handler sees no deadline before it waits", CARRIED + "turn", "scope.deadline = self.process.deadline", "pass", ALIKE),
     _("the next server gets a task with a deadline", DISPATCHER + "_serve", "scope.cancel_called or scope.deadline != inf", "scope.cancel_called", SPARE),

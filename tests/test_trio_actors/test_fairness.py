@@ -171,7 +171,7 @@ class Waits(Server):
 async def test_many_servers_that_wait_begin_within_a_few_turns(
     host: Host, hand_clock: HandClock
 ) -> None:
-    """TM2: each gets a task, and each of these tasks sees to two others, so they double."""
+    """TM2: each gets a task, and sees to it that two other tasks step, up to 32 at a time."""
     turns = Turns()
     pids = [await host.spawn(Waits) for _ in range(1_000)]
     begun: list[str] = []
@@ -182,4 +182,4 @@ async def test_many_servers_that_wait_begin_within_a_few_turns(
     await trio.testing.wait_all_tasks_blocked()
     trio.lowlevel.remove_instrument(turns)
     assert begun == pids
-    assert turns.count <= 20
+    assert turns.count <= 50

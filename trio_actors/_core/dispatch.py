@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -40,13 +39,14 @@ if TYPE_CHECKING:
     from trio_actors._core.process import Process
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
+MOST = 32  # carriers that step at a time: when they have no use for each other, all are kept
 SPARES = 64  # free carriers that are kept: about 3 KB each
 
 
 class Carrier:
     """A task that steps servers, or that belongs to one of them while its code waits."""
 
-    __slots__ = ("_dispatcher", "held", "rest", "scope", "stepping", "task")
+    __slots__ = ("_dispatcher", "_rest", "held", "scope", "stepping", "task")
     held: Held | None  # the code whose task it is
     scope: trio.CancelScope  # around all code; a new one when it was used
 
@@ -55,7 +55,13 @@ class Carrier:
         self.task = current_task()
         self.stepping = True  # else it waits until it is wanted
         self.held = None
-        self.rest = Rest(self.leave)
+        self._rest: Rest | None = None
+
+    def rest(self) -> Awaitable[Any]:
+        """Until it is woken. A carrier that never waits is five objects less for the collector."""
+        if self._rest is None:
+            self._rest = Rest(self.leave)
+        return self._rest.wait()
 
     def leave(self, _: Any) -> Abort:
         """It is cancelled while it waits."""
@@ -119,6 +125,7 @@ class Dispatcher:
         self._steppers = 0  # carriers that step, or are about to; none while one is parked
         self._spares: list[trio.lowlevel.Task] = []
         self._host = host
+        self._name = f"dispatcher of {host.id}"
         self.pace.hand.look()
 
     @staticmethod
@@ -145,9 +152,8 @@ class Dispatcher:
 
     def _wake(self, carrier: trio.lowlevel.Task | Vacant) -> None:
         if carrier is VACANT:
-            name = f"dispatcher of {self._host.id}"
             start: Callable[..., None] = self._host.start_system_task
-            self.context.run(start, self._carry, name=name)
+            self.context.run(start, self._carry, name=self._name)
         else:
             reschedule(carrier, GO)  # type: ignore[arg-type]  # a task
 
@@ -174,8 +180,11 @@ class Dispatcher:
                     error = exc
                 held, carrier.held = carrier.held, None
                 if held is not None:  # outside the scope: what that has cancelled is filtered out
-                    with self._belonging(carrier, held.drive.process):
+                    self._belongs(carrier, held.drive.process)
+                    try:
                         await held.end(error)
+                    finally:
+                        self._belongs(carrier, None)
                 del held, error  # this frame is in its traceback: a cycle
                 wanted = wanted and not carrier.task.child_nurseries  # else it is of no use
         except BaseException:
@@ -191,7 +200,7 @@ class Dispatcher:
                     continue
                 self._steppers = 0
                 self.parked = carrier.task
-                await carrier.rest.wait()
+                await carrier.rest()
             self.carrier = carrier
             held = self._step()
             if held is not None:
@@ -230,7 +239,7 @@ class Dispatcher:
         turns of Trio's loop, not after 1,000.
         """
         self._retire(carrier)
-        for _ in range(min(2, len(self.ready))):
+        for _ in range(min(2, len(self.ready), MOST - self._steppers)):
             self._steppers += 1
             self._wake(self._spares.pop() if self._spares else VACANT)
         if not self._steppers:
@@ -241,25 +250,20 @@ class Dispatcher:
             carrier.scope.deadline = process.deadline
         if process.forced is not None or process.upgrade is not None:  # in its own turn
             held.cancel()
+        self._belongs(carrier, process)
         try:
-            with self._belonging(carrier, process):
-                await held.go_on()
+            await held.go_on()
             carrier.held = None
         finally:
+            self._belongs(carrier, None)
             if carrier.task.child_nurseries:  # the scope's end is an error now, which is its own
                 carrier.held = held
                 carrier.scope.cancel(reason="a nursery was left open")
 
-    @contextmanager
-    def _belonging(self, carrier: Carrier, process: Process) -> Iterator[None]:
+    def _belongs(self, carrier: Carrier, process: Process | None) -> None:
         """For whoever asks whose task it is: the running process, and the task's name."""
-        running.set(process.context)
-        name, carrier.task.name = carrier.task.name, process.id
-        try:
-            yield
-        finally:
-            running.set(self._stepping)
-            carrier.task.name = name
+        running.set(self._stepping if process is None else process.context)
+        carrier.task.name = self._name if process is None else process.id
 
     def _retire(self, carrier: Carrier) -> None:
         """It does not step servers any more."""
@@ -276,7 +280,7 @@ class Dispatcher:
             return False
         else:
             self._spares.append(carrier.task)
-            await carrier.rest.wait()
+            await carrier.rest()
         carrier.stepping = True
         return True
 
