@@ -20,20 +20,21 @@ import trio
 from trio.lowlevel import checkpoint, current_task, reschedule
 
 from trio_actors._core.ask import PENDING, Request, Waiter
+from trio_actors._core.carrier import Carrier
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
-from trio_actors._core.held import IDLE, Held, Home, idle
+from trio_actors._core.held import Home, frames_of, idle
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import begin
 from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
 from trio_actors._core.task import judge, stops_the_host
-from trio_actors._core.wake import GO
+from trio_actors._core.wake import GO, IDLE, sleep
 
 if TYPE_CHECKING:
     from trio_actors._core.process import Process
@@ -44,16 +45,14 @@ GRACE = 5.0  # seconds for an async `terminate`
 class Carried(Stepped, Waiting):
     """Body, mailbox and drive of one server with async handlers."""
 
-    __slots__ = ("_code", "_held", "_home")
+    __slots__ = ("_home", "carrier", "code", "context", "ending", "trap")
     direct = False
-    _context: Context  # of all its code; a plain server makes one when it needs it
-    _code: Coroutine[Any, Any, None] | None  # from the first turn on
-    _held: Held | None  # the same, once it has a task of its own
-    _home: Home | None  # what stands in for the dispatcher then
+    _home: Home | None  # what stands in for the dispatcher once it has a task of its own
 
     def make_mailbox(self, process: Process) -> Stepped:
         """Its mailbox is its drive as well."""
-        self._code = self._held = self._home = None
+        self.code = self.carrier = self.trap = self._home = None
+        self.ending = False
         return super().make_mailbox(process)
 
     # Drive
@@ -64,58 +63,56 @@ class Carried(Stepped, Waiting):
 
     def start(self) -> None:
         """Its code will see the context variables of whoever starts it, as a task does."""
-        self._context = copy_context()
+        self.context = copy_context()
         super().start()
 
     def interrupt(self) -> None:
         """A handler that waits is cancelled; else it ends, or is upgraded, in a turn."""
         self.halted = True
-        if self._held is not None:
-            self._held.cancel()
+        if self.carrier is not None:
+            self.cancel()
         elif not self._busy:
             self.wake()
 
     def limit(self, deadline: float) -> None:
         """A handler that waits sees the deadline too."""
         super().limit(deadline)
-        if self._held is not None:
-            self._held.carrier.scope.deadline = deadline
+        if self.carrier is not None:
+            self.carrier.scope.deadline = deadline
 
     def doing(self) -> str:
         """As a plain server; `blocked` while a handler waits."""
-        return "blocked" if self._held is not None and self._busy else super().doing()
+        return "blocked" if self.carrier is not None and self._busy else super().doing()
 
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """Where a handler waits, outermost first."""
-        return self._held.frames() if self._held is not None else iter(())
+        return frames_of(self.code) if self.carrier is not None else iter(())
 
     # stepping
 
-    def turn(self) -> Held | None:
+    def turn(self) -> Waiting | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.server is None:  # given up meanwhile
             return None
         if self.route is not None:
             self.close_route()
         self._busy = True
-        scope = None
-        if self.process.rare is not None:  # its code is to see when it has to end
-            carrier = self._dispatcher.carrier
-            assert carrier is not None
-            scope = carrier.scope
-            scope.deadline = self.process.deadline
-        code = self._code
+        limited = self.process.rare is not None
+        carrier: Carrier = self._dispatcher.carrier
+        if limited:
+            carrier.limit(self.process)
+        code = self.code
         if code is None:
-            code = self._code = self._live()
+            code = self.code = self._live()
         try:
-            trap = self._context.run(code.send, None)
+            trap = self.context.run(code.send, None)
         except StopIteration:
             trap = IDLE
         if trap is not IDLE:
-            self._held = Held(self, code, self._context, trap)
-            return self._held
-        if scope is not None:
-            scope.deadline = inf
+            self.trap = trap
+            return self
+        if limited:
+            carrier.scope.deadline = inf
         return None
 
     async def _live(self) -> None:
@@ -150,7 +147,7 @@ class Carried(Stepped, Waiting):
                 elif self._queue is not None and not self.halted:
                     await self._handle_queued(self._queue)
                 if self._home is None and (
-                    self._held is not None or self._dispatcher.carrier.task.child_nurseries
+                    self.carrier is not None or not self._dispatcher.carrier.untied()
                 ):
                     self._dispatcher = self._home = Home(self.hand)  # it needs a task from now on
                 if self.halted and (self.finished is not None or self._over()):
@@ -169,11 +166,14 @@ class Carried(Stepped, Waiting):
                 except GeneratorExit:  # its end came from outside
                     return
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-            if self._held is not None:
-                raise  # see Held.end
-            await self.end_code(exc)  # noqa: ASYNC102  nothing was cancelled yet
+            if self.carrier is not None:
+                raise
+            self.ending = True
+            await self.end_code(None, exc)  # noqa: ASYNC102  nothing was cancelled yet
         else:
-            await self.end_code(None)
+            if self.carrier is None:
+                self.ending = True
+                await self.end_code(None, None)
 
     async def _begin_code(self) -> None:
         process = self.process
@@ -197,8 +197,10 @@ class Carried(Stepped, Waiting):
                 pace.renew()
             return
         self._busy = self._scheduled = False
-        home.parked = current_task()
-        await home.rest.wait()
+        home.parked = task = current_task()
+        task.custom_sleep_data = home
+        del task  # it would be in a cycle with an error
+        await sleep()
         self._busy = True
         if self.route is not None:
             self.close_route()
@@ -206,7 +208,7 @@ class Carried(Stepped, Waiting):
 
     async def _handle_queued(self, queue: deque[Any]) -> None:
         """As `Stepped._take_queued`; of a stepped server until a handler waits."""
-        stepped = self._held is None
+        stepped = self.carrier is None
         pace = self._dispatcher.pace
         left = pace.left
         server = self.server
@@ -257,10 +259,10 @@ class Carried(Stepped, Waiting):
                             await value
                 else:
                     await self._handle_one(item)
-                if stepped and self._held is not None:  # that was the dispatcher's pace
+                if stepped and self.carrier is not None:  # that was the dispatcher's pace
                     rest = 0
                     break
-        if not stepped or self._held is None:
+        if not stepped or self.carrier is None:
             pace.left = left
         if not queue and self._queue is queue:
             self._queue = None
@@ -304,7 +306,7 @@ class Carried(Stepped, Waiting):
 
     # the end
 
-    async def end_code(self, error: BaseException | None) -> None:
+    async def end_code(self, value: Any, error: BaseException | None) -> None:
         """As `Ending._end`, awaiting what there is to be awaited."""
         process = self.process
         if process.rare is not None:
@@ -320,7 +322,6 @@ class Carried(Stepped, Waiting):
             self.drop()  # the request in hand
             end = self._upgrade()
             if end is None:
-                self._held = None
                 return
         elif end is not None and self.finished is not None and not end.abnormal:
             end = self.finished
@@ -328,7 +329,6 @@ class Carried(Stepped, Waiting):
             outwards = None
         if end is not None and not given_up:
             await self._part(end)
-        self._held = None
         if end is not None and not process.ended:
             self.leave(process.forced or end)
         if outwards is not None:
@@ -352,18 +352,18 @@ class Carried(Stepped, Waiting):
 
     def close(self) -> None:
         """Its code is let go of: it ends where it is idle, if it is not this that runs."""
-        self._code = None
+        self.code = None
         super().close()
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """Its `terminate` may await. A handler that waits is cancelled in its own task."""
-        if self._busy or self._held is not None:  # that, or it is being cut already
+        if self._busy or self.carrier is not None:  # that, or it is being cut already
             return None
-        if not self.table.parting or self._code is None:
+        if not self.table.parting or self.code is None:
             self.leave(end)
             return None
         self._busy = self._scheduled = True
-        return self._context, self._cut(end)
+        return self.context, self._cut(end)
 
     async def _cut(self, end: Exit) -> None:
         await self._part(end)

@@ -14,25 +14,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import (
-    Abort,
-    checkpoint,
-    checkpoint_if_cancelled,
-    current_task,
-    reschedule,
-)
+from trio.lowlevel import Task, checkpoint, checkpoint_if_cancelled, reschedule
 
+from trio_actors._core.carrier import Carrier
 from trio_actors._core.current import Stepping, running
 from trio_actors._core.exit import Exit, cancelled_outside
-from trio_actors._core.held import Held
+from trio_actors._core.held import go_on
 from trio_actors._core.pace import Pace
-from trio_actors._core.wake import GO, Rest
+from trio_actors._core.wake import GO, sleep
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host
@@ -43,32 +37,6 @@ MOST = 32  # carriers that step at a time: when they have no use for each other,
 SPARES = 64  # free carriers that are kept: about 3 KB each
 
 
-class Carrier:
-    """A task that steps servers, or that belongs to one of them while its code waits."""
-
-    __slots__ = ("_dispatcher", "_rest", "held", "scope", "stepping", "task")
-    held: Held | None  # the code whose task it is
-    scope: trio.CancelScope  # around all code; a new one when it was used
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
-        self.task = current_task()
-        self.stepping = True  # else it waits until it is wanted
-        self.held = None
-        self._rest: Rest | None = None
-
-    def rest(self) -> Awaitable[Any]:
-        """Until it is woken. A carrier that never waits is five objects less for the collector."""
-        if self._rest is None:
-            self._rest = Rest(self.leave)
-        return self._rest.wait()
-
-    def leave(self, _: Any) -> Abort:
-        """It is cancelled while it waits."""
-        self._dispatcher.forget(self.task)
-        return Abort.SUCCEEDED
-
-
 class Dispatched(ABC):
     """What a dispatcher steps."""
 
@@ -76,10 +44,10 @@ class Dispatched(ABC):
     process: Process
 
     @abstractmethod
-    def turn(self) -> Held | None:
+    def turn(self) -> Waiting | None:
         """Does what there is to do, and stands in the queue again if there is more.
 
-        What it returns is code that waits: this task is its own from now on.
+        Itself if its code waits for something in Trio: this task is its own from now on.
         """
 
     @abstractmethod
@@ -97,9 +65,21 @@ class Waiting(Dispatched):
 
     __slots__ = ()
 
+    code: Coroutine[Any, Any, Any] | None  # what is stepped, or waits
+    context: Context  # of all its code
+    trap: Any  # what it waits for, as Trio is to be told
+    carrier: Carrier | None  # whose task is its own
+    ending: bool  # it is `end_code` that waits
+
     @abstractmethod
-    async def end_code(self, error: BaseException | None) -> None:
-        """Its code has failed, or was cancelled: what that means for the process."""
+    async def end_code(self, value: Any, error: BaseException | None) -> None:
+        """Its code has ended, in its own task: what that means for the process."""
+
+    def cancel(self) -> None:
+        """Its end, or an upgrade, was decided while it has a task."""
+        forced = self.process.forced
+        assert self.carrier is not None
+        self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")
 
 
 class Vacant:
@@ -116,14 +96,14 @@ class Dispatcher:
 
     def __init__(self, host: Host) -> None:
         self.ready: deque[Dispatched] = deque()
-        self.parked: trio.lowlevel.Task | Vacant | None = VACANT  # whom to wake for the next turn
+        self.parked: Task | Vacant | None = VACANT  # whom to wake for the next turn
         self.pace = Pace(BATCH, host.node.hand)
         self.carrier: Carrier | None = None  # the one that steps
         self._stepping = Stepping()
         self.context = copy_context()  # of all carriers: that of the first who needed one
         self.context.run(running.set, self._stepping)
         self._steppers = 0  # carriers that step, or are about to; none while one is parked
-        self._spares: list[trio.lowlevel.Task] = []
+        self._spares: list[Task] = []
         self._host = host
         self._name = f"dispatcher of {host.id}"
         self.pace.hand.look()
@@ -150,49 +130,56 @@ class Dispatcher:
             self._steppers = 1
             self._wake(parked)
 
-    def _wake(self, carrier: trio.lowlevel.Task | Vacant) -> None:
-        if carrier is VACANT:
+    def _wake(self, carrier: Task | Vacant) -> None:
+        if isinstance(carrier, Task) and carrier.custom_sleep_data is self:
+            reschedule(carrier, GO)
+        else:  # not started yet, or cancelled meanwhile
             start: Callable[..., None] = self._host.start_system_task
             self.context.run(start, self._carry, name=self._name)
-        else:
-            reschedule(carrier, GO)  # type: ignore[arg-type]  # a task
-
-    def forget(self, task: trio.lowlevel.Task) -> None:
-        """A waiting carrier has been cancelled."""
-        if self.parked is task:
-            self.parked = VACANT
-        elif task in self._spares:
-            self._spares.remove(task)
 
     async def _carry(self) -> None:
-        carrier = Carrier(self)
-        wanted = True
+        """Steps, and runs what waits to its end; then goes on with stepping if that is wanted.
+
+        One coroutine, not several: each frame of a process that waits costs 0.3 KB.
+        """
+        carrier = Carrier()
+        task = carrier.task
+        waiting: Waiting | None = None
         try:
             await checkpoint_if_cancelled()  # else it would step after an abort
-            while wanted:
+            while not task.child_nurseries:  # else it is of no use
+                value: Any = None
                 error: BaseException | None = None
                 try:
                     with trio.CancelScope() as carrier.scope:
-                        wanted = await self._serve(carrier)
+                        while True:
+                            waiting = await self._serve(carrier)
+                            if waiting is None:
+                                return
+                            assert waiting.code is not None
+                            try:
+                                value = await go_on(waiting.code, waiting.trap)
+                            finally:
+                                if task.child_nurseries:  # the scope's end is an error now
+                                    carrier.scope.cancel(reason="a nursery was left open")
+                            if carrier.used:
+                                break
+                            await self._end_code(carrier, waiting, value, None)
+                            waiting = value = None
                 except BaseException as exc:  # noqa: ASYNC103  its process judges it
-                    if carrier.held is None:
+                    if waiting is None or waiting.trap is None:  # none, or its end went wrong
                         raise
                     error = exc
-                held, carrier.held = carrier.held, None
-                if held is not None:  # outside the scope: what that has cancelled is filtered out
-                    self._belongs(carrier, held.drive.process)
-                    try:
-                        await held.end(error)
-                    finally:
-                        self._belongs(carrier, None)
-                del held, error  # this frame is in its traceback: a cycle
-                wanted = wanted and not carrier.task.child_nurseries  # else it is of no use
+                # Outside the scope: what that has cancelled is filtered out.
+                await self._end_code(carrier, waiting, value, error)
+                del error  # this frame is in its traceback: a cycle
+                waiting = None
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise
 
-    async def _serve(self, carrier: Carrier) -> bool:
-        """Steps servers until its scope is used up; False if there are enough other carriers."""
+    async def _serve(self, carrier: Carrier) -> Waiting | None:
+        """Steps processes until the code of one waits; None if there are enough other carriers."""
         while carrier.stepping or await self._wanted(carrier):
             if not self.ready:
                 if self._steppers > 1:
@@ -200,39 +187,38 @@ class Dispatcher:
                     continue
                 self._steppers = 0
                 self.parked = carrier.task
-                await carrier.rest()
+                carrier.task.custom_sleep_data = self
+                await sleep()
             self.carrier = carrier
-            held = self._step()
-            if held is not None:
-                await self._hold(carrier, held)
-                held = None  # it is not kept alive by a carrier that waits
-                scope = carrier.scope
-                if scope.cancel_called or scope.deadline != inf or carrier.held is not None:
-                    return True
-            elif self._steppers > 1:
+            waiting = self._step(carrier)
+            if waiting is not None:
+                self._hold(carrier, waiting)
+                return waiting
+            if self._steppers > 1:
                 self._retire(carrier)
             elif self.ready:
                 await checkpoint()
-        return False
+        return None
 
-    def _step(self) -> Held | None:
-        """A turn of the dispatcher; a function of its own, so that it keeps no server alive."""
+    def _step(self, carrier: Carrier) -> Waiting | None:
+        """A turn of the dispatcher; a function of its own, so that it keeps no process alive."""
         ready = self.ready
         stepping = self._stepping
         pace = self.pace
         if self._steppers == 1:  # several share what one has: together they last 1 ms at most
             pace.renew()
-        held = None
+        carrier.begin()
+        waiting = None
         while ready and (pace.left >= 0 or pace.look()):
-            server = ready.popleft()
-            stepping.process = server.process
-            held = server.turn()
-            if held is not None:
+            one = ready.popleft()
+            stepping.process = one.process
+            waiting = one.turn()
+            if waiting is not None:
                 break
         stepping.process = None
-        return held
+        return waiting
 
-    async def _hold(self, carrier: Carrier, held: Held) -> None:
+    def _hold(self, carrier: Carrier, waiting: Waiting) -> None:
         """The carrier is the task of this code now, and others step the others.
 
         Two take its place: so 1,000 servers that wait in their first turn have begun after ten
@@ -244,26 +230,29 @@ class Dispatcher:
             self._wake(self._spares.pop() if self._spares else VACANT)
         if not self._steppers:
             self.parked = self._spares.pop() if self._spares else VACANT
-        process = held.drive.process
-        carrier.held, held.carrier = held, carrier
+        process = waiting.process
+        waiting.carrier = carrier
         if process.rare is not None:
-            carrier.scope.deadline = process.deadline
+            carrier.limit(process)
         if process.forced is not None or process.upgrade is not None:  # in its own turn
-            held.cancel()
-        self._belongs(carrier, process)
-        try:
-            await held.go_on()
-            carrier.held = None
-        finally:
-            self._belongs(carrier, None)
-            if carrier.task.child_nurseries:  # the scope's end is an error now, which is its own
-                carrier.held = held
-                carrier.scope.cancel(reason="a nursery was left open")
+            waiting.cancel()
+        carrier.task.context = waiting.context  # as soon as it goes on
+        carrier.task.name = process.id
 
-    def _belongs(self, carrier: Carrier, process: Process | None) -> None:
-        """For whoever asks whose task it is: the running process, and the task's name."""
-        running.set(self._stepping if process is None else process.context)
-        carrier.task.name = self._name if process is None else process.id
+    async def _end_code(
+        self, carrier: Carrier, waiting: Waiting, value: Any, error: BaseException | None
+    ) -> None:
+        """What waited has ended; the carrier can step again, or hold other code."""
+        try:
+            if not waiting.ending:
+                await waiting.end_code(value, error)
+            elif error is not None:
+                raise error
+        finally:
+            del error  # this frame is in its traceback: a cycle
+            waiting.carrier = waiting.code = waiting.trap = None
+            carrier.task.context = carrier.context
+            carrier.task.name = self._name
 
     def _retire(self, carrier: Carrier) -> None:
         """It does not step servers any more."""
@@ -273,14 +262,15 @@ class Dispatcher:
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
         if self.parked is VACANT:
-            await checkpoint_if_cancelled()  # as a carrier begins
+            await checkpoint()  # as a carrier begins, and with the context of one
             self.parked = None
             self._steppers = 1
         elif len(self._spares) >= SPARES:
             return False
         else:
             self._spares.append(carrier.task)
-            await carrier.rest()
+            carrier.task.custom_sleep_data = self
+            await sleep()
         carrier.stepping = True
         return True
 

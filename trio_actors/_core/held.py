@@ -1,101 +1,62 @@
-"""Code of a server that waits: in the task where it was begun, and how a server keeps that task.
+"""Code that waits: in the task where it was begun, which is its own from then on.
 
 Who steps it until then is in dispatch.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextvars import Context
+from collections.abc import Coroutine, Generator, Iterator
 from types import FrameType, coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
-import trio
-from trio.lowlevel import Abort, reschedule
+from trio.lowlevel import Task, reschedule
 
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET
-from trio_actors._core.wake import GO, Rest
+from trio_actors._core.wake import ASLEEP, GO, IDLE
 
 if TYPE_CHECKING:
-    from trio_actors._core.dispatch import Carrier, Dispatched, Waiting
-
-
-class Idle:
-    """What code yields that has nothing to do: its dispatcher goes on with it when there is."""
-
-    __slots__ = ()
-
-
-IDLE = Idle()
+    from trio_actors._core.dispatch import Dispatched
 
 
 @coroutine
-def idle() -> Generator[Idle, None, None]:
-    """Until the next turn; no task is needed meanwhile. Never with a scope or nursery open."""
+def idle() -> Generator[object, None, None]:
+    """Until the next turn; no task is needed meanwhile. Only in code that is not tied to one."""
     yield IDLE
 
 
-class Held:
-    """Code that waits in the task where it was begun, and whose it is."""
+@coroutine
+def go_on(code: Coroutine[Any, Any, Any], trap: Any) -> Generator[Any, Any, Any]:
+    """Lets code that waits for `trap` run to its end, whose value it returns.
 
-    __slots__ = ("_trap", "carrier", "code", "context", "drive")
-    carrier: Carrier
+    In place of `await code`, which would have to begin it. From the first wait on that ends with
+    nothing but GO it is as fast: what the code yields goes to Trio without passing through here.
+    """
+    answer: Any = None
+    try:
+        while True:
+            try:
+                answer = yield trap
+            except BaseException as exc:  # noqa: ASYNC103  it goes on in the code
+                trap = code.throw(exc)
+            else:
+                if answer is GO and trap is ASLEEP:
+                    return (yield from code)  # type: ignore[misc]  # a coroutine that has begun
+                trap = code.send(answer)
+                answer = None  # while it waits it keeps no error alive
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        del answer  # this frame is in the traceback of its error: a cycle
 
-    def __init__(
-        self, drive: Waiting, code: Coroutine[Any, Any, None], context: Context, trap: Any
-    ) -> None:
-        self.drive = drive
-        self.code = code
-        self.context = context
-        self._trap = trap  # what it waits for, as Trio is to be told
 
-    def frames(self) -> Iterator[tuple[FrameType, int]]:
-        """Where it waits, as frames and lines, outermost first."""
-        code: Any = self.code
-        while code is not None:
-            frame = getattr(code, "cr_frame", None) or getattr(code, "gi_frame", None)
-            if frame is not None:
-                yield frame, frame.f_lineno
-            code = getattr(code, "cr_await", None) or getattr(code, "gi_yieldfrom", None)
-
-    def cancel(self) -> None:
-        """Its end, or an upgrade, was decided."""
-        forced = self.drive.process.forced
-        self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")
-
-    @coroutine
-    def go_on(self) -> Generator[Any, Any, None]:
-        """Lets the code run to its end, in its context variables.
-
-        In place of `await code`, which would have to begin it.
-        """
-        run: Callable[..., Any] = self.context.run
-        send, trap = self.code.send, self._trap
-        answer: Any = None
-        try:
-            while True:
-                try:
-                    answer = yield trap
-                except BaseException as exc:  # noqa: ASYNC103  it goes on in the code
-                    trap = run(self.code.throw, exc)
-                else:
-                    trap = run(send, answer)
-                    answer = None  # while it waits it keeps no error alive
-        except StopIteration:
-            return
-        finally:
-            del answer  # this frame is in the traceback of its error: a cycle
-
-    async def end(self, error: BaseException | None) -> None:
-        """The code has failed, or was cancelled."""
-        self.code = code = self.drive.end_code(error)
-        del error  # this frame is in its traceback: a cycle
-        try:
-            self._trap = self.context.run(code.send, None)
-        except StopIteration:
-            return
-        await self.go_on()
+def frames_of(code: Any) -> Iterator[tuple[FrameType, int]]:
+    """Where code waits, as frames and lines, outermost first."""
+    while code is not None:
+        frame = getattr(code, "cr_frame", None) or getattr(code, "gi_frame", None)
+        if frame is not None:
+            yield frame, frame.f_lineno
+        code = getattr(code, "cr_await", None) or getattr(code, "gi_yieldfrom", None)
 
 
 class Turns(Protocol):
@@ -139,7 +100,7 @@ class Nowhere:
         """Nothing: there is only one."""
 
 
-class Home:
+class Home(Pace):
     """In the place of the dispatcher, for a server that has a task of its own.
 
     From the first time on that its code waits for something the server keeps the task: a lock that
@@ -148,27 +109,26 @@ class Home:
     twice as long as to wake its own task.
     """
 
-    __slots__ = ("pace", "parked", "rest")
+    __slots__ = ("parked",)
     ready = Nowhere()
     carrier = None
 
     def __init__(self, hand: Hand) -> None:
-        self.pace = Pace(BUDGET, hand)
-        self.pace.renew()
-        self.parked: trio.lowlevel.Task | None = None  # the server's, while nothing is unread
-        self.rest = Rest(self.leave)
+        super().__init__(BUDGET, hand)
+        self.renew()
+        self.parked: Task | None = None  # the server's, while nothing is unread
+
+    @property
+    def pace(self) -> Pace:
+        """Its own."""
+        return self
 
     def add(self, server: Dispatched) -> None:
         """The server has something to do."""
         self.unpark()
 
     def unpark(self) -> None:
-        """Wakes its task."""
+        """Wakes its task, unless that was cancelled."""
         task, self.parked = self.parked, None
-        if task is not None:
+        if task is not None and task.custom_sleep_data is self:
             reschedule(task, GO)
-
-    def leave(self, _: Any) -> Abort:
-        """The task is cancelled while it waits for messages."""
-        self.parked = None
-        return Abort.SUCCEEDED

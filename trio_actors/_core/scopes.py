@@ -15,6 +15,7 @@ from typing import Never
 
 import trio
 
+from trio_actors._core.carrier import SIGHT
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
@@ -35,6 +36,7 @@ async def open_node(
     """
     node = Node(name, strict=strict, clock=clock)
     offer(node)
+    SIGHT.ask()
     try:
         async with trio.open_nursery() as nursery:
             node.opened(nursery)

@@ -19,10 +19,9 @@ import trio
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.context import make_context
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Dispatcher
+from trio_actors._core.dispatch import Dispatcher, Waiting
 from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
-from trio_actors._core.held import Held
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Event, Message, Sent
 from trio_actors._core.pace import EVERY_TINY
@@ -170,7 +169,7 @@ class Stepped(Ending):
 
     # stepping
 
-    def turn(self) -> Held | None:
+    def turn(self) -> Waiting | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.route is not None:
             self.close_route()

@@ -71,15 +71,25 @@ def _answered_by_outcomes() -> bool:
     return False
 
 
-_ASLEEP = trap_of(_leave)
+ASLEEP = trap_of(_leave)
 # Nothing in a trap belongs to one wait alone.
-SHARED = bool(trap_of(_leave) == _ASLEEP) and _answered_by_outcomes()
+SHARED = bool(trap_of(_leave) == ASLEEP) and _answered_by_outcomes()
+
+
+class Idle:
+    """What code yields that has nothing to do: its dispatcher goes on with it when there is."""
+
+    __slots__ = ()
+
+
+IDLE = Idle()
 
 
 @coroutine
-def _sleep(trap: Any = _ASLEEP) -> Generator[Any, Any, Any]:
+def sleep_at(trap: Any = ASLEEP) -> Generator[Any, Any, Any]:
+    """Waits for what `trap` says; IDLE: until its dispatcher goes on with it."""
     got = yield trap
-    if got is GO:
+    if got is GO or got is None:  # None: who drives it has seen that it was GO
         return None
     try:
         return got.unwrap()
@@ -91,27 +101,11 @@ async def sleep_by_trio() -> Any:
     return await wait_task_rescheduled(_leave)
 
 
-sleep = _sleep if SHARED else sleep_by_trio
+sleep = sleep_at if SHARED else sleep_by_trio
 """Sleeps until `reschedule`; a cancelled task leaves at once, and has to clean up behind itself.
 
 Who is to wake a task sees in its `custom_sleep_data`, which Trio clears, whether it still sleeps.
 """
-
-
-class Rest:
-    """The waits of one task, one after another, that all have the same abort function."""
-
-    __slots__ = ("_abort", "_trap")
-
-    def __init__(self, abort: AbortFunction) -> None:
-        self._abort = abort
-        self._trap = trap_of(abort) if SHARED else None
-
-    def wait(self) -> Awaitable[Any]:
-        """As `trio.lowlevel.wait_task_rescheduled`, in half of its time."""
-        if SHARED:
-            return _sleep(self._trap)
-        return wait_task_rescheduled(self._abort)  # noqa: ASYNC105  by the caller
 
 
 class ReusableTrap:
