@@ -144,7 +144,7 @@ async def hose_async(n: int, watch: Stopwatch) -> int:
         for i in range(n):
             send(peer, "item", i)
             if not i % 64:
-                await trio.lowlevel.checkpoint()
+                await ctx.checkpoint()
 
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         peer = await host.spawn(consumer)

@@ -24,7 +24,7 @@ import trio.testing
 import trio_actors
 from lua_bridge import LuaTarget, Script
 from trio_actors import EventKind, Exit, Host, Node, Pid, ProcessContext, ProcessError
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 
 EXIT, CANCEL, LINK_DOWN = str(EventKind.EXIT), str(EventKind.CANCEL), str(EventKind.LINK_DOWN)
 

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from trio_actors import EventKind, Message, Pid, ProcessContext, ProcessError
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 from trio_actors._core.spawn import launch
 from trio_actors.permission import require
 

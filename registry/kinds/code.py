@@ -16,7 +16,7 @@ from lua_bridge import LuaTarget
 from lua_bridge.modules import offered
 from lua_bridge.syntax import syntax_error
 from trio_actors import Event, EventKind, Target
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 from trio_actors.fields import FieldError, shown
 from trio_actors.functions.options import parse_options
 

@@ -16,7 +16,7 @@ import attrs
 
 from supervision import ServiceSpec
 from trio_actors import ErrorKind, ProcessContext, make_error
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 from trio_actors.fields import FieldError, shown
 from trio_actors.functions.options import parse_options
 from trio_actors.queues import (

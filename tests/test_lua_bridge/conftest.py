@@ -45,7 +45,7 @@ class World:
         return target
 
     def python(self, id: str, function: Callable[..., Any]) -> None:
-        from trio_actors._core.code import function_target
+        from trio_actors._core.function import function_target
 
         self.scripts.targets[id] = function_target(function, id=id)
 

@@ -12,7 +12,7 @@ from bilingual import Bench, opened
 
 import trio_actors
 from lua_bridge import LuaTarget, Script, handles
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 from trio_actors.functions import parse_binding, parse_definition
 
 Clock = trio.testing.MockClock

@@ -232,7 +232,7 @@ async def test_fz12_a_process_started_by_a_function(callee: str, autojump_clock:
 
     class Source:
         def find(self, id: str) -> Any:
-            from trio_actors._core.code import function_target
+            from trio_actors._core.function import function_target
 
             return function_target(child, id=id) if id == "t:child" else None
 

@@ -12,7 +12,7 @@ from bilingual import Bench, Outcome, opened
 import trio_actors
 from lua_bridge import LuaTarget, Script
 from trio_actors import ProcessContext, funcs
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 
 Clock = trio.testing.MockClock
 

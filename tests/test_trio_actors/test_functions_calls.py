@@ -592,7 +592,7 @@ async def test_a_process_with_a_default_host_is_called_like_a_function() -> None
 
     class Source:
         def find(self, id: str) -> Any:
-            from trio_actors._core.code import function_target
+            from trio_actors._core.function import function_target
 
             return function_target(double, id=id) if id == "app:double" else None
 
@@ -628,7 +628,7 @@ async def test_a_cancelled_call_of_a_process_asks_it_to_end(autojump_clock: obje
 
     class Source:
         def find(self, id: str) -> Any:
-            from trio_actors._core.code import function_target
+            from trio_actors._core.function import function_target
 
             return function_target(patient, id=id)
 

@@ -15,7 +15,7 @@ from stage import EXIT, LINK_DOWN, Stage
 
 from lua_bridge import LuaTarget, Script
 from trio_actors import Node, ProcessContext, ProcessError, ProcessUnavailable
-from trio_actors._core.code import function_target
+from trio_actors._core.function import function_target
 
 RUNS = 250
 

@@ -23,7 +23,7 @@ from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.carrier import Carrier
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Waiting
+from trio_actors._core.dispatch import TURN, Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
@@ -32,8 +32,8 @@ from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
 from trio_actors._core.serving import begin
-from trio_actors._core.stepped import ALONE, DOWN, TURN, Stepped
-from trio_actors._core.task import judge, stops_the_host
+from trio_actors._core.stepped import ALONE, DOWN, Stepped
+from trio_actors._core.task import judge, stops_the_host, unwound
 from trio_actors._core.wake import GO, IDLE, sleep
 
 if TYPE_CHECKING:
@@ -310,11 +310,7 @@ class Carried(Stepped, Waiting):
         """As `Ending._end`, awaiting what there is to be awaited."""
         process = self.process
         if process.rare is not None:
-            if process.calls is not None:
-                await process.calls.finish()
-            if process.tasks is not None:
-                failed = await process.tasks.finish()
-                error = failed if error is None else error
+            error = await unwound(process, error)
         end, outwards = judge(process, None, error)
         del error
         given_up = process.ended

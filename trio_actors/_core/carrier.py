@@ -67,7 +67,7 @@ SIGHT = Sight()
 class Carrier:
     """A task that steps processes, or that belongs to one of them while its code waits."""
 
-    __slots__ = ("_innermost", "_references", "context", "scope", "stepping", "task")
+    __slots__ = ("_free", "_innermost", "_references", "context", "scope", "stepping", "task")
     context: Context  # its own, to which it returns
     scope: trio.CancelScope  # around all code; a new one when it was used
 
@@ -77,6 +77,7 @@ class Carrier:
         self.stepping = True  # else it waits until it is wanted
         self._innermost: Any = None
         self._references = 0
+        self._free = getrefcount(self.task) + 1  # with the local variable of `Dispatcher._carry`
 
     def begin(self) -> None:
         """Code of processes comes: what it ties to the task is what is there beyond this."""
@@ -85,11 +86,15 @@ class Carrier:
 
     def untied(self) -> bool:
         """Whether the code that has run since then may go on in another task."""
-        task = self.task
-        # One reference is that of the local variable.
         return (
-            SIGHT.innermost(task) is self._innermost and getrefcount(task) == self._references + 1
+            SIGHT.innermost(self.task) is self._innermost
+            and getrefcount(self.task) == self._references
         )
+
+    def free(self) -> bool:
+        """Whether nobody keeps anything of it, outside its scope."""
+        task = self.task
+        return not task.child_nurseries and getrefcount(task) <= self._free + 1
 
     def limit(self, process: Process) -> None:
         """Its code is to see when it has to end."""

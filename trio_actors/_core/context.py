@@ -19,6 +19,7 @@ from trio_actors._core.pid import NOBODY, Pid, is_pid
 from trio_actors._core.starts import Starts
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
+from trio_actors._core.wake import IDLE, sleep_at
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Target
@@ -196,13 +197,26 @@ class ProcessContext(Starts, ProcessTools):
         """
         inbox = self.inbox
         if timeout is None:
-            return await _receive(inbox, wanted)
+            return await receive_from(inbox, wanted)
         from trio_actors._core.duration import duration_seconds
 
         seconds = duration_seconds(timeout)
         with trio.move_on_after(seconds):
-            return await _receive(inbox, wanted)
+            return await receive_from(inbox, wanted)
         raise make_error(ErrorKind.TIMEOUT, f"no message within {timeout}", retryable=None)
+
+    async def checkpoint(self) -> None:
+        """Lets others run. Checkpoint: always; as `trio.lowlevel.checkpoint`, and mostly faster.
+
+        A function that has not waited for anything but its messages and this has no task of its
+        own yet, and needs none for it: it takes 0.5 us instead of 3 us.
+        """
+        stepped = getattr(self.process.mailbox, "stepped", None)
+        if stepped is not None and stepped.stays():
+            stepped.pause()
+            await sleep_at(IDLE)
+        else:
+            await trio.lowlevel.checkpoint()
 
     def cast(self, dest: str, message: object) -> None:
         """Sends a typed message; its topic is the name of its class."""
@@ -296,7 +310,7 @@ def make_context(process: Process) -> ProcessContext:
     return context
 
 
-async def _receive(inbox: Subscription, wanted: Any) -> Message:
+async def receive_from(inbox: Subscription, wanted: Any) -> Message:
     if wanted is None:
         message: Message = await inbox.receive()
     elif isinstance(wanted, str):

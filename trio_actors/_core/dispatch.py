@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trio_actors._core.process import Process
 
 BATCH = 1024  # messages in one turn of the dispatcher, which lasts 1 ms at most (pace.py)
+TURN = 128  # messages of one process in a row
 MOST = 32  # carriers that step at a time: when they have no use for each other, all are kept
 SPARES = 64  # free carriers that are kept: about 3 KB each
 
@@ -147,7 +148,7 @@ class Dispatcher:
         waiting: Waiting | None = None
         try:
             await checkpoint_if_cancelled()  # else it would step after an abort
-            while not task.child_nurseries:  # else it is of no use
+            while carrier.free():
                 value: Any = None
                 error: BaseException | None = None
                 try:
@@ -162,18 +163,20 @@ class Dispatcher:
                             finally:
                                 if task.child_nurseries:  # the scope's end is an error now
                                     carrier.scope.cancel(reason="a nursery was left open")
-                            if carrier.used:
+                            if carrier.used or not carrier.untied():
                                 break
                             await self._end_code(carrier, waiting, value, None)
                             waiting = value = None
+                            if carrier.used:  # an end was decided meanwhile
+                                break
                 except BaseException as exc:  # noqa: ASYNC103  its process judges it
                     if waiting is None or waiting.trap is None:  # none, or its end went wrong
                         raise
                     error = exc
-                # Outside the scope: what that has cancelled is filtered out.
-                await self._end_code(carrier, waiting, value, error)
+                if waiting is not None:  # outside the scope, which filters what it has cancelled
+                    await self._end_code(carrier, waiting, value, error)
+                    waiting = value = None
                 del error  # this frame is in its traceback: a cycle
-                waiting = None
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise

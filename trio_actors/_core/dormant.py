@@ -13,13 +13,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from trio_actors._core.context import make_context
-from trio_actors._core.dispatch import Dispatched, Dispatcher
+from trio_actors._core.dispatch import TURN, Dispatched, Dispatcher
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY, RUNNING
 from trio_actors._core.mailbox import Mailbox, Untyped
 from trio_actors._core.message import Event, Message
-from trio_actors._core.stepped import TURN, Stepped, make_stepped
+from trio_actors._core.stepped import Stepped, make_stepped
 
 if TYPE_CHECKING:
     from trio_actors._core.pace import Pace

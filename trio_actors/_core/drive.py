@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trio_actors._core.exit import deadline_exceeded
 from trio_actors._core.mailbox import Untyped
 
 if TYPE_CHECKING:
+    from trio_actors._core.clock import Timer
     from trio_actors._core.message import Event, Message
     from trio_actors._core.pace import Pace
     from trio_actors._core.process import Process
@@ -69,6 +71,24 @@ class MailboxOnly:
     def frames(self) -> Iterator[tuple[FrameType, int]]:
         """None."""
         return iter(())
+
+
+class Limited:
+    """What has no cancel scope, at times at least: its deadline is kept by a timer (K6)."""
+
+    __slots__ = ()
+
+    process: Process
+    _timer: Timer | None
+
+    def limit(self, deadline: float) -> None:
+        """Arms the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.process.node.clock.at(deadline, self._expired)
+
+    def _expired(self) -> None:
+        self.process.force(deadline_exceeded(self.process.deadline_by))
 
 
 class Ended(MailboxOnly, Untyped):

@@ -5,29 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_actors._core.answering import Answering
-from trio_actors._core.exit import Exit, deadline_exceeded
+from trio_actors._core.drive import Limited
+from trio_actors._core.exit import Exit
 from trio_actors._core.mailbox import Routed
-from trio_actors._core.task import judge, replace_code, stops_the_host
+from trio_actors._core.task import judge, replace_code, stops_the_host, unwound
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
 
 
-class Ending(Answering, Routed):
+class Ending(Limited, Answering, Routed):
     """A stepped server, as far as its end is concerned."""
 
     __slots__ = ("_timer",)
 
     _timer: Timer | None  # of a deadline
-
-    def limit(self, deadline: float) -> None:
-        """Arms a timer: there is no cancel scope here."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.process.node.clock.at(deadline, self._expired)
-
-    def _expired(self) -> None:
-        self.process.force(deadline_exceeded(self.process.deadline_by))
 
     def _over(self) -> bool:
         """True if it is halted because it is to end or to be upgraded, or was given up."""
@@ -51,12 +43,7 @@ class Ending(Answering, Routed):
 
     async def _end_later(self, value: Exit | None, error: BaseException | None) -> None:
         """The end of a server with child tasks: they unwind first (TM3)."""
-        process = self.process
-        if process.calls is not None:
-            await process.calls.finish()
-        if process.tasks is not None:
-            failed = await process.tasks.finish()
-            error = failed if error is None else error
+        error = await unwound(self.process, error)
         self._end_now(value, error)
 
     def _end_now(self, value: Exit | None, error: BaseException | None) -> None:

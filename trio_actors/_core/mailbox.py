@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from trio_actors._core.message import Event, Message, Parcel, since
 from trio_actors._core.pace import Hand, Pace
-from trio_actors._core.subscription import BUDGET, Subscription
+from trio_actors._core.subscription import BUDGET, Reader, Subscription
 
 
 class Mailbox(Protocol):
@@ -140,12 +140,15 @@ class PythonMailbox(Pace, Routed, Untyped):
         "_waiting_events",
         "counted",
         "route",
+        "stepped",
     )
+    stepped: Reader | None  # the process's code, while it has no task
 
     def __init__(self, hand: Hand) -> None:
         super().__init__(BUDGET, hand)
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
         self.counted = 0
+        self.stepped = None
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
         self._topics: dict[str, Subscription] | None = None

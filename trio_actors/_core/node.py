@@ -75,6 +75,7 @@ class Node(NodeTools):
         self.topology = Topology()
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
+        self.tasked: dict[int, Any] = {}  # code of functions that need a task, by identity
         self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)
         self.groups = Groups()

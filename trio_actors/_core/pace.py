@@ -110,6 +110,26 @@ class Pace:
         self.left = step - 1
         self._more = self._most - step
 
+    def share(self, other: Pace, most: int) -> bool:
+        """Takes up to `most` messages out of what another one has left.
+
+        True if one may be taken now; `give_back` is to be called then.
+        """
+        if other.until == 0.0:  # its time begins now
+            other.look()
+        self.until = other.until
+        self._more = min(most, max(0, other.left + other._more))
+        return self.look()
+
+    def give_back(self, other: Pace, most: int) -> None:
+        """Tells the other one how many were taken since then; a checkpoint is due."""
+        taken = min(most, max(0, other.left + other._more)) - max(0, self._more + self.left)
+        other.left -= taken
+        if other.left < -1:
+            other._more += other.left + 1
+            other.left = -1
+        self.exhaust()
+
     def exhaust(self) -> None:
         """A checkpoint is due, whatever is left."""
         self.left = -1

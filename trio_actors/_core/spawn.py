@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trio_actors._core.bounded import Bounded, limited
-from trio_actors._core.code import ProcessFunction, Target, TargetMaker, function_target
+from trio_actors._core.code import ProcessFunction, Target, TargetMaker
 from trio_actors._core.drive import ENDED
 from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
+from trio_actors._core.function import function_target
 from trio_actors._core.host import Host
 from trio_actors._core.inherited import NOTHING_INHERITED, Inherited
 from trio_actors._core.lifecycle import END

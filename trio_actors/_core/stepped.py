@@ -19,7 +19,7 @@ import trio
 from trio_actors._core.ask import PENDING, Request, Waiter
 from trio_actors._core.context import make_context
 from trio_actors._core.current import running
-from trio_actors._core.dispatch import Dispatcher, Waiting
+from trio_actors._core.dispatch import TURN, Dispatcher, Waiting
 from trio_actors._core.ending import Ending
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.lifecycle import BEGIN
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from trio_actors._core.process import Process
     from trio_actors.server import Server, ServerTarget
 
-TURN = 128  # messages of one server in a row
 DOWN = [range(count - 1, -1, -1) for count in range(EVERY_TINY + 1)]  # to count without subtracting
 
 

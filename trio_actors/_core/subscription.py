@@ -25,14 +25,36 @@ import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 
 from trio_actors._core.message import Sent, unpacked
-from trio_actors._core.wake import GO, Given, sleep
+from trio_actors._core.wake import GO, IDLE, Given, sleep, sleep_at
 
 Wanted = Callable[[Any], bool]
-Selective = tuple[Task, Wanted, set[Task | None]]  # who, for what, and the tasks before it
+Selective = tuple[Task, Wanted, set[Any]]  # who, for what, and the tasks before it
 
 BUDGET = 32  # items between checkpoints
 
 _CLOSED = object()  # handed to waiting tasks in place of an item
+
+
+class Reader(Protocol):
+    """Code that reads in the turns of a dispatcher, and has no task (roaming.py)."""
+
+    custom_sleep_data: Any  # the channel while it waits there
+
+    def stays(self) -> bool:
+        """True if it is this that runs, and it may wait without a task."""
+        ...
+
+    def reschedule(self, answer: outcome.Outcome[Any]) -> None:
+        """Goes on with it."""
+        ...
+
+    def may_take(self) -> bool:
+        """True if there are messages left for it in this turn of the dispatcher."""
+        ...
+
+    def pause(self) -> None:
+        """Sees that it has another turn, in which it may take at least one."""
+        ...
 
 
 class Owner(Protocol):
@@ -41,6 +63,7 @@ class Owner(Protocol):
     left: int
     until: float
     route: deque[Any] | None  # the inbox's queue while senders may append to it
+    stepped: Reader | None  # the process's code, while it has no task
 
     def look(self) -> bool:
         """Whether one more item may be taken, after `left` of them."""
@@ -61,6 +84,13 @@ class Owner(Protocol):
     def forget(self, channel: Subscription) -> None:
         """Closes the channel; later messages find another way (L10, L12)."""
         ...
+
+
+def _wake(reader: Task | Reader, answer: outcome.Outcome[Any]) -> None:
+    if isinstance(reader, Task):
+        reschedule(reader, answer)
+    else:
+        reader.reschedule(answer)
 
 
 class Subscription(trio.abc.ReceiveChannel[Any]):
@@ -90,8 +120,8 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
         self._mailbox = mailbox
         self.queue: deque[Any] | None = None  # never empty
-        self._first: Task | None = None  # the longest waiting task
-        self._others: deque[Task] | None = None  # those behind it
+        self._first: Task | Reader | None = None  # the longest waiting task
+        self._others: deque[Task | Reader] | None = None  # those behind it
         self._handed: Any = None  # for the task woken last, which has not run yet
         self.selective: list[Selective] | None = None
 
@@ -113,9 +143,12 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self._first = self._others.popleft() if self._others else None
             if self._handed is None:
                 self._handed = item
-                reschedule(task, GO)
+                if task.__class__ is Task:  # _wake, written out
+                    reschedule(task, GO)  # type: ignore[arg-type]  # it is one
+                else:
+                    task.reschedule(GO)  # type: ignore[union-attr]
             else:
-                reschedule(task, Given(item))
+                _wake(task, Given(item))
             return False
         if self.queue is None:
             self.queue = deque((item,))
@@ -197,7 +230,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.closed = True
         while (task := self._longest_waiting()) is not None:
             self._first = self._others.popleft() if self._others else None
-            reschedule(task, Given(_CLOSED))
+            _wake(task, Given(_CLOSED))
         selective, self.selective = self.selective, None
         for task, _, _ in selective or ():
             reschedule(task, Given(_CLOSED))
@@ -207,7 +240,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         """True if a task waits for an item."""
         return self._longest_waiting() is not None or self.selective is not None
 
-    def _longest_waiting(self) -> Task | None:
+    def _longest_waiting(self) -> Task | Reader | None:
         """The first task, after those were removed that were cancelled and have not run since."""
         while (task := self._first) is not None and task.custom_sleep_data is not self:
             self._first = self._others.popleft() if self._others else None
@@ -250,21 +283,42 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
                 if self.on_take is not None:
                     self.on_take()
                 return item.payload if self.raw else item
-            mailbox.open_route()
-            try:
-                await trio.lowlevel.checkpoint()
-            finally:
-                mailbox.close_route()
-            mailbox.go_on()
+            stepped = mailbox.stepped
+            if stepped is not None and stepped.stays():
+                if not stepped.may_take():
+                    mailbox.open_route()
+                    stepped.pause()
+                    await sleep_at(IDLE)
+            else:
+                mailbox.open_route()
+                try:
+                    await trio.lowlevel.checkpoint()
+                finally:
+                    mailbox.close_route()
+                mailbox.go_on()
             if self.queue is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise end
+        stepped = mailbox.stepped
+        if stepped is not None and stepped.stays():
+            if self._first is None:  # _enter, written out
+                self._first = stepped
+                stepped.custom_sleep_data = self
+            else:
+                self._enter(stepped)
+            item = await sleep_at(IDLE)
+            if item is None:
+                item, self._handed = self._handed, None
+            elif item is _CLOSED:
+                raise end
+            return item.payload if self.raw else item
         try:
             if self._first is None:  # _enter, written out: so it is with one reader
-                self._first = current_task()
-                self._first.custom_sleep_data = self
+                self._first = task = current_task()
+                task.custom_sleep_data = self
+                del task  # it would be in a cycle with an error
             else:
                 self._enter(current_task())
             item = await sleep()
@@ -295,12 +349,23 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self.on_take()
         return item.payload if self.raw else item
 
-    def _enter(self, task: Task) -> None:
-        """Puts a task behind the one that waits longest."""
+    def _enter(self, task: Task | Reader) -> None:
+        """Puts a task behind those that wait longer."""
         task.custom_sleep_data = self
+        if self._first is None:
+            self._first = task
+            return
         if self._others is None:
             self._others = deque()
         self._others.append(task)
+
+    def replace(self, reader: Reader, task: Task) -> None:
+        """The reader goes on waiting as a task."""
+        task.custom_sleep_data = self
+        if self._first is reader:
+            self._first = task
+        elif self._others is not None:
+            self._others[self._others.index(reader)] = task
 
     def _leave(self, task: Task) -> None:
         """The task was cancelled; who was to wake it may have removed it already."""

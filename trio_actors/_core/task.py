@@ -42,7 +42,6 @@ from trio_actors._core.message import Message, copy_value, since
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Body, TaskBody
-    from trio_actors._core.drive import Drive
     from trio_actors._core.process import Process
 
 logger = logging.getLogger("trio_actors.process")
@@ -98,61 +97,68 @@ class TaskDrive(MailboxOnly):
         process = self.process
         context = process.context
         running.set(context)
-        outside: BaseException | None
         self.task = trio.lowlevel.current_task()
-        while True:
-            value: Any = None
-            error: BaseException | None = None
-            if process.forced is None:
-                process.step(BEGIN)
-                assert self.body is not None
-                # Made only now: until then it would be one more object for the garbage collector.
-                self.scope = trio.CancelScope()
-                if process.deadline != inf:
-                    self.scope.deadline = process.deadline
-                try:
-                    with self.scope:
-                        value = await self.body.run(context)
-                except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
-                    error = exc
-            # What it started unwinds before its end is judged: until then it is alive (TM3).
-            if process.rare is not None:
-                if process.calls is not None:
-                    await process.calls.finish()
-                if process.tasks is not None:
-                    failed = await process.tasks.finish()
-                    error = failed if error is None else error
-                    del failed
-            end, outside = judge(process, value, error)
-            del error  # this frame is in its traceback: a cycle
-            if end is None and process.ended:  # given up meanwhile
-                break
-            if end is None:
-                end = replace_code(process)
-                if end is None:
-                    if self._adopt(process.drive):
-                        continue
-                    return  # the new code is run in another way
-            break
-        self.body = self.task = None
-        if outside is not None and stops_the_host(process, outside):
-            outside = None
-        if end is not None and not process.ended:
-            process.node.end(process, end)
-        if outside is not None:
+        value: Any = None
+        error: BaseException | None = None
+        if process.forced is None:
+            process.step(BEGIN)
+            assert self.body is not None
+            # Made only now: until then it would be one more object for the garbage collector.
+            self.scope = trio.CancelScope()
+            if process.deadline != inf:
+                self.scope.deadline = process.deadline
             try:
-                raise outside
-            finally:
-                del outside  # this frame is in its traceback: a cycle
+                with self.scope:
+                    value = await self.body.run(context)
+            except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+                error = exc
+        if process.rare is not None:
+            error = await unwound(process, error)
+        self.body = self.task = None
+        try:
+            conclude(process, value, error)
+        finally:
+            del error  # this frame is in its traceback: a cycle
 
-    def _adopt(self, drive: Drive) -> bool:
-        """Goes on with the upgraded code in this very task; starts a drive of another kind."""
-        if not isinstance(drive, TaskDrive):
-            drive.start()
-            return False
-        self.process.drive = self
-        self.body, drive.body = drive.body, None  # a body that is a drive as well would be a cycle
-        return True
+
+async def unwound(process: Process, error: BaseException | None) -> BaseException | None:
+    """What the process has started unwinds before its end is judged: until then it is alive (TM3).
+
+    Returns the error of its code, or else the first of its child tasks.
+    """
+    if process.calls is not None:
+        await process.calls.finish()
+    if process.tasks is not None:
+        failed = await process.tasks.finish()
+        if error is None:
+            return failed
+    return error
+
+
+def conclude(process: Process, value: Any, error: BaseException | None) -> None:
+    """Carries out what the end of code means: the exit of its process, or an upgrade.
+
+    Raises what must go on outwards.
+    """
+    end, outwards = judge(process, value, error)
+    del error  # this frame is in its traceback: a cycle
+    if process.ended:  # given up meanwhile
+        end = None
+    elif end is None:
+        end = replace_code(process)
+        if end is None:
+            if process.deadline != inf:
+                process.drive.limit(process.deadline)
+            process.drive.start()
+    if outwards is not None and stops_the_host(process, outwards):
+        outwards = None
+    if end is not None:
+        process.node.end(process, end)
+    if outwards is not None:
+        try:
+            raise outwards
+        finally:
+            del outwards
 
 
 def replace_code(process: Process) -> Exit | None:
