@@ -131,13 +131,8 @@ async def hose_unbounded(n: int, watch: Stopwatch) -> int:
     return n
 
 
-async def hose_async(n: int, watch: Stopwatch) -> int:
-    """Two processes of ours, async functions, a checkpoint every 64 sends."""
-
-    async def consumer(ctx: ProcessContext) -> None:
-        inbox = ctx.inbox
-        for _ in range(n):
-            await inbox.receive()
+async def _hose(n: int, watch: Stopwatch, consumer: Any) -> int:
+    """Two processes of ours, async functions; others have their turn every 64 sends."""
 
     async def producer(ctx: ProcessContext, peer: str) -> None:
         send = ctx.send
@@ -147,11 +142,36 @@ async def hose_async(n: int, watch: Stopwatch) -> int:
                 await ctx.checkpoint()
 
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
-        peer = await host.spawn(consumer)
+        peer = await host.spawn(consumer, n)
         with watch:
             host.spawn_soon(producer, peer)
             await host.join()
     return n
+
+
+async def one_by_one(ctx: ProcessContext, n: int) -> None:
+    """Receives `n` messages."""
+    inbox = ctx.inbox
+    for _ in range(n):
+        await inbox.receive()
+
+
+async def many_at_once(ctx: ProcessContext, n: int) -> None:
+    """The same; whatever is there at once."""
+    inbox = ctx.inbox
+    while n:
+        for _ in await inbox.receive_many():
+            n -= 1
+
+
+async def hose_async(n: int, watch: Stopwatch) -> int:
+    """Received one by one."""
+    return await _hose(n, watch, one_by_one)
+
+
+async def hose_many(n: int, watch: Stopwatch) -> int:
+    """Received with `receive_many`."""
+    return await _hose(n, watch, many_at_once)
 
 
 # -- ring: operations are hops of one token
@@ -386,6 +406,7 @@ WORKLOADS = [
             Program("thinnest possible, a task each", thinnest.hose),
             Program("thinnest possible, stepped", thinnest.hose_plain),
             Program("async function", hose_async, goal=15),
+            Program("async function, receive_many", hose_many, goal=15),
             Program("async handlers", AWAITING.hose, goal=15),
             Program("plain handlers", PLAIN.hose, goal=20),
         ),

@@ -32,11 +32,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from trio_actors._core.ask import Request
 from trio_actors._core.carried import Carried, CopyingCarried
 from trio_actors._core.code import Body
-from trio_actors._core.function import arity
 from trio_actors._core.context import ProcessContext
 from trio_actors._core.copying import CopyingStepped
 from trio_actors._core.dormant import Dormant, Unstarted
 from trio_actors._core.exit import NOTHING, Exit
+from trio_actors._core.function import arity
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.quick import launch_plain
 from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer

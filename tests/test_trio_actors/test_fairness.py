@@ -50,11 +50,15 @@ def hand_clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     return clock
 
 
-async def taken_per_step(host: Host, channel: str, steps: Steps, clock: HandClock) -> list[int]:
+async def taken_per_step(
+    host: Host, channel: str, steps: Steps, clock: HandClock, task: bool = True
+) -> list[int]:
     """How many messages a busy reader takes in each of its steps."""
     taken: Counter[int] = Counter()
 
     async def reader(ctx: ProcessContext) -> None:
+        if task:  # its own, from now on
+            await trio.lowlevel.checkpoint()
         subscription = ctx.inbox if channel == "inbox" else ctx.listen("t")
         for _ in range(MESSAGES):
             ctx.send(ctx.pid, "t")
@@ -86,6 +90,26 @@ async def test_reader_takes_at_most_a_millisecond_between_checkpoints(
     taken = await taken_per_step(host, "inbox", steps, hand_clock)
     assert sum(taken) == MESSAGES
     assert max(taken) == 4
+
+
+@pytest.mark.parametrize("channel", ["inbox", "topic"])
+async def test_a_reader_without_a_task_takes_at_most_1024_messages_between_checkpoints(
+    host: Host, hand_clock: HandClock, steps: Steps, channel: str
+) -> None:
+    """Guarantee 47: it is stepped by the dispatcher, which handles at most so many in a turn."""
+    taken = await taken_per_step(host, channel, steps, hand_clock, task=False)
+    assert sum(taken) == MESSAGES
+    assert max(taken) == 1024
+
+
+async def test_a_reader_without_a_task_takes_messages_for_at_most_a_millisecond(
+    host: Host, hand_clock: HandClock, steps: Steps
+) -> None:
+    """Guarantee 47: as one with a task."""
+    hand_clock.per_message = 0.0003
+    taken = await taken_per_step(host, "inbox", steps, hand_clock, task=False)
+    assert sum(taken) == MESSAGES
+    assert max(taken) in (3, 4)
 
 
 async def test_forced_end_is_noticed_at_the_next_receive(host: Host) -> None:

@@ -40,6 +40,12 @@ async def reader(ctx: ProcessContext, count: int, seen: list[object]) -> None:
         seen.append((await ctx.inbox.receive()).payload)
 
 
+async def reader_with_a_task(ctx: ProcessContext, count: int, seen: list[object]) -> None:
+    """The same in a task of its own."""
+    await trio.lowlevel.checkpoint()
+    await reader(ctx, count, seen)
+
+
 class Plain(Server):
     """Keeps what it gets."""
 
@@ -69,7 +75,7 @@ async def test_a_reader_that_was_woken_has_a_route_until_it_runs(host: Host) -> 
 async def test_a_reader_at_a_checkpoint_of_its_budget_has_a_route(host: Host) -> None:
     """Design §5: after 32 messages others run, and what they send is appended."""
     node, seen = host.node, list[object]()
-    pid = await host.spawn(reader, 200, seen)
+    pid = await host.spawn(reader_with_a_task, 200, seen)
     await wait_all_tasks_blocked()
     for number in range(100):
         node.send(pid, "n", number)

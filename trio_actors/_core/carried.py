@@ -197,10 +197,11 @@ class Carried(Stepped, Waiting):
                 pace.renew()
             return
         self._busy = self._scheduled = False
-        home.parked = task = current_task()
-        task.custom_sleep_data = home
-        del task  # it would be in a cycle with an error
-        await sleep()
+        home.park(current_task())
+        try:
+            await sleep()
+        finally:
+            home.parked = None  # also if it was cancelled
         self._busy = True
         if self.route is not None:
             self.close_route()

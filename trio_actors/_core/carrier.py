@@ -100,7 +100,6 @@ class Carrier:
         """Its code is to see when it has to end."""
         self.scope.deadline = process.deadline
 
-    @property
     def used(self) -> bool:
         """True if its scope cannot be around the code of others any more."""
         scope = self.scope

@@ -19,7 +19,13 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import Task, checkpoint, checkpoint_if_cancelled, reschedule
+from trio.lowlevel import (
+    Task,
+    cancel_shielded_checkpoint,
+    checkpoint,
+    checkpoint_if_cancelled,
+    reschedule,
+)
 
 from trio_actors._core.carrier import Carrier
 from trio_actors._core.current import Stepping, running
@@ -148,7 +154,7 @@ class Dispatcher:
         waiting: Waiting | None = None
         try:
             await checkpoint_if_cancelled()  # else it would step after an abort
-            while carrier.free():
+            while await self._usable(carrier):
                 value: Any = None
                 error: BaseException | None = None
                 try:
@@ -163,11 +169,11 @@ class Dispatcher:
                             finally:
                                 if task.child_nurseries:  # the scope's end is an error now
                                     carrier.scope.cancel(reason="a nursery was left open")
-                            if carrier.used or not carrier.untied():
+                            if carrier.used() or not carrier.untied():
                                 break
                             await self._end_code(carrier, waiting, value, None)
                             waiting = value = None
-                            if carrier.used:  # an end was decided meanwhile
+                            if carrier.used():  # an end was decided meanwhile
                                 break
                 except BaseException as exc:  # noqa: ASYNC103  its process judges it
                     if waiting is None or waiting.trap is None:  # none, or its end went wrong
@@ -180,6 +186,12 @@ class Dispatcher:
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise
+
+    async def _usable(self, carrier: Carrier) -> bool:
+        """Whether nothing of what it has held belongs to its task."""
+        if not carrier.free():
+            await cancel_shielded_checkpoint()  # until then Trio keeps the error that it was sent
+        return carrier.free()
 
     async def _serve(self, carrier: Carrier) -> Waiting | None:
         """Steps processes until the code of one waits; None if there are enough other carriers."""
@@ -234,7 +246,7 @@ class Dispatcher:
         if not self._steppers:
             self.parked = self._spares.pop() if self._spares else VACANT
         process = waiting.process
-        waiting.carrier = carrier
+        waiting.carrier = carrier  # type: ignore[misc]  # a slot of those that wait
         if process.rare is not None:
             carrier.limit(process)
         if process.forced is not None or process.upgrade is not None:  # in its own turn
@@ -253,7 +265,7 @@ class Dispatcher:
                 raise error
         finally:
             del error  # this frame is in its traceback: a cycle
-            waiting.carrier = waiting.code = waiting.trap = None
+            waiting.carrier = waiting.code = waiting.trap = None  # type: ignore[misc]
             carrier.task.context = carrier.context
             carrier.task.name = self._name
 

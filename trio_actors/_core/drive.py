@@ -85,7 +85,8 @@ class Limited:
         """Arms the timer."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.process.node.clock.at(deadline, self._expired)
+        at = self.process.node.clock.at
+        self._timer = at(deadline, self._expired)  # type: ignore[misc]  # a slot of who is limited
 
     def _expired(self) -> None:
         self.process.force(deadline_exceeded(self.process.deadline_by))

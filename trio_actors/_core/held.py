@@ -41,7 +41,7 @@ def go_on(code: Coroutine[Any, Any, Any], trap: Any) -> Generator[Any, Any, Any]
                 trap = code.throw(exc)
             else:
                 if answer is GO and trap is ASLEEP:
-                    return (yield from code)  # type: ignore[misc]  # a coroutine that has begun
+                    return (yield from code)
                 trap = code.send(answer)
                 answer = None  # while it waits it keeps no error alive
     except StopIteration as stop:
@@ -122,6 +122,11 @@ class Home(Pace):
     def pace(self) -> Pace:
         """Its own."""
         return self
+
+    def park(self, task: Task) -> None:
+        """Its task is about to sleep."""
+        self.parked = task
+        task.custom_sleep_data = self
 
     def add(self, server: Dispatched) -> None:
         """The server has something to do."""

@@ -22,7 +22,8 @@ from typing import Any, Protocol
 
 from trio_actors._core.message import Event, Message, Parcel, since
 from trio_actors._core.pace import Hand, Pace
-from trio_actors._core.subscription import BUDGET, Reader, Subscription
+from trio_actors._core.reader import Reader
+from trio_actors._core.subscription import BUDGET, Subscription
 
 
 class Mailbox(Protocol):

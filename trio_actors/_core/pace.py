@@ -110,6 +110,16 @@ class Pace:
         self.left = step - 1
         self._more = self._most - step
 
+    def take_many(self, wanted: int) -> int:
+        """Uses up to `wanted` at once, without a look between them; says how many."""
+        if self.until == 0.0 and self.look():  # its time begins now
+            self.left += 1
+        rest = max(self.left, 0) + max(self._more, 0)
+        count = min(wanted, rest)
+        self.left = 0
+        self._more = rest - count
+        return count
+
     def share(self, other: Pace, most: int) -> bool:
         """Takes up to `most` messages out of what another one has left.
 
@@ -118,6 +128,7 @@ class Pace:
         if other.until == 0.0:  # its time begins now
             other.look()
         self.until = other.until
+        self._looked = other._looked
         self._more = min(most, max(0, other.left + other._more))
         return self.look()
 

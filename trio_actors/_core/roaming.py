@@ -245,8 +245,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         channel = self.custom_sleep_data
         assert channel is not None
         self.custom_sleep_data = None
-        channel.replace(self, task)
-        self.trap = ASLEEP
+        self.trap = channel.replace(self, task)
         self._mailbox.stepped = None
 
     # the end
@@ -307,6 +306,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     async def _cut(self, end: Exit) -> None:
         value: Any = None
         error: BaseException | None = None
+        self.trap = ASLEEP
         if self.custom_sleep_data is not None:
             self._settle(current_task())
         code, self.code = self.code, None
@@ -314,7 +314,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         with trio.CancelScope() as scope:
             scope.cancel(reason="its host was cancelled")
             try:
-                value = await go_on(code, ASLEEP)
+                value = await go_on(code, self.trap)
             except BaseException as exc:  # noqa: ASYNC103  judged below
                 error = exc
         process = self.process

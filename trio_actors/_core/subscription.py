@@ -16,114 +16,38 @@ wake a task and let it look for itself (another task may be quicker).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import FunctionType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-import outcome
 import trio
-from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Task, current_task, reschedule
 
 from trio_actors._core.message import Sent, unpacked
+from trio_actors._core.reader import Owner, Reader, wake
+from trio_actors._core.selective import CLOSED, Selecting
 from trio_actors._core.wake import GO, IDLE, Given, sleep, sleep_at
-
-Wanted = Callable[[Any], bool]
-Selective = tuple[Task, Wanted, set[Any]]  # who, for what, and the tasks before it
 
 BUDGET = 32  # items between checkpoints
 
-_CLOSED = object()  # handed to waiting tasks in place of an item
 
-
-class Reader(Protocol):
-    """Code that reads in the turns of a dispatcher, and has no task (roaming.py)."""
-
-    custom_sleep_data: Any  # the channel while it waits there
-
-    def stays(self) -> bool:
-        """True if it is this that runs, and it may wait without a task."""
-        ...
-
-    def reschedule(self, answer: outcome.Outcome[Any]) -> None:
-        """Goes on with it."""
-        ...
-
-    def may_take(self) -> bool:
-        """True if there are messages left for it in this turn of the dispatcher."""
-        ...
-
-    def pause(self) -> None:
-        """Sees that it has another turn, in which it may take at least one."""
-        ...
-
-
-class Owner(Protocol):
-    """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
-
-    left: int
-    until: float
-    route: deque[Any] | None  # the inbox's queue while senders may append to it
-    stepped: Reader | None  # the process's code, while it has no task
-
-    def look(self) -> bool:
-        """Whether one more item may be taken, after `left` of them."""
-        ...
-
-    def go_on(self) -> None:
-        """The reader has passed a checkpoint that was due."""
-        ...
-
-    def open_route(self) -> None:
-        """The reader is at a checkpoint of a channel."""
-        ...
-
-    def close_route(self) -> None:
-        """Something is to be done with the queue."""
-        ...
-
-    def forget(self, channel: Subscription) -> None:
-        """Closes the channel; later messages find another way (L10, L12)."""
-        ...
-
-
-def _wake(reader: Task | Reader, answer: outcome.Outcome[Any]) -> None:
-    if isinstance(reader, Task):
-        reschedule(reader, answer)
-    else:
-        reader.reschedule(answer)
-
-
-class Subscription(trio.abc.ReceiveChannel[Any]):
+class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
     """The inbox, the events or one topic of a process, as an async iterable (PY4, PY5).
 
     `receive` gives the next item, `receive_nowait` too or raises `trio.WouldBlock`; a closed and
     drained channel raises `trio.EndOfChannel`. Unbounded and lossless (L5).
     """
 
-    __slots__ = (
-        "_first",
-        "_handed",
-        "_mailbox",
-        "_others",
-        "closed",
-        "on_take",
-        "queue",
-        "raw",
-        "selective",
-        "topic",
-    )
+    __slots__ = ("_handed", "raw", "topic")
 
     def __init__(self, mailbox: Owner, topic: str, raw: bool) -> None:
         self.topic = topic
         self.raw = raw  # yields payloads, not Message objects (L7, L8)
         self.closed = False
-        self.on_take: Callable[[], None] | None = None  # somebody waits for room (bounded.py)
+        self.on_take = None
         self._mailbox = mailbox
-        self.queue: deque[Any] | None = None  # never empty
-        self._first: Task | Reader | None = None  # the longest waiting task
-        self._others: deque[Task | Reader] | None = None  # those behind it
-        self._handed: Any = None  # for the task woken last, which has not run yet
-        self.selective: list[Selective] | None = None
+        self.queue = self._first = self._others = self.selective = None
+        self._handed: Any = None  # for the reader woken last, which has not run yet
 
     # -- the mailbox's side
 
@@ -143,40 +67,18 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self._first = self._others.popleft() if self._others else None
             if self._handed is None:
                 self._handed = item
-                if task.__class__ is Task:  # _wake, written out
-                    reschedule(task, GO)  # type: ignore[arg-type]  # it is one
+                if task.__class__ is Task:  # wake, written out
+                    reschedule(task, GO)
                 else:
                     task.reschedule(GO)  # type: ignore[union-attr]
             else:
-                _wake(task, Given(item))
+                wake(task, Given(item))
             return False
         if self.queue is None:
             self.queue = deque((item,))
         else:
             self.queue.append(item)
         return True
-
-    def _hand_over(self, item: Any) -> bool:
-        for entry in list(self.selective or ()):
-            task, wanted, older = entry
-            if self._longest_waiting() in older:  # it takes anything
-                continue
-            try:
-                found = wanted(item)
-            except Exception as exc:  # where the condition stands, not where somebody sends
-                self._forget(entry)
-                reschedule(task, outcome.Error(exc))
-                continue
-            if found:
-                self._forget(entry)
-                reschedule(task, Given(item))
-                return True
-        return False
-
-    def _forget(self, entry: Selective) -> None:
-        assert self.selective is not None
-        self.selective.remove(entry)
-        self.selective = self.selective or None
 
     def extend(self, items: Iterable[Any]) -> None:
         """Appends what waited before the channel was opened (L4)."""
@@ -230,10 +132,10 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         self.closed = True
         while (task := self._longest_waiting()) is not None:
             self._first = self._others.popleft() if self._others else None
-            _wake(task, Given(_CLOSED))
+            wake(task, Given(CLOSED))
         selective, self.selective = self.selective, None
-        for task, _, _ in selective or ():
-            reschedule(task, Given(_CLOSED))
+        for reader, _, _ in selective or ():
+            wake(reader, Given(CLOSED))
 
     @property
     def awaited(self) -> bool:
@@ -311,7 +213,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             item = await sleep_at(IDLE)
             if item is None:
                 item, self._handed = self._handed, None
-            elif item is _CLOSED:
+            elif item is CLOSED:
                 raise end
             return item.payload if self.raw else item
         try:
@@ -331,7 +233,7 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         mailbox.until = 0.0
         if item is None:
             item, self._handed = self._handed, None
-        elif item is _CLOSED:
+        elif item is CLOSED:
             raise end
         return item.payload if self.raw else item
 
@@ -359,14 +261,6 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
             self._others = deque()
         self._others.append(task)
 
-    def replace(self, reader: Reader, task: Task) -> None:
-        """The reader goes on waiting as a task."""
-        task.custom_sleep_data = self
-        if self._first is reader:
-            self._first = task
-        elif self._others is not None:
-            self._others[self._others.index(reader)] = task
-
     def _leave(self, task: Task) -> None:
         """The task was cancelled; who was to wake it may have removed it already."""
         if self._first is task:
@@ -374,32 +268,37 @@ class Subscription(trio.abc.ReceiveChannel[Any]):
         elif self._others is not None and task in self._others:
             self._others.remove(task)
 
-    async def receive_where(self, wanted: Wanted) -> Any:
-        """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
-        await trio.lowlevel.checkpoint()
-        for index, queued in enumerate(self.queue or ()):
-            item = unpacked(queued)
-            if wanted(item):
-                self._delete(index)
-                if self.on_take is not None:
-                    self.on_take()
-                return item
-        if self.closed:
-            raise trio.EndOfChannel
-        entry: Selective = (current_task(), wanted, {self._first, *(self._others or ())} - {None})
-        if self.selective is None:
-            self.selective = []
-        self.selective.append(entry)
-        self._mailbox.close_route()
+    async def receive_many(self) -> list[Any]:
+        """What is there: at least one item, waiting for it if need be; in arrival order.
 
-        def leave(_: Any) -> Abort:
-            self._forget(entry)
-            return Abort.SUCCEEDED
-
-        item = await wait_task_rescheduled(leave)
-        if item is _CLOSED:
-            raise trio.EndOfChannel
-        return item
+        For who handles many at once: each takes half as long as with `receive`. At most 32, or 128
+        while the process has no task of its own.
+        Checkpoint: as `receive`.
+        Raises: trio.EndOfChannel: closed and drained.
+        """
+        items = [await self.receive()]
+        queue = self.queue
+        if queue is not None:
+            mailbox = self._mailbox
+            stepped = mailbox.stepped
+            if stepped is not None and stepped.stays():
+                stepped.may_take()
+            count = mailbox.take_many(len(queue))
+            if self.raw or self.on_take is not None:
+                items += [self._take() for _ in range(count)]
+                return items
+            popleft, append = queue.popleft, items.append
+            for _ in range(count):
+                item = popleft()
+                if item.__class__ is tuple:  # a Parcel
+                    message = Sent()
+                    message.topic, message.sender, message.payload, message.at = item
+                    append(message)
+                else:
+                    append(item)
+            if not queue:
+                self.queue = None
+        return items
 
     def __aiter__(self) -> Self:
         return self

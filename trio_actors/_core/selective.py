@@ -1,0 +1,135 @@
+"""Selective receive: the first item that somebody wants, past those that he does not.
+
+Order: who waits for any item and waits longer comes first (PY4).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import outcome
+import trio
+from trio.lowlevel import Abort, Task, current_task
+
+from trio_actors._core.message import unpacked
+from trio_actors._core.reader import Owner, Reader, wake
+from trio_actors._core.wake import ASLEEP, IDLE, Given, sleep_at, trap_of, wait
+
+Wanted = Callable[[Any], bool]
+Selection = tuple[Task | Reader, Wanted, set[Any]]  # who, for what, and the readers before it
+
+CLOSED = object()  # handed to waiting readers in place of an item
+
+
+class Selecting:
+    """A channel, as far as one may choose what to read from it."""
+
+    __slots__ = ("_first", "_mailbox", "_others", "closed", "on_take", "queue", "selective")
+
+    closed: bool
+    on_take: Callable[[], None] | None  # somebody waits for room (bounded.py)
+    queue: deque[Any] | None  # never empty
+    selective: list[Selection] | None
+    _mailbox: Owner
+    _first: Task | Reader | None  # the longest waiting reader
+    _others: deque[Task | Reader] | None  # those behind it
+
+    @abstractmethod
+    def _longest_waiting(self) -> Task | Reader | None:
+        """Of those who take anything."""
+
+    @abstractmethod
+    def _delete(self, index: int) -> None:
+        """Takes an item out of the queue."""
+
+    def _hand_over(self, item: Any) -> bool:
+        """True if somebody who waits wants this very item."""
+        for entry in list(self.selective or ()):
+            reader, wanted, older = entry
+            if self._longest_waiting() in older:  # it takes anything
+                continue
+            try:
+                found = wanted(item)
+            except Exception as exc:  # where the condition stands, not where somebody sends
+                self._forget(entry)
+                wake(reader, outcome.Error(exc))
+                continue
+            if found:
+                self._forget(entry)
+                wake(reader, Given(item))
+                return True
+        return False
+
+    def _forget(self, entry: Selection) -> None:
+        assert self.selective is not None
+        self.selective.remove(entry)
+        self.selective = self.selective or None
+
+    async def receive_where(self, wanted: Wanted) -> Any:
+        """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
+        stepped = self._mailbox.stepped
+        if stepped is not None and stepped.stays():
+            stepped.pause()
+            await sleep_at(IDLE)
+        else:
+            await trio.lowlevel.checkpoint()
+        for index, queued in enumerate(self.queue or ()):
+            item = unpacked(queued)
+            if wanted(item):
+                self._delete(index)
+                if self.on_take is not None:
+                    self.on_take()
+                return item
+        if self.closed:
+            raise trio.EndOfChannel
+        if stepped is not None and stepped.stays():
+            stepped.custom_sleep_data = self
+            self._select(stepped, wanted)
+            item = await sleep_at(IDLE)
+        else:
+            task = current_task()
+            self._select(task, wanted)
+            item = await wait(self._leaving(task))
+            del task  # it would be in a cycle with an error
+        if item is CLOSED:
+            raise trio.EndOfChannel
+        return item
+
+    def _select(self, reader: Task | Reader, wanted: Wanted) -> None:
+        older = {self._first, *(self._others or ())} - {None}
+        if self.selective is None:
+            self.selective = []
+        self.selective.append((reader, wanted, older))
+        self._mailbox.close_route()
+
+    def _leaving(self, task: Task) -> Callable[[Any], Abort]:
+        """What is done at once when a task that chooses is cancelled."""
+
+        def leave(_: Any) -> Abort:
+            for entry in self.selective or ():
+                if entry[0] is task:
+                    self._forget(entry)
+                    break
+            return Abort.SUCCEEDED
+
+        return leave
+
+    def replace(self, reader: Reader, task: Task) -> Any:
+        """A reader that waits here goes on waiting as a task; what Trio is to be told."""
+        for index, (one, wanted, older) in enumerate(self.selective or ()):
+            if one is reader:
+                assert self.selective is not None
+                self.selective[index] = task, wanted, older
+                return trap_of(self._leaving(task))
+        for _, _, older in self.selective or ():
+            if reader in older:
+                older.add(task)
+        task.custom_sleep_data = self
+        if self._first is reader:
+            self._first = task
+        elif self._others is not None:
+            self._others[self._others.index(reader)] = task
+        return ASLEEP
