@@ -88,7 +88,7 @@ class Carrier:
         """Whether the code that has run since then may go on in another task."""
         return (
             SIGHT.innermost(self.task) is self._innermost
-            and getrefcount(self.task) == self._references
+            and getrefcount(self.task) <= self._references
         )
 
     def free(self) -> bool:

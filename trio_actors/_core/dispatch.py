@@ -154,7 +154,7 @@ class Dispatcher:
         waiting: Waiting | None = None
         try:
             await checkpoint_if_cancelled()  # else it would step after an abort
-            while await self._usable(carrier):
+            while True:
                 value: Any = None
                 error: BaseException | None = None
                 try:
@@ -183,12 +183,19 @@ class Dispatcher:
                     await self._end_code(carrier, waiting, value, error)
                     waiting = value = None
                 del error  # this frame is in its traceback: a cycle
+                if not await self._usable(carrier):
+                    return
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _usable(self, carrier: Carrier) -> bool:
-        """Whether nothing of what it has held belongs to its task."""
+        """Whether nothing of what it has held belongs to its task.
+
+        Never where runs are to repeat: what is garbage, but was not collected yet, counts too.
+        """
+        if self._host.node.gate is not None:
+            return False
         if not carrier.free():
             await cancel_shielded_checkpoint()  # until then Trio keeps the error that it was sent
         return carrier.free()

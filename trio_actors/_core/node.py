@@ -14,6 +14,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
 from trio_actors._core.bounded import DeadLetters
+from trio_actors._core.carrier import SIGHT
 from trio_actors._core.clock import Clock, clocks
 from trio_actors._core.drive import ENDED as NOTHING_LEFT
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
@@ -75,6 +76,7 @@ class Node(NodeTools):
         self.topology = Topology()
         self.hosts: dict[str, Host] = {}
         self.known_hosts: dict[str, None] = {CONTROL_HOST: None}
+        SIGHT.ask()
         self.tasked: dict[int, Any] = {}  # code of functions that need a task, by identity
         self.delivered = 0  # messages that came through `put`; `count_delivered` knows of all
         self.dead_letters = DeadLetters(self)

@@ -19,7 +19,6 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import current_task
 
 from trio_actors._core.carrier import Carrier
 from trio_actors._core.code import TaskBody
@@ -47,6 +46,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     __slots__ = (
         "_answer",
         "_args",
+        "_departed",
         "_dispatcher",
         "_halted",
         "_mailbox",
@@ -68,6 +68,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     _dispatcher: Dispatcher
     _mailbox: PythonMailbox
     _halted: bool  # it is to end, or to be upgraded
+    _departed: bool  # and has left the channel where it waited
     _scheduled: bool  # it stands in the dispatcher's queue, or was not started yet
     _shared: bool  # it takes messages out of what its dispatcher may do in this turn
     _stepper: Carrier | None  # whose turn it is, in its own turn
@@ -79,7 +80,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         self.carrier = self.code = self.trap = None
         self.custom_sleep_data = self._stepper = self._timer = None
         self._scheduled = True
-        self._halted = self._shared = self.ending = False
+        self._halted = self._departed = self._shared = self.ending = False
 
     # Body
 
@@ -110,10 +111,18 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Cancels its task; or unwinds it in a turn, and where it runs at its next wait."""
         self._halted = True
         self._mailbox.exhaust()
+        self._depart()
         if self.carrier is not None:
             self.cancel()
         elif self._stepper is None:
             self._wake()
+
+    def _depart(self) -> None:
+        """What comes to the channel where it waits is not for it any more."""
+        channel = self.custom_sleep_data
+        if channel is not None:
+            self._departed = True
+            channel.depart(self)
 
     def limit(self, deadline: float) -> None:
         """Its task sees the deadline too."""
@@ -173,7 +182,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             return None
         dispatcher = self._dispatcher
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
-        if self.custom_sleep_data is not None:  # it was not woken, but is to end
+        if self._departed:
             return self._unwind(carrier)
         limited = process.rare is not None
         if limited:
@@ -224,7 +233,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self._unnoticed():
             self._let_go()
             return self._ended(carrier, None, None)
-        self._settle(carrier.task)
+        self.trap = ASLEEP  # where it is cancelled at once
+        self._mailbox.stepped = None
         return self
 
     def _unnoticed(self) -> bool:
@@ -236,17 +246,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def _let_go(self) -> None:
         """Unwinds such code."""
         code, self.code = self.code, None
-        self.custom_sleep_data = None
         if code is not None:
             self.context.run(code.close)
-
-    def _settle(self, task: trio.lowlevel.Task) -> None:
-        """From now on it waits in this task."""
-        channel = self.custom_sleep_data
-        assert channel is not None
-        self.custom_sleep_data = None
-        self.trap = channel.replace(self, task)
-        self._mailbox.stepped = None
 
     # the end
 
@@ -291,6 +292,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     def end(self, end: Exit) -> None:
         """Ends now."""
+        self._depart()
         self._let_go()
         self.process.node.end(self.process, end)
 
@@ -306,15 +308,14 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     async def _cut(self, end: Exit) -> None:
         value: Any = None
         error: BaseException | None = None
-        self.trap = ASLEEP
-        if self.custom_sleep_data is not None:
-            self._settle(current_task())
+        self._depart()
+        self._mailbox.stepped = None
         code, self.code = self.code, None
         assert code is not None
         with trio.CancelScope() as scope:
             scope.cancel(reason="its host was cancelled")
             try:
-                value = await go_on(code, self.trap)
+                value = await go_on(code, ASLEEP)
             except BaseException as exc:  # noqa: ASYNC103  judged below
                 error = exc
         process = self.process

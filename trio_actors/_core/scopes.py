@@ -15,7 +15,6 @@ from typing import Never
 
 import trio
 
-from trio_actors._core.carrier import SIGHT
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
@@ -36,7 +35,6 @@ async def open_node(
     """
     node = Node(name, strict=strict, clock=clock)
     offer(node)
-    SIGHT.ask()
     try:
         async with trio.open_nursery() as nursery:
             node.opened(nursery)

@@ -16,7 +16,7 @@ from trio.lowlevel import Abort, Task, current_task
 
 from trio_actors._core.message import unpacked
 from trio_actors._core.reader import Owner, Reader, wake
-from trio_actors._core.wake import ASLEEP, IDLE, Given, sleep_at, trap_of, wait
+from trio_actors._core.wake import IDLE, Given, sleep_at, wait
 
 Wanted = Callable[[Any], bool]
 Selection = tuple[Task | Reader, Wanted, set[Any]]  # who, for what, and the readers before it
@@ -117,19 +117,18 @@ class Selecting:
 
         return leave
 
-    def replace(self, reader: Reader, task: Task) -> Any:
-        """A reader that waits here goes on waiting as a task; what Trio is to be told."""
-        for index, (one, wanted, older) in enumerate(self.selective or ()):
-            if one is reader:
-                assert self.selective is not None
-                self.selective[index] = task, wanted, older
-                return trap_of(self._leaving(task))
-        for _, _, older in self.selective or ():
-            if reader in older:
-                older.add(task)
-        task.custom_sleep_data = self
+    def depart(self, reader: Reader) -> None:
+        """A reader that waits here does not want anything any more."""
+        reader.custom_sleep_data = None
+        for entry in self.selective or ():
+            if entry[0] is reader:
+                self._forget(entry)
+                return
+        self._leave(reader)
+
+    def _leave(self, reader: Task | Reader) -> None:
+        """It was cancelled; who was to wake it may have removed it already."""
         if self._first is reader:
-            self._first = task
-        elif self._others is not None:
-            self._others[self._others.index(reader)] = task
-        return ASLEEP
+            self._first = self._others.popleft() if self._others else None
+        elif self._others is not None and reader in self._others:
+            self._others.remove(reader)

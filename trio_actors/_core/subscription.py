@@ -261,13 +261,6 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             self._others = deque()
         self._others.append(task)
 
-    def _leave(self, task: Task) -> None:
-        """The task was cancelled; who was to wake it may have removed it already."""
-        if self._first is task:
-            self._first = self._others.popleft() if self._others else None
-        elif self._others is not None and task in self._others:
-            self._others.remove(task)
-
     async def receive_many(self) -> list[Any]:
         """What is there: at least one item, waiting for it if need be; in arrival order.
 
