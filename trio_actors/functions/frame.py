@@ -231,6 +231,10 @@ class FrameContext(ProcessContext):
             raise make_error(ErrorKind.INVALID, "a function called from outside must name a host")
         return host
 
+    async def checkpoint(self) -> None:
+        """A call has a task. Checkpoint: always."""
+        await trio.lowlevel.checkpoint()
+
     async def upgrade(self, target: Any, *state: Any) -> Never:
         """Only processes upgrade (U7). Raises: ProcessInvalid; the call goes on."""
         await trio.lowlevel.checkpoint()
