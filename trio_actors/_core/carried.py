@@ -193,8 +193,13 @@ class Carried(Stepped, Waiting):
         pace = home.pace
         if not self.halted and (self._queue is not None or self._one is not None):
             if pace.left < 0 and not pace.look():
-                await checkpoint()
-                pace.renew()
+                self.hand.look()
+                self.open_route()
+                try:
+                    await checkpoint()
+                finally:
+                    self.close_route()
+                pace.go_on()
             return
         self._busy = self._scheduled = False
         home.park(current_task())
@@ -240,12 +245,18 @@ class Carried(Stepped, Waiting):
                     left += undone + 1
                     rest = 0
                     break
-                if item.__class__ is tuple:  # a Parcel
-                    if getrefcount(message) != ALONE:  # else nobody has kept the one before
-                        message = Sent()
-                    name, message.sender, payload, message.at = item
-                    message.topic = name
-                    message.payload = payload
+                kind = item.__class__
+                if kind is tuple or (kind is Sent and self.on_take is None):
+                    if kind is Sent:
+                        message = item
+                        name = message.topic
+                        payload = message.payload
+                    else:  # a Parcel
+                        if getrefcount(message) != ALONE:  # else nobody has kept the one before
+                            message = Sent()
+                        name, message.sender, payload, message.at = item
+                        message.topic = name
+                        message.payload = payload
                     if name is not topic:  # often the same as before
                         topic = name
                         handler = by_topic.get(name)
