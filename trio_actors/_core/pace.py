@@ -128,6 +128,7 @@ class Pace:
         if other.until == 0.0:  # its time begins now
             other.look()
         self.until = other.until
+        self._every = other._every
         self._looked = other._looked
         self._more = min(most, max(0, other.left + other._more))
         return self.look()
