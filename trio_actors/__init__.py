@@ -4,8 +4,9 @@ The map, in the order in which to read:
 
     _core/node.py        PIDs, names, links, hosts; the one exit of everything delivered
     _core/process.py     what a process is, whatever runs it
-    _core/task.py        functions, which are a Trio task each; what the end of code means
-    _core/dispatch.py    how servers are stepped, and get a task when their code waits
+    _core/dispatch.py    how processes are stepped, and get a task when their code waits
+    _core/roaming.py     functions; _core/stepped.py and carried.py: servers
+    _core/task.py        code that has a Trio task from the start; what the end of code means
     _core/context.py     what a process sees: `ProcessContext`
     _core/mailbox.py     mailboxes and the channels they are read through
     _core/topology.py    links and monitors as pure data
