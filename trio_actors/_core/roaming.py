@@ -31,7 +31,7 @@ from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.task import conclude, judge, stops_the_host, unwound
 from trio_actors._core.unwinding import waits_in_a_channel
-from trio_actors._core.wake import ASLEEP, GO, IDLE
+from trio_actors._core.wake import ASLEEP, IDLE
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -64,11 +64,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         "trap",
     )
     custom_sleep_data: Subscription | None  # where it waits, as with a task of Trio
-    _answer: Any  # what it is woken with
+    _answer: Any  # what it is woken with; None: it has paused, or was not woken
     _dispatcher: Dispatcher
     _mailbox: PythonMailbox
     _halted: bool  # it is to end, or to be upgraded
-    _departed: bool  # and has left the channel where it waited
+    _departed: bool  # and nothing has come that it would go on with before
     _scheduled: bool  # it stands in the dispatcher's queue, or was not started yet
     _shared: bool  # it takes messages out of what its dispatcher may do in this turn
     _stepper: Carrier | None  # whose turn it is, in its own turn
@@ -76,7 +76,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def __init__(self, target: FunctionTarget, args: tuple[Any, ...]) -> None:
         self._target = target
         self._args = args
-        self._answer = GO
+        self._answer = None
         self.carrier = self.code = self.trap = None
         self.custom_sleep_data = self._stepper = self._timer = None
         self._scheduled = True
@@ -115,13 +115,13 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self.carrier is not None:
             self.cancel()
         elif self._stepper is None:
+            self._departed = self.code is not None and self._answer is None
             self._wake()
 
     def _depart(self) -> None:
         """What comes to the channel where it waits is not for it any more."""
         channel = self.custom_sleep_data
         if channel is not None:
-            self._departed = True
             channel.depart(self)
 
     def limit(self, deadline: float) -> None:
@@ -197,7 +197,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         waiting: Waiting | None = None
         try:
             if code is not None:
-                answer, self._answer = self._answer, GO
+                answer, self._answer = self._answer, None
                 trap = self.context.run(code.send, answer)
             elif process.forced is None:
                 process.step(BEGIN)
@@ -229,7 +229,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         return self.run(context)
 
     def _unwind(self, carrier: Carrier) -> Waiting | None:
-        """It rests in a channel, and is to end or to be upgraded."""
+        """It rests in a channel or has paused, and is to end or to be upgraded."""
         if self._unnoticed():
             self._let_go()
             return self._ended(carrier, None, None)
