@@ -80,3 +80,84 @@ async def test_who_is_terminated_while_it_pauses_does_not_go_on(
     assert text(await node.wait(pid)) == "process terminated"
     assert killed
     assert log == []
+
+
+@pytest.mark.parametrize("by", ["async generator", "generator", "awaitable"])
+async def test_what_is_between_code_and_its_channel_sees_the_cancellation(
+    node: Node, host: Host, by: str
+) -> None:
+    """Cancelled, not GeneratorExit; and cleanup may wait, shielded (PY10, T5)."""
+    log: list[str] = []
+
+    def see(what: BaseException) -> None:
+        log.append(type(what).__name__)
+
+    async def messages(ctx: ProcessContext) -> AsyncIterator[Message]:
+        try:
+            async for message in ctx.inbox:
+                yield message
+        except BaseException as exc:
+            see(exc)
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+            log.append("clean")
+            raise
+
+    @types.coroutine
+    def generator(ctx: ProcessContext) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from ctx.inbox.receive())
+        except BaseException as exc:
+            see(exc)
+            raise
+
+    class Awaits:
+        def __init__(self, ctx: ProcessContext) -> None:
+            self.ctx = ctx
+
+        def __await__(self) -> Generator[Any, Any, Any]:
+            try:
+                return (yield from self.ctx.inbox.receive().__await__())
+            except BaseException as exc:
+                see(exc)
+                raise
+
+    async def iterates(ctx: ProcessContext) -> None:
+        async for _ in messages(ctx):
+            pass
+
+    async def awaits(ctx: ProcessContext) -> None:
+        await (generator(ctx) if by == "generator" else Awaits(ctx))
+
+    pid = host.spawn_soon(iterates if by == "async generator" else awaits)
+    await at_rest()
+    node.terminate(pid)
+    assert text(await node.wait(pid)) == "process terminated"
+    assert log == (["Cancelled", "clean"] if by == "async generator" else ["Cancelled"])
+
+
+async def test_who_is_ended_before_it_begins_ends_beside_a_handler_that_keeps_the_task(
+    node: Node, host: Host
+) -> None:
+    """It gets a task for its end, in which what was left there can be seen (T1)."""
+    lock = trio.Lock()
+    log: list[str] = []
+
+    class Locks(Server):
+        @handles("go")
+        def go(self, message: Message) -> None:
+            lock.acquire_nowait()
+            pids.append(host.spawn_soon(begins))
+            node.terminate(pids[0])
+
+    async def begins(ctx: ProcessContext) -> None:
+        log.append("began")
+
+    pids: list[Pid] = []
+    server = host.spawn_soon(Locks)
+    await at_rest()
+    node.send(server, "go")
+    await at_rest()
+    with trio.fail_after(1):
+        assert text(await node.wait(pids[0])) == "process terminated"
+    assert log == []
