@@ -205,7 +205,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
                 trap = self.context.run(code.send, None)
             else:
                 trap = IDLE
-                self._ended(carrier, None, None)
+                waiting = self._ended(carrier, None, None)
             if trap is not IDLE:
                 self.trap = trap
                 mailbox.stepped = None
