@@ -40,7 +40,7 @@ async def sleeps(ctx: ProcessContext, seconds: float) -> None:
     await trio.sleep(seconds)
 
 
-async def sleeps_for_ever_after(ctx: ProcessContext, kept: list[Any]) -> None:
+async def keeps_its_task(ctx: ProcessContext, kept: list[Any]) -> None:
     """Keeps its task, so that this carrier does not step again."""
     kept.append(trio.lowlevel.current_task())
     await trio.sleep(1)
@@ -161,3 +161,66 @@ async def test_who_is_ended_before_it_begins_ends_beside_a_handler_that_keeps_th
     with trio.fail_after(1):
         assert text(await node.wait(pids[0])) == "process terminated"
     assert log == []
+
+
+async def test_an_abort_with_several_carriers_cuts_each_function_once(
+    node: Node, host: Host
+) -> None:
+    """Each carrier sees the abort; cleanup runs once, and to its end (E37, T5)."""
+    log: list[Any] = []
+    pids = []
+    for _ in range(3):
+        pids += [host.spawn_soon(sleeps, 100), host.spawn_soon(cleans, log)]
+    await at_rest()
+    host.abort()
+    assert [text(await node.wait(pid)) for pid in pids] == ["process cancelled"] * 6
+    assert log == ["clean"] * 3
+    assert host.alive == 0
+
+
+async def test_an_abort_reaches_functions_that_no_carrier_is_there_for(
+    node: Node, host: Host
+) -> None:
+    """Also if the last carrier has ended with the task of other code (E37)."""
+    log: list[Any] = []
+    kept: list[Any] = []
+    pid = host.spawn_soon(cleans, log)
+    host.spawn_soon(keeps_its_task, kept)
+    await at_rest()
+    await trio.sleep(2)
+    assert carriers(host) == 0
+    host.abort()
+    with trio.fail_after(10):
+        assert text(await node.wait(pid)) == "process cancelled"
+    assert log == ["clean"]
+
+
+async def test_an_abort_does_not_wait_for_who_shields_himself(node: Node, host: Host) -> None:
+    """The others are cancelled at once (E37)."""
+    ended: list[float] = []
+
+    async def shields(ctx: ProcessContext) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(10)
+
+    pid = host.spawn_soon(reads)
+    node.processes[pid].on_exit(lambda exit: ended.append(trio.current_time()))
+    shielded = host.spawn_soon(shields)
+    await at_rest()
+    before = trio.current_time()
+    host.abort()
+    await node.wait(shielded)
+    assert trio.current_time() == before + 10
+    assert ended == [before]
+
+
+async def test_an_abort_does_not_change_an_end_that_was_decided(node: Node, host: Host) -> None:
+    """The first forced end wins (E40)."""
+    kept: list[Any] = []
+    pid = host.spawn_soon(reads)
+    host.spawn_soon(keeps_its_task, kept)
+    await at_rest()
+    await trio.sleep(2)
+    node.terminate(pid)
+    host.abort()
+    assert text(await node.wait(pid)) == "process terminated"

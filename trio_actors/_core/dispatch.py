@@ -186,7 +186,7 @@ class Dispatcher:
                 if not await self._usable(carrier):
                     return
         except BaseException:
-            await self._cut()  # noqa: ASYNC102  it shields itself
+            await self.cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _usable(self, carrier: Carrier) -> bool:
@@ -296,8 +296,8 @@ class Dispatcher:
         carrier.stepping = True
         return True
 
-    async def _cut(self) -> None:
-        """Cancelled with its host: servers end like tasks would (E37)."""
+    async def cut(self) -> None:
+        """The host is cancelled: servers end like tasks would (E37). Repeatable."""
         self.ready.clear()  # no more turns
         self.parked = None
         rest = []

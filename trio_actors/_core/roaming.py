@@ -294,13 +294,17 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Ends now."""
         self._depart()
         self._let_go()
-        self.process.node.end(self.process, end)
+        self._mailbox.stepped = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self.process.node.end(self.process, self.process.forced or end)  # E40
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """It is cancelled in a task of its own, unless it cannot tell."""
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
         if self.code is not None and not self._unnoticed():
+            self.ending = True  # there may be other carriers that see it
             return self.context, self._cut(end)
         self.end(end)
         return None
@@ -310,6 +314,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         error: BaseException | None = None
         self._depart()
         self._mailbox.stepped = None
+        if self._timer is not None:
+            self._timer.cancel()
         code, self.code = self.code, None
         assert code is not None
         with trio.CancelScope() as scope:
