@@ -224,3 +224,18 @@ async def test_an_abort_does_not_change_an_end_that_was_decided(node: Node, host
     node.terminate(pid)
     host.abort()
     assert text(await node.wait(pid)) == "process terminated"
+
+
+async def test_carriers_that_come_back_together_are_kept_or_end(node: Node, host: Host) -> None:
+    """One of them waits for the next turn, the others are spares: none is forgotten."""
+    for _ in range(3):
+        end = trio.current_time() + 5
+        for _ in range(6):
+            node.tasked.clear()
+            host.spawn_soon(sleeps, end - trio.current_time())
+            await at_rest()
+        await trio.sleep(10)
+    steps = dispatcher(host)
+    assert isinstance(steps.parked, trio.lowlevel.Task)
+    assert carriers(host) == 1 + len(steps._spares)
+    assert carriers(host) == 6

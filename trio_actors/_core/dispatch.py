@@ -284,9 +284,10 @@ class Dispatcher:
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
         if self.parked is VACANT:
-            await checkpoint()  # as a carrier begins, and with the context of one
+            self.pace.hand.look()  # as `unpark`: nobody else takes the place from now on
             self.parked = None
             self._steppers = 1
+            await checkpoint()  # as a carrier begins, and with the context of one
         elif len(self._spares) >= SPARES:
             return False
         else:
