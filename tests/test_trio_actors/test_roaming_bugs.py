@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import types
 import weakref
 from collections.abc import AsyncIterator, Generator
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ import trio
 import trio.testing
 from carriers import carriers, dispatcher, text
 
-from trio_actors import Exit, Host, Message, Node, Pid, ProcessContext, Server, handles
+from trio_actors import Host, Message, Node, Pid, ProcessContext, Server, handles
+from trio_actors._core.dispatch import BATCH
 
 at_rest = trio.testing.wait_all_tasks_blocked
 place: ContextVar[str] = ContextVar("place", default="nowhere")
@@ -239,3 +242,26 @@ async def test_carriers_that_come_back_together_are_kept_or_end(node: Node, host
     assert isinstance(steps.parked, trio.lowlevel.Task)
     assert carriers(host) == 1 + len(steps._spares)
     assert carriers(host) == 6
+
+
+async def test_the_new_code_of_an_upgrade_sees_the_context_variables_of_the_old(
+    node: Node, host: Host
+) -> None:
+    """As a task does (U3)."""
+    contexts: list[ProcessContext] = []
+    log: list[str] = []
+
+    async def old(ctx: ProcessContext) -> None:
+        contexts.append(ctx)
+        place.set("old code")
+        await ctx.inbox.receive()
+
+    async def new(ctx: ProcessContext) -> None:
+        log.append(place.get())
+
+    pid = host.spawn_soon(old)
+    await at_rest()
+    with trio.move_on_after(1):
+        await contexts[0].upgrade(new)
+    await node.wait(pid)
+    assert log == ["old code"]

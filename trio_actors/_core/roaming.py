@@ -259,6 +259,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         elif process.rare is not None and (process.calls is not None or process.tasks is not None):
             self.ending = True
             self.code = code = self.end_code(value, error)
+        elif process.upgrade is not None:  # the new code sees the context variables of the old
+            self.context.run(self._conclude, value, error)
+            return None
         else:
             self._conclude(value, error)
             return None
