@@ -265,3 +265,22 @@ async def test_the_new_code_of_an_upgrade_sees_the_context_variables_of_the_old(
         await contexts[0].upgrade(new)
     await node.wait(pid)
     assert log == ["old code"]
+
+
+async def test_a_deadline_of_its_own_turn_can_be_seen_in_it(node: Node, host: Host) -> None:
+    """It is the deadline of its cancel scope from then on (K6), and of nobody else's."""
+    log: list[float] = []
+
+    async def limits(ctx: ProcessContext) -> None:
+        before = trio.current_time()
+        ctx.cancel(ctx.pid, 5)
+        log.append(trio.current_effective_deadline() - before)
+        await ctx.inbox.receive()
+
+    async def next_one(ctx: ProcessContext) -> None:
+        log.append(trio.current_effective_deadline())
+
+    pid = host.spawn_soon(limits)
+    host.spawn_soon(next_one)
+    assert text(await node.wait(pid)) == "cancel deadline exceeded"
+    assert log == [5, inf]

@@ -127,8 +127,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def limit(self, deadline: float) -> None:
         """Its task sees the deadline too."""
         super().limit(deadline)
-        if self.carrier is not None:
-            self.carrier.scope.deadline = deadline
+        carrier = self.carrier or self._stepper
+        if carrier is not None:
+            carrier.scope.deadline = deadline
 
     def doing(self) -> str:
         """`idle` while it waits for messages, else `blocked` (whoever asks is running)."""
@@ -184,8 +185,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
         if self._departed:
             return self._unwind(carrier)
-        limited = process.rare is not None
-        if limited:
+        if process.rare is not None:
             carrier.limit(process)
         mailbox = self._mailbox
         if mailbox.route is not None:
@@ -219,7 +219,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self._shared:
             self._shared = False
             mailbox.give_back(pace, TURN)
-        if limited and waiting is None:
+        if waiting is None and process.rare is not None:  # it may have got a deadline in its turn
             carrier.scope.deadline = inf
         return waiting
 
