@@ -284,3 +284,37 @@ async def test_a_deadline_of_its_own_turn_can_be_seen_in_it(node: Node, host: Ho
     host.spawn_soon(next_one)
     assert text(await node.wait(pid)) == "cancel deadline exceeded"
     assert log == [5, inf]
+
+
+async def test_the_error_of_a_condition_is_freed_with_its_process(
+    node: Node, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reference cycle is left behind."""
+    monkeypatch.setattr(logging.getLogger("trio_actors.process"), "disabled", True)  # it keeps it
+    errors: list[weakref.ref[Exception]] = []
+
+    class Odd(Exception):
+        pass
+
+    def odd() -> Exception:
+        error = Odd("odd")
+        errors.append(weakref.ref(error))
+        return error
+
+    def wanted(message: Message) -> bool:
+        raise odd()
+
+    async def chooses(ctx: ProcessContext) -> None:
+        await ctx.receive(wanted)
+
+    pid = host.spawn_soon(chooses)
+    await at_rest()
+    gc.collect()
+    gc.disable()
+    try:
+        node.send(pid, "x")
+        assert text(await node.wait(pid)) == "Odd: odd"
+        await at_rest()
+        assert errors[0]() is None
+    finally:
+        gc.enable()

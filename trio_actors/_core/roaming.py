@@ -214,6 +214,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         except StopIteration as stop:
             waiting = self._ended(carrier, stop.value, None)
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+            answer = None  # this frame is in the traceback of its error: a cycle
             waiting = self._ended(carrier, None, exc)
         self._stepper = None
         if self._shared:
