@@ -318,3 +318,17 @@ async def test_the_error_of_a_condition_is_freed_with_its_process(
         assert errors[0]() is None
     finally:
         gc.enable()
+
+
+async def test_many_forced_ends_are_carried_out_in_many_turns(node: Node, host: Host) -> None:
+    """A checkpoint comes after a number of them, as after messages (design.md §4)."""
+    pids = [host.spawn_soon(reads) for _ in range(5000)]
+    await at_rest()
+    alive = []
+    for pid in pids:
+        node.terminate(pid)
+    while host.alive:
+        await trio.lowlevel.checkpoint()
+        alive.append(host.alive)
+    most = max(a - b for a, b in zip([5000, *alive], alive, strict=False))
+    assert most <= BATCH

@@ -182,6 +182,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if process.ended or self.ending:  # given up meanwhile
             return None
         dispatcher = self._dispatcher
+        pace = dispatcher.pace
+        pace.left -= 1
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
         if self._departed:
             return self._unwind(carrier)
@@ -190,8 +192,6 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         mailbox = self._mailbox
         if mailbox.route is not None:
             mailbox.close_route()
-        pace = dispatcher.pace
-        pace.left -= 1
         code = self.code
         self._stepper = carrier
         waiting: Waiting | None = None
