@@ -186,7 +186,7 @@ class Dispatcher:
                 if not await self._usable(carrier):
                     return
         except BaseException:
-            await self._cut()  # noqa: ASYNC102  it shields itself
+            await self.cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _usable(self, carrier: Carrier) -> bool:
@@ -284,9 +284,10 @@ class Dispatcher:
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
         if self.parked is VACANT:
-            await checkpoint()  # as a carrier begins, and with the context of one
+            self.pace.hand.look()  # as `unpark`: nobody else takes the place from now on
             self.parked = None
             self._steppers = 1
+            await checkpoint()  # as a carrier begins, and with the context of one
         elif len(self._spares) >= SPARES:
             return False
         else:
@@ -296,8 +297,8 @@ class Dispatcher:
         carrier.stepping = True
         return True
 
-    async def _cut(self) -> None:
-        """Cancelled with its host: servers end like tasks would (E37)."""
+    async def cut(self) -> None:
+        """The host is cancelled: servers end like tasks would (E37). Repeatable."""
         self.ready.clear()  # no more turns
         self.parked = None
         rest = []

@@ -31,7 +31,7 @@ from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.task import conclude, judge, stops_the_host, unwound
 from trio_actors._core.unwinding import waits_in_a_channel
-from trio_actors._core.wake import ASLEEP, GO, IDLE
+from trio_actors._core.wake import ASLEEP, IDLE
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
@@ -64,11 +64,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         "trap",
     )
     custom_sleep_data: Subscription | None  # where it waits, as with a task of Trio
-    _answer: Any  # what it is woken with
+    _answer: Any  # what it is woken with; None: it has paused, or was not woken
     _dispatcher: Dispatcher
     _mailbox: PythonMailbox
     _halted: bool  # it is to end, or to be upgraded
-    _departed: bool  # and has left the channel where it waited
+    _departed: bool  # and nothing has come that it would go on with before
     _scheduled: bool  # it stands in the dispatcher's queue, or was not started yet
     _shared: bool  # it takes messages out of what its dispatcher may do in this turn
     _stepper: Carrier | None  # whose turn it is, in its own turn
@@ -76,7 +76,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def __init__(self, target: FunctionTarget, args: tuple[Any, ...]) -> None:
         self._target = target
         self._args = args
-        self._answer = GO
+        self._answer = None
         self.carrier = self.code = self.trap = None
         self.custom_sleep_data = self._stepper = self._timer = None
         self._scheduled = True
@@ -115,20 +115,21 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self.carrier is not None:
             self.cancel()
         elif self._stepper is None:
+            self._departed = self.code is not None and self._answer is None
             self._wake()
 
     def _depart(self) -> None:
         """What comes to the channel where it waits is not for it any more."""
         channel = self.custom_sleep_data
         if channel is not None:
-            self._departed = True
             channel.depart(self)
 
     def limit(self, deadline: float) -> None:
         """Its task sees the deadline too."""
         super().limit(deadline)
-        if self.carrier is not None:
-            self.carrier.scope.deadline = deadline
+        carrier = self.carrier or self._stepper
+        if carrier is not None:
+            carrier.scope.deadline = deadline
 
     def doing(self) -> str:
         """`idle` while it waits for messages, else `blocked` (whoever asks is running)."""
@@ -181,23 +182,22 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if process.ended or self.ending:  # given up meanwhile
             return None
         dispatcher = self._dispatcher
+        pace = dispatcher.pace
+        pace.left -= 1
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
         if self._departed:
             return self._unwind(carrier)
-        limited = process.rare is not None
-        if limited:
+        if process.rare is not None:
             carrier.limit(process)
         mailbox = self._mailbox
         if mailbox.route is not None:
             mailbox.close_route()
-        pace = dispatcher.pace
-        pace.left -= 1
         code = self.code
         self._stepper = carrier
         waiting: Waiting | None = None
         try:
             if code is not None:
-                answer, self._answer = self._answer, GO
+                answer, self._answer = self._answer, None
                 trap = self.context.run(code.send, answer)
             elif process.forced is None:
                 process.step(BEGIN)
@@ -205,7 +205,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
                 trap = self.context.run(code.send, None)
             else:
                 trap = IDLE
-                self._ended(carrier, None, None)
+                waiting = self._ended(carrier, None, None)
             if trap is not IDLE:
                 self.trap = trap
                 mailbox.stepped = None
@@ -214,12 +214,13 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         except StopIteration as stop:
             waiting = self._ended(carrier, stop.value, None)
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards
+            answer = None  # this frame is in the traceback of its error: a cycle
             waiting = self._ended(carrier, None, exc)
         self._stepper = None
         if self._shared:
             self._shared = False
             mailbox.give_back(pace, TURN)
-        if limited and waiting is None:
+        if waiting is None and process.rare is not None:  # it may have got a deadline in its turn
             carrier.scope.deadline = inf
         return waiting
 
@@ -229,7 +230,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         return self.run(context)
 
     def _unwind(self, carrier: Carrier) -> Waiting | None:
-        """It rests in a channel, and is to end or to be upgraded."""
+        """It rests in a channel or has paused, and is to end or to be upgraded."""
         if self._unnoticed():
             self._let_go()
             return self._ended(carrier, None, None)
@@ -259,6 +260,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         elif process.rare is not None and (process.calls is not None or process.tasks is not None):
             self.ending = True
             self.code = code = self.end_code(value, error)
+        elif process.upgrade is not None:  # the new code sees the context variables of the old
+            self.context.run(self._conclude, value, error)
+            return None
         else:
             self._conclude(value, error)
             return None
@@ -294,13 +298,17 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Ends now."""
         self._depart()
         self._let_go()
-        self.process.node.end(self.process, end)
+        self._mailbox.stepped = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self.process.node.end(self.process, self.process.forced or end)  # E40
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """It is cancelled in a task of its own, unless it cannot tell."""
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
         if self.code is not None and not self._unnoticed():
+            self.ending = True  # there may be other carriers that see it
             return self.context, self._cut(end)
         self.end(end)
         return None
@@ -310,6 +318,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         error: BaseException | None = None
         self._depart()
         self._mailbox.stepped = None
+        if self._timer is not None:
+            self._timer.cancel()
         code, self.code = self.code, None
         assert code is not None
         with trio.CancelScope() as scope:
