@@ -14,6 +14,7 @@ from typing import Any
 
 from trio_actors._core.context import ProcessContext, receive_from
 from trio_actors._core.subscription import Subscription
+from trio_actors._core.wake import sleep_at
 
 _HANDLER = "PUSH_EXC_INFO"
 
@@ -22,6 +23,7 @@ _RECEIVING = (  # these have handlers, of cancellation and of time-outs: closing
     ProcessContext.receive.__code__,
     receive_from.__code__,
 )
+_SLEEPING = sleep_at.__code__
 
 
 def quiet(code: CodeType | None) -> bool:
@@ -32,10 +34,10 @@ def quiet(code: CodeType | None) -> bool:
 
 
 def waits_in_a_channel(code: CoroutineType[Any, Any, Any]) -> bool:
-    """True if what it awaits is nothing but a receive."""
+    """True if what it awaits is nothing but a receive: no generator, and no object of its own."""
     inner: Any = code.cr_await
     while isinstance(inner, CoroutineType):
         if not any(inner.cr_code is known for known in _RECEIVING):
             return False
         inner = inner.cr_await
-    return True
+    return getattr(inner, "gi_code", None) is _SLEEPING
