@@ -31,13 +31,15 @@ from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.task import conclude, judge, stops_the_host, unwound
 from trio_actors._core.unwinding import waits_in_a_channel
-from trio_actors._core.wake import ASLEEP, GO, IDLE
+from trio_actors._core.wake import ASLEEP, GO, IDLE, Given
 
 if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.function import FunctionTarget
     from trio_actors._core.process import Process
     from trio_actors._core.subscription import Subscription
+
+AGAIN = Given(None)  # as GO, for code that is at a checkpoint
 
 
 class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
@@ -110,8 +112,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def interrupt(self) -> None:
         """Cancels its task; or unwinds it in a turn, and where it runs at its next wait."""
         self._halted = True
-        self._mailbox.exhaust()
-        self._depart()
+        self._mailbox.stop()
+        if self._answer is AGAIN:  # at a checkpoint
+            self._departed = True
+        else:
+            self._depart()
         if self.carrier is not None:
             self.cancel()
         elif self._stepper is None:
@@ -125,10 +130,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             channel.depart(self)
 
     def limit(self, deadline: float) -> None:
-        """Its task sees the deadline too."""
+        """Its code sees the deadline too, in its own turn already."""
         super().limit(deadline)
-        if self.carrier is not None:
-            self.carrier.scope.deadline = deadline
+        carrier = self.carrier or self._stepper
+        if carrier is not None:
+            carrier.scope.deadline = deadline
 
     def doing(self) -> str:
         """`idle` while it waits for messages, else `blocked` (whoever asks is running)."""
@@ -165,6 +171,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     def pause(self) -> None:
         """Its turn is over: the next one comes."""
+        self._answer = AGAIN
         self._wake()
 
     def _wake(self) -> None:
@@ -184,8 +191,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
         if self._departed:
             return self._unwind(carrier)
-        limited = process.rare is not None
-        if limited:
+        if process.rare is not None:
             carrier.limit(process)
         mailbox = self._mailbox
         if mailbox.route is not None:
@@ -219,7 +225,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self._shared:
             self._shared = False
             mailbox.give_back(pace, TURN)
-        if limited and waiting is None:
+        if waiting is None and process.rare is not None:
             carrier.scope.deadline = inf
         return waiting
 
