@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from roaming import WAYS, go
 from stage import LANGUAGES, Stage, open_stage
 
 import trio_actors
@@ -63,3 +64,10 @@ def languages(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Every pair of languages: the one who acts, and the one it acts on."""
     first, second = request.param
     return first, second
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How functions begin: both ways, one after the other."""
+    go(request.param, monkeypatch)
+    return str(request.param)

@@ -147,3 +147,9 @@ class Pace:
         self.left = -1
         self.until = -1.0
         self._more = 0
+
+    def stop(self) -> None:
+        """A checkpoint is due from now on before each message."""
+        self._most = 0
+        self._step = 1
+        self.exhaust()

@@ -110,7 +110,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def interrupt(self) -> None:
         """Cancels its task; or unwinds it in a turn, and where it runs at its next wait."""
         self._halted = True
-        self._mailbox.exhaust()
+        self._mailbox.stop()
         self._depart()
         if self.carrier is not None:
             self.cancel()
@@ -125,7 +125,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             channel.depart(self)
 
     def limit(self, deadline: float) -> None:
-        """Its task sees the deadline too."""
+        """Its code sees the deadline too, in its own turn already."""
         super().limit(deadline)
         carrier = self.carrier or self._stepper
         if carrier is not None:

@@ -19,7 +19,7 @@ from trio_actors._core.reader import Owner, Reader, wake
 from trio_actors._core.wake import IDLE, Given, sleep_at, wait
 
 Wanted = Callable[[Any], bool]
-Selection = tuple[Task | Reader, Wanted, set[Any]]  # who, for what, and the readers before it
+Selection = tuple[Task | Reader, Wanted, set[Any]]  # who, for what, and who waits longer
 
 CLOSED = object()  # handed to waiting readers in place of an item
 
@@ -61,7 +61,13 @@ class Selecting:
                 self._forget(entry)
                 wake(reader, Given(item))
                 return True
+        self._not_older(self._longest_waiting())  # it gets the item
         return False
+
+    def _not_older(self, reader: Task | Reader | None) -> None:
+        """It does not wait any more: next time it comes behind all who choose now."""
+        for _, _, older in self.selective or ():
+            older.discard(reader)
 
     def _forget(self, entry: Selection) -> None:
         assert self.selective is not None
@@ -128,6 +134,7 @@ class Selecting:
 
     def _leave(self, reader: Task | Reader) -> None:
         """It was cancelled; who was to wake it may have removed it already."""
+        self._not_older(reader)
         if self._first is reader:
             self._first = self._others.popleft() if self._others else None
         elif self._others is not None and reader in self._others:

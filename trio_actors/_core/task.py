@@ -36,7 +36,7 @@ from trio_actors._core.exit import (
     deadline_exceeded,
     upgrade_failed,
 )
-from trio_actors._core.lifecycle import BEGIN, Step
+from trio_actors._core.lifecycle import BEGIN, ENDED, Step
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Message, copy_value, since
 
@@ -71,7 +71,7 @@ class TaskDrive(MailboxOnly):
         """Cancels the scope; the next receive is a checkpoint even if messages are there."""
         process = self.process
         if isinstance(process.mailbox, PythonMailbox):
-            process.mailbox.exhaust()
+            process.mailbox.stop()
         if self.body is not None:
             self.body.interrupted()
         if self.scope is not None:
@@ -100,7 +100,7 @@ class TaskDrive(MailboxOnly):
         self.task = trio.lowlevel.current_task()
         value: Any = None
         error: BaseException | None = None
-        if process.forced is None:
+        if process.forced is None and process.state is not ENDED:  # given up before it began
             process.step(BEGIN)
             assert self.body is not None
             # Made only now: until then it would be one more object for the garbage collector.

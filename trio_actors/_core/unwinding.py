@@ -23,7 +23,7 @@ _RECEIVING = (  # these have handlers, of cancellation and of time-outs: closing
     ProcessContext.receive.__code__,
     receive_from.__code__,
 )
-_SLEEPING = sleep_at.__code__  # type: ignore[attr-defined]  # a function
+_SLEEPING = sleep_at.__code__
 
 
 def quiet(code: CodeType | None) -> bool:
@@ -34,7 +34,7 @@ def quiet(code: CodeType | None) -> bool:
 
 
 def waits_in_a_channel(code: CoroutineType[Any, Any, Any]) -> bool:
-    """True if what it awaits is nothing but a receive."""
+    """True if what it awaits is nothing but a receive: no generator, and no object of its own."""
     inner: Any = code.cr_await
     while isinstance(inner, CoroutineType):
         if not any(inner.cr_code is known for known in _RECEIVING):
