@@ -301,6 +301,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
         if self.code is not None and not self._unnoticed():
+            self.ending = True  # each carrier that is cancelled asks
             return self.context, self._cut(end)
         self.end(end)
         return None
