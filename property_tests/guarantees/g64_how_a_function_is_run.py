@@ -44,7 +44,7 @@ programs = st.fixed_dictionaries(
     {
         "styles": st.lists(st.sampled_from(list(PLAYERS)), min_size=2, max_size=4),
         "acts": st.lists(acts, min_size=3, max_size=25),
-        "end": st.sampled_from(["stop", "stop", "stop at once", "abort"]),
+        "end": st.sampled_from(["stop", "stop", "force", "abort"]),
     }
 )
 
@@ -72,8 +72,12 @@ def _seen(program: dict[str, Any], *, stepped: bool) -> tuple[Any, ...]:
     found: list[Cast] = []
 
     async def main() -> None:
-        async with open_node() as node, node.open_host("app:h", drain=3.0061) as host:
-            servers = [await host.spawn(kind) for kind in (Adder, Slow)]
+        async with (
+            open_node() as node,
+            node.open_host("app:servers") as later,
+            node.open_host("app:h", drain=3) as host,
+        ):
+            servers = [await later.spawn(kind) for kind in (Adder, Slow)]
             cast = Cast(node, servers)
             found.append(cast)
             for style in program["styles"]:
@@ -81,11 +85,11 @@ def _seen(program: dict[str, Any], *, stepped: bool) -> tuple[Any, ...]:
             await trio.testing.wait_all_tasks_blocked()
             for pid in cast.pids:
                 assert isinstance(node.processes[pid].drive, Roaming) == stepped
-            for serial, act in enumerate(program["acts"]):
+            for serial, act in enumerate(program["acts"], 1):
                 _act(node, cast, serial, *act)
                 await trio.sleep({"wait": 1, "rest": 100}.get(act[0], 0))
                 await trio.testing.wait_all_tasks_blocked()
-            _finish(host, program["end"])
+            await _finish(host, cast, program["end"])
 
     with functions_begin(stepped=stepped):
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -107,8 +111,12 @@ def _act(node: Node, cast: Cast, serial: int, what: str, who: int, whom: int, ho
         node.send(pid, "do", command)
 
 
-def _finish(host: Host, end: str) -> None:
-    if end == "abort":
-        host.abort()
-    elif end == "stop at once":
-        host.request_stop(0)
+async def _finish(host: Host, cast: Cast, end: str) -> None:
+    match end:
+        case "abort":
+            cast.aborted = True
+            host.abort()
+        case "force":
+            host.request_stop(0)
+        case _:  # who still does something would be told of the stop at the same time as others
+            await trio.sleep(200)

@@ -13,6 +13,7 @@ import trio
 
 from trio_actors import (
     Ask,
+    Exit,
     Message,
     Node,
     Pid,
@@ -26,6 +27,7 @@ from trio_actors import (
 MINE: ContextVar[str] = ContextVar("MINE", default="nobody's")
 UP = "up"  # what ends a nested loop
 CLOSED = "closed"
+CUT = "process cancelled", "linked process failed"
 
 
 @attrs.frozen
@@ -65,7 +67,7 @@ class Slow(Server):
 
     @handles(Add)
     async def add(self, request: Add) -> int:
-        await trio.sleep(1)
+        await trio.sleep(1.0041)
         return request.number + 1
 
 
@@ -79,15 +81,20 @@ class Cast:
     lock: trio.Lock = attrs.field(factory=trio.Lock)
     notes: dict[str, list[Any]] = attrs.field(factory=dict)
     exits: dict[int, list[Any]] = attrs.field(factory=dict)
+    aborted: bool = False  # together with its host
 
     def joins(self, pid: Pid) -> None:
         """One more process."""
         index = len(self.pids)
         self.pids.append(pid)
         ends = self.exits[index] = list[Any]()
-        self.node.processes[pid].on_exit(
-            lambda end: ends.append((end.value, str(end.error), end.error and str(end.error.kind)))
-        )
+
+        def ended(end: Exit) -> None:
+            told = end.value, str(end.error), end.error and str(end.error.kind)
+            # Who of a linked group is cut first is not promised.
+            ends.append("cut" if self.aborted and str(end.error) in CUT else told)
+
+        self.node.processes[pid].on_exit(ended)
 
     def whom(self, command: Do) -> Pid:
         """The one that it is about."""
@@ -108,6 +115,8 @@ class Cast:
     def _now(self, ctx: ProcessContext, command: Do) -> Any:
         peer, serial = self.whom(command), command.serial
         match command.what:
+            case "terminate" if peer != ctx.pid and ctx.process.mailbox.depth():
+                pass  # what it does next would race with what that end does to it
             case "note":
                 self.note(ctx, serial)
             case "send":
@@ -228,6 +237,8 @@ class Player:
             return CLOSED
         if not isinstance(message.payload, Do):
             self.cast.data(self.ctx, message)
+            return None
+        if message.payload.what == "terminate" and self.pending:
             return None
         done = self.cast.now(self.ctx, message.payload)
         if done is True:
@@ -350,11 +361,6 @@ class Player:
                 self.note(type(error).__name__)
         self.note("not locked")
         return None
-
-
-async def player(ctx: ProcessContext, cast: Cast, pending: list[Message] | None) -> Any:
-    """One process; of which style, is in its closure's place."""
-    raise NotImplementedError
 
 
 def _player(style: str) -> Callable[..., Any]:

@@ -184,6 +184,8 @@ class Dispatcher:
                     waiting = value = None
                 del error  # this frame is in its traceback: a cycle
                 if not await self._usable(carrier):
+                    if self.parked is VACANT and self._host.alive:
+                        self.unpark()  # else nobody would see that the host is cancelled
                     return
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
