@@ -184,11 +184,9 @@ class Dispatcher:
                     waiting = value = None
                 del error  # this frame is in its traceback: a cycle
                 if not await self._usable(carrier):
-                    if self.parked is VACANT and self._host.alive:
-                        self.unpark()  # else nobody would see that the host is cancelled
                     return
         except BaseException:
-            await self._cut()  # noqa: ASYNC102  it shields itself
+            await self.cut()  # noqa: ASYNC102  it shields itself
             raise
 
     async def _usable(self, carrier: Carrier) -> bool:
@@ -298,8 +296,8 @@ class Dispatcher:
         carrier.stepping = True
         return True
 
-    async def _cut(self) -> None:
-        """Cancelled with its host: servers end like tasks would (E37)."""
+    async def cut(self) -> None:
+        """Its host is cancelled: what it steps ends like tasks would (E37). Repeatable."""
         self.ready.clear()  # no more turns
         self.parked = None
         rest = []

@@ -89,8 +89,13 @@ async def _run_host(host: Host, around: trio.Nursery) -> None:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 host.opened(nursery, around)
-                await host.wait_stop_requested()
-                await host.join()
+                try:
+                    await host.wait_stop_requested()
+                    await host.join()
+                except BaseException:  # there may be no carrier that sees it, or a shielded one
+                    if host.dispatcher is not None:
+                        await host.dispatcher.cut()  # noqa: ASYNC102  it shields itself
+                    raise
                 nursery.cancel_scope.cancel()
         if host.zombies:
             text = f"processes that could not be stopped: {', '.join(host.zombies)}"
