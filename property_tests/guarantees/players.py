@@ -92,7 +92,8 @@ class Cast:
         def ended(end: Exit) -> None:
             told = end.value, str(end.error), end.error and str(end.error.kind)
             # Who of a linked group is cut first is not promised.
-            ends.append("cut" if self.aborted and str(end.error) in CUT else told)
+            cut = end.value == "swallowed" or str(end.error) in CUT
+            ends.append("cut" if self.aborted and cut else told)
 
         self.node.processes[pid].on_exit(ended)
 
@@ -300,11 +301,11 @@ class Player:
         return None if done == UP else done
 
     async def _swallow(self, command: Do) -> Any:
-        done: Any = UP
         try:
             done = await self.loop()
         except trio.Cancelled:  # noqa: ASYNC103
             self.note(f"swallowed {command.serial}")
+            done = "swallowed"  # whether one may still read is a matter of what is left to it
         return None if done == UP else done  # noqa: ASYNC104
 
     async def _last(self, command: Do) -> Any:
