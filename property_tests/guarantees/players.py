@@ -344,13 +344,10 @@ class Player:
         return None if done == UP else done
 
     async def _other(self, command: Do) -> None:
-        """Reads the same channel, in a task of its own."""
-        if command.how:
-            await trio.sleep(command.seconds)
-            self.note(f"other {command.serial}")
-        else:
-            message = await self.next()
-            self.cast.note(self.ctx, str(message), f"other {command.serial}")
+        """Reads another channel at the same time, in a task of its own."""
+        topic = f"other {command.serial}"
+        self.ctx.send_after(command.seconds, topic, command.serial)
+        self.cast.note(self.ctx, await self.ctx.listen(topic).receive(), topic)
 
     async def _locked(self, command: Do) -> Any:
         with trio.move_on_after(command.seconds):
