@@ -298,7 +298,7 @@ class Dispatcher:
         return True
 
     async def cut(self) -> None:
-        """The host is cancelled: servers end like tasks would (E37). Repeatable."""
+        """Its host is cancelled: what it steps ends like tasks would (E37). Repeatable."""
         self.ready.clear()  # no more turns
         self.parked = None
         rest = []

@@ -92,8 +92,8 @@ async def _run_host(host: Host, around: trio.Nursery) -> None:
                 try:
                     await host.wait_stop_requested()
                     await host.join()
-                except BaseException:
-                    if host.dispatcher is not None:  # there may be no carrier that would see it
+                except BaseException:  # there may be no carrier that sees it, or a shielded one
+                    if host.dispatcher is not None:
                         await host.dispatcher.cut()  # noqa: ASYNC102  it shields itself
                     raise
                 nursery.cancel_scope.cancel()
