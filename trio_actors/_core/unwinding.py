@@ -23,7 +23,7 @@ _RECEIVING = (  # these have handlers, of cancellation and of time-outs: closing
     ProcessContext.receive.__code__,
     receive_from.__code__,
 )
-_SLEEPING = sleep_at.__code__  # type: ignore[attr-defined]  # a function
+_SLEEPING = sleep_at.__code__
 
 
 def quiet(code: CodeType | None) -> bool:
