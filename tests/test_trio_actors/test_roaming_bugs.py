@@ -18,6 +18,7 @@ from carriers import carriers, dispatcher, text
 
 from trio_actors import Host, Message, Node, Pid, ProcessContext, Server, handles
 from trio_actors._core.dispatch import BATCH
+from trio_actors._core.pace import Pace
 
 at_rest = trio.testing.wait_all_tasks_blocked
 place: ContextVar[str] = ContextVar("place", default="nowhere")
@@ -332,3 +333,14 @@ async def test_many_forced_ends_are_carried_out_in_many_turns(node: Node, host: 
         alive.append(host.alive)
     most = max(a - b for a, b in zip([5000, *alive], alive, strict=False))
     assert most <= BATCH
+
+
+def test_who_may_not_share_may_not_take_many_either() -> None:
+    """Nothing is taken once the time of a turn is over (design.md §4)."""
+    others, own = Pace(1024), Pace(32)
+    own.exhaust()
+    others.renew()
+    assert others.take()
+    others.until = 1e-9  # that was long ago
+    assert not own.share(others, 128)
+    assert own.take_many(100) == 0

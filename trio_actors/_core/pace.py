@@ -131,7 +131,10 @@ class Pace:
         self._every = other._every
         self._looked = other._looked
         self._more = min(most, max(0, other.left + other._more))
-        return self.look()
+        if self.look():
+            return True
+        self.exhaust()  # what the other one has left is not to be taken by `take_many`
+        return False
 
     def give_back(self, other: Pace, most: int) -> None:
         """Tells the other one how many were taken since then; a checkpoint is due."""
