@@ -180,6 +180,9 @@ QUERY = "a_found_entry_fits_the_query"
 PLANS = "a_plan_keeps_what_is_needed_and_can_be_taken_back"
 CHANNELS = "channels_refine_their_model"
 ALIKE = "servers_with_any_handlers_are_alike"
+RUN = "functions_are_alike_with_and_without_a_task"
+SHARED = "a_turn_is_shared_by_those_who_read"
+TASKED = "a_function_that_has_waited_has_a_task_from_then_on"
 SPARE = "a_task_is_kept_for_later_or_ends"
 
 TOPOLOGY = CORE + "topology:Topology."
@@ -189,6 +192,11 @@ PROCESS = CORE + "process:Process."
 MAILBOX = CORE + "mailbox:PythonMailbox."
 DISPATCHER = CORE + "dispatch:Dispatcher."
 CARRIED = CORE + "carried:Carried."
+CARRIER = CORE + "carrier:Carrier."
+ROAMING = CORE + "roaming:Roaming."
+SELECTING = CORE + "selective:Selecting."
+PACE = CORE + "pace:Pace."
+CHANNELS_OF = CORE + "subscription:Subscription."
 DECIDE = "supervision.decide:_Turn."
 POOLS = "trio_actors.functions.pool:Pool."
 CHANNEL = "lua:core/channel"
@@ -233,14 +241,53 @@ MUTANTS = [
     # servers whose handlers wait
     _("nobody steps the others", DISPATCHER + "_hold", "min(2, len(self.ready), MOST - self._steppers)", "0", ALIKE),
     _("an end decided in the own turn waits", DISPATCHER + "_hold", "process.forced is not None or process.upgrade is not None", "False", ALIKE),
-    _("a handler sees no deadline before it waits", CARRIED + "turn", "scope.deadline = self.process.deadline", "pass", ALIKE),
-    _("the next server gets a task with a deadline", DISPATCHER + "_serve", "scope.cancel_called or scope.deadline != inf", "scope.cancel_called", SPARE),
+    _("a handler sees no deadline before it waits", CARRIED + "turn", "carrier.limit(self.process)", "pass", ALIKE),
+    _("the next server gets a task with a deadline", CARRIER + "used", "scope.cancel_called or scope.deadline != inf", "scope.cancel_called", SPARE),
     _("every free task is kept", DISPATCHER + "_wanted", "len(self._spares) >= SPARES", "False", SPARE),
     _("free tasks are not used again", DISPATCHER + "_hold", "self._wake(self._spares.pop() if self._spares else VACANT)", "self._wake(VACANT)", SPARE),
-    _("a waiting handler is not cancelled", CARRIED + "interrupt", "self._held.cancel()", "pass", ALIKE),
+    _("a waiting handler is not cancelled", CORE + "dispatch:Waiting.cancel", 'self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")', "pass", ALIKE),
     _("its code does not know whose it is", CARRIED + "_begin_code", "running.set(process.context)", "pass", ALIKE),
     _("a server that has waited is stepped again", CARRIED + "_live", "if self._home is not None:", "if False:", ALIKE),
     _("a request in hand is lost in an upgrade", CARRIED + "end_code", "self.drop()", "pass", ALIKE),
+    # functions that are stepped
+    _("nothing ties code to a task", CARRIER + "untied", "return (", "return True or (", RUN),
+    _("scopes do not tie code to a task", CARRIER + "untied", "SIGHT.innermost(self.task) is self._innermost", "True", RUN),
+    _("locks do not tie code to a task", CARRIER + "untied", "getrefcount(self.task) <= self._references", "True", RUN),
+    _("a task that is held is used again", CARRIER + "free", "getrefcount(task) <= self._free + 1", "True", RUN),
+    _("who is to end stays in its channel", ROAMING + "interrupt", "self._depart()", "pass", RUN),
+    _("who has left a channel reads on", ROAMING + "_depart", "self._departed = True", "pass", RUN),
+    _("who is to end still waits without a task", ROAMING + "stays", "not self._halted and ", "", RUN),
+    _("all code is unwound by closing it", ROAMING + "_unnoticed", "target.quiet and", "", RUN),
+    _("what code awaits cannot tell either", ROAMING + "_unnoticed", " and waits_in_a_channel(code)", "", RUN),
+    _("handlers are not seen", CORE + "unwinding:waits_in_a_channel", "return False", "break", RUN),
+    _("a carrier keeps the context of others", DISPATCHER + "_end_code", "carrier.task.context = carrier.context", "pass", RUN),
+    _("code that waits gets another context", DISPATCHER + "_hold", "carrier.task.context = waiting.context", "pass", RUN),
+    _("the first context is the dispatcher's", ROAMING + "start", "copy_context()", "self._dispatcher.context.copy()", RUN),
+    _("a function does not know who it is", ROAMING + "_call", "running.set(context)", "pass", RUN),
+    _("the next function sees a deadline", ROAMING + "turn", "carrier.scope.deadline = inf", "pass", RUN),
+    _("a function sees no deadline before it waits", ROAMING + "turn", "carrier.limit(process)", "pass", RUN),
+    _("a function that waits sees no deadline", ROAMING + "limit", "self.carrier.scope.deadline = deadline", "pass", RUN),
+    _("a task does not get the deadline", DISPATCHER + "_hold", "carrier.limit(process)", "pass", RUN),
+    _("nobody sees that the host is cancelled", CORE + "scopes:_run_host", "await host.dispatcher.cut()", "pass", RUN),
+    _("what is cut is cut again", ROAMING + "cut", "self.ending = True", "pass", RUN),
+    _("what a function has left tied is nobody's", ROAMING + "_ended", "not carrier.untied()", "False", RUN),
+    _("child tasks outlive a stepped function", ROAMING + "_ended", "process.rare is not None and (", "False and (", RUN),
+    _("a pause is the last turn", ROAMING + "pause", "self._wake()", "pass", RUN),
+    _("a pause of a selective receive is the last turn", SELECTING + "receive_where", "stepped.pause()", "pass", RUN),
+    _("a departed reader is still waited for", SELECTING + "depart", "self._forget(entry)", "pass", RUN),
+    _("the next reader does not move up", SELECTING + "_leave", "self._others.popleft() if self._others else None", "None", RUN),
+    _("who needed a task begins without one again", ROAMING + "turn", "self._target.needs_tasks(process.node)", "pass", TASKED),
+    _("needed tasks are forgotten", CORE + "function:FunctionTarget.prepare", " or id(code) in host.node.tasked", "", TASKED),
+    _("nobody begins without a task", CORE + "function:FunctionTarget.prepare", "not SIGHT.roaming", "True", TASKED),
+    _("what one has taken is not counted", ROAMING + "turn", "mailbox.give_back(pace, TURN)", "mailbox.exhaust()", SHARED),
+    _("what one has taken is counted once only", PACE + "give_back", "other._more += other.left + 1", "pass", SHARED),
+    _("one takes more than its share", ROAMING + "may_take", "(self._dispatcher.pace, TURN)", "(self._dispatcher.pace, 2 * TURN)", SHARED),
+    _("one takes more than is left", PACE + "share", "min(most, max(0, other.left + other._more))", "most", SHARED),
+    _("one takes again what it has shared", ROAMING + "may_take", "return False", "self._mailbox.exhaust()", SHARED),
+    _("what is taken at once is not counted", PACE + "take_many", "self._more = rest - count", "self._more = rest", SHARED),
+    _("all is taken at once", PACE + "take_many", "min(wanted, rest)", "wanted", SHARED),
+    _("many are given in another order", CHANNELS_OF + "receive_many", "popleft, append = queue.popleft, items.append", "popleft, append = queue.pop, items.append", SHARED),
+    _("many lose the first", CHANNELS_OF + "receive_many", "[await self.receive()]", "[await self.receive()] and []", SHARED),
     # names
     _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),
     _("an empty name is accepted", CORE + "names:vet_name", "if not name:", "if False:", NAMES),

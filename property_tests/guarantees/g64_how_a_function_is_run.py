@@ -29,7 +29,7 @@ FEW = settings(
 
 # What a process is told, by how often.
 READING = ["note", "send", "send", "read", "events", "pause", "receiving"]
-TIED = ["scope", "nursery", "lock", "unlock", "locked", "task", "deadline", "var"]
+TIED = ["scope", "nursery", "lock", "unlock", "seize", "locked", "task", "deadline", "var"]
 WAITING = ["sleep", "checkpoint", "timeout", "event", "ask", "later", "child"]
 ROUND = ["finally", "except", "swallow", "last", "up", "up"]
 ENDS = ["return", "fail", "suicide", "terminate", "cancel", "close", "upgrade"]

@@ -151,6 +151,9 @@ class Cast:
                     self.lock.acquire_nowait()
                 except trio.WouldBlock:
                     self.note(ctx, "locked")
+            case "seize":  # what it has taken belongs to a task that is to end
+                self.lock.acquire_nowait()
+                return serial
             case "unlock":
                 try:
                     self.lock.release()
@@ -239,7 +242,7 @@ class Player:
         if not isinstance(message.payload, Do):
             self.cast.data(self.ctx, message)
             return None
-        if message.payload.what == "terminate" and self.pending:
+        if message.payload.what in ("terminate", "read", "seize") and self.pending:
             return None
         done = self.cast.now(self.ctx, message.payload)
         if done is True:
@@ -317,7 +320,7 @@ class Player:
                 message = await self.next()
                 self.note(f"last {message if message is CLOSED else message.topic}")
             with trio.move_on_after(command.seconds, shield=True):
-                await trio.sleep(command.seconds / 2)
+                await trio.sleep(command.seconds * 0.4637)
                 self.note(f"late {command.serial}")
         return None if done == UP else done
 
