@@ -110,6 +110,7 @@ class Dispatcher:
         self.context = copy_context()  # of all carriers: that of the first who needed one
         self.context.run(running.set, self._stepping)
         self._steppers = 0  # carriers that step, or are about to; none while one is parked
+        self._carriers = 0
         self._spares: list[Task] = []
         self._host = host
         self._name = f"dispatcher of {host.id}"
@@ -151,6 +152,7 @@ class Dispatcher:
         """
         carrier = Carrier()
         task = carrier.task
+        self._carriers += 1
         waiting: Waiting | None = None
         try:
             await checkpoint_if_cancelled()  # else it would step after an abort
@@ -162,7 +164,7 @@ class Dispatcher:
                         while True:
                             waiting = await self._serve(carrier)
                             if waiting is None:
-                                return
+                                return self._leave()
                             assert waiting.code is not None
                             try:
                                 value = await go_on(waiting.code, waiting.trap)
@@ -184,7 +186,7 @@ class Dispatcher:
                     waiting = value = None
                 del error  # this frame is in its traceback: a cycle
                 if not await self._usable(carrier):
-                    return
+                    return self._leave()
         except BaseException:
             await self._cut()  # noqa: ASYNC102  it shields itself
             raise
@@ -280,6 +282,12 @@ class Dispatcher:
         """It does not step servers any more."""
         carrier.stepping = False
         self._steppers -= 1
+
+    def _leave(self) -> None:
+        """A carrier ends. While anybody is alive one is left: to be cancelled with the host."""
+        self._carriers -= 1
+        if not self._carriers and self._host.alive and self.parked is VACANT:
+            self._wake(VACANT)
 
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""

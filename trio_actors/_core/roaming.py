@@ -185,7 +185,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Runs its code until it waits."""
         self._scheduled = False
         process = self.process
-        if process.ended or self.ending:  # given up meanwhile
+        if self.ending or (self.code is None and process.ended):  # given up before it began
             return None
         dispatcher = self._dispatcher
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
@@ -307,6 +307,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
         if self.code is not None and not self._unnoticed():
+            self.ending = True  # several carriers may be cancelled, one after the other
             return self.context, self._cut(end)
         self.end(end)
         return None
