@@ -185,7 +185,10 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Runs its code until it waits."""
         self._scheduled = False
         process = self.process
-        if self.ending or (self.code is None and process.ended):  # given up before it began
+        if self.ending:
+            return None
+        if self.code is None and process.ended:  # given up before it began
+            self._free()
             return None
         dispatcher = self._dispatcher
         carrier: Carrier = dispatcher.carrier  # type: ignore[assignment]  # it takes this turn
@@ -283,16 +286,19 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             del error  # this frame is in its traceback: a cycle
 
     def _conclude(self, value: Any, error: BaseException | None) -> None:
-        process = self.process
+        self._free()
+        try:
+            conclude(self.process, value, error)
+        finally:
+            del error
+
+    def _free(self) -> None:
+        """Nothing of it is needed any more: no cycle is to keep it."""
         if self._timer is not None:
             self._timer.cancel()
         self.code = None
         self.ending = True
         self._mailbox.stepped = None
-        try:
-            conclude(process, value, error)
-        finally:
-            del error
 
     # the end of its host
 
@@ -300,6 +306,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Ends now."""
         self._depart()
         self._let_go()
+        self._free()
         self.process.node.end(self.process, end)
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
@@ -327,6 +334,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
                 error = exc
         process = self.process
         error = await unwound(process, error)
+        self._free()
         if not process.ended:
             found, outwards = judge(process, value, error)
             del error  # this frame is in its traceback: a cycle
