@@ -265,7 +265,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         process = self.process
         if not carrier.untied():
             self.code = code = _returned(value, error)
-        elif process.rare is not None and (process.calls is not None or process.tasks is not None):
+        elif self._has_parts():
             self.ending = True
             self.code = code = self.end_code(value, error)
         else:
@@ -276,6 +276,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         except StopIteration:
             return None
         return self
+
+    def _has_parts(self) -> bool:
+        """Whether it has started child tasks or calls, which end before it (TM3)."""
+        process = self.process
+        return process.rare is not None and (process.calls is not None or process.tasks is not None)
 
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """What it has started unwinds first (TM3)."""
@@ -313,7 +318,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """It is cancelled in a task of its own, unless it cannot tell."""
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
-        if self.code is not None and not self._unnoticed():
+        if self.code is not None and (self._has_parts() or not self._unnoticed()):
             self.ending = True  # several carriers may be cancelled, one after the other
             return self.context, self._cut(end)
         self.end(end)
