@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 from carriers import Now, Wait, Worker, at_rest
-from roaming import MOMENTS, UNWOUND, at, code, shown
+from roaming import MOMENTS, UNWOUND, at, code, handled, shown
 
-from trio_actors import Host, Node, ProcessContext, ProcessError, open_node
+from trio_actors import Host, Node, Pid, ProcessContext, ProcessError, open_node
 
 rest = trio.testing.wait_all_tasks_blocked
 
@@ -58,6 +58,34 @@ async def test_functions_at_rest_end_with_a_host_whose_carriers_have_ended(node:
         await trio.sleep(1)
         assert not node.processes
     assert shown(await node.wait(pids[0])) == "process cancelled"
+
+
+@pytest.mark.parametrize("handlers", ["nothing", "finally"])
+async def test_child_tasks_of_a_cancelled_host_unwind_before_the_end(
+    node: Node, way: str, handlers: str
+) -> None:
+    """E37, TM3: the process is alive until then."""
+    log: list[Any] = []
+
+    async def child(pid: Pid) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+                log.append(pid in node.processes)
+
+    async def quiet(ctx: ProcessContext) -> None:
+        ctx.start_task(child, ctx.pid)
+        await ctx.receive()
+
+    async with node.open_host("app:h", drain=5) as host:
+        pid = await host.spawn(handled(handlers, quiet, []))
+        await rest()
+        host.abort()
+        await trio.sleep(5)
+    assert shown(await node.wait(pid)) == "process cancelled"
+    assert log == [True]
 
 
 # -- what stops the program

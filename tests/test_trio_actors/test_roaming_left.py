@@ -83,6 +83,27 @@ async def test_a_lock_that_is_never_released_is_broken(
     assert await host.node.ask(worker, Wait()) == "waited"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_lock_that_was_taken_without_a_wait_is_broken_too(
+    host: Host, way: str, fails: bool
+) -> None:
+    """TM3: by code that has ended before it needed a task."""
+    lock = trio.Lock()
+
+    async def function(ctx: ProcessContext) -> str:
+        lock.acquire_nowait()
+        if fails:
+            raise ProcessError("failed")
+        return "returned"
+
+    pid = await host.spawn(function)
+    assert shown(await host.node.wait(pid)) == ("failed" if fails else "returned")
+    await rest()
+    with pytest.raises(trio.BrokenResourceError):
+        await lock.acquire()
+    await at_rest(host)
+
+
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_scope_that_is_left_open_harms_nobody_else(node: Node, way: str, end: str) -> None:
     """E38: the same error as Trio's own, if it is one; no other process is in that scope."""
