@@ -181,6 +181,26 @@ async def test_a_deadline_is_seen_by_the_code(host: Host, way: str, known: str) 
     assert others == [inf] * 5
 
 
+async def test_a_deadline_that_was_known_is_seen_while_a_function_sleeps(
+    host: Host, way: str
+) -> None:
+    """K6: it gets its task after the deadline was set."""
+    found: list[float] = []
+
+    async def function(ctx: ProcessContext) -> None:
+        await ctx.receive()
+        await trio.sleep(1)
+        found.append(trio.current_effective_deadline())
+        await trio.sleep_forever()
+
+    pid = await host.spawn(function)
+    await rest()
+    host.node.cancel(pid, 5)
+    host.node.send(pid, "go on")
+    assert shown(await host.node.wait(pid)) == "cancel deadline exceeded"
+    assert (found, trio.current_time()) == ([5], 5)
+
+
 async def test_the_earliest_deadline_wins(host: Host, way: str) -> None:
     """K7: while it rests; a later one changes nothing."""
     log: list[Any] = []

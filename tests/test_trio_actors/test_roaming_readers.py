@@ -143,9 +143,10 @@ async def test_a_limited_mailbox_has_room_as_messages_are_taken(
     read: list[int] = []
 
     async def reads(ctx: ProcessContext) -> None:
-        channel = ctx.listen("number")
+        channel = ctx.listen("number", message=True)
         async for _ in ctx.events:
-            read.extend(await channel.receive_many() if many else [await channel.receive()])
+            messages = await channel.receive_many() if many else [await channel.receive()]
+            read.extend(message.payload for message in messages)
 
     async def send(number: int) -> None:
         await node.asend(pid, "number", number)

@@ -280,3 +280,22 @@ async def test_new_code_has_no_deadline_of_others(host: Host, way: str) -> None:
         host.node.send(pid, "go on")
     assert [shown(await host.node.wait(pid)) for pid in pids] == ["failed", None]
     assert found == [inf]
+
+
+@pytest.mark.parametrize("handlers", ["nothing", "finally"])
+@pytest.mark.parametrize("moment", ["reading", "choosing", "listening"])
+async def test_what_comes_after_an_upgrade_was_decided_is_read_by_the_new_code(
+    host: Host, way: str, moment: str, handlers: str
+) -> None:
+    """U3: the old code rests in a channel, and is not given it any more."""
+    log: list[Any] = []
+    pid = await host.spawn(handled(handlers, code(moment, log), log))
+    await rest()
+    process = host.node.processes[pid]
+    process.upgrade = (reads_on, (log,))
+    process.drive.interrupt()
+    for number in range(3):
+        host.node.send(pid, "number", number)
+    await trio.sleep(2)
+    begun = ["begun"] if moment == "reading" else []
+    assert log == [*begun, *UNWOUND[handlers], "new", 0, 1, 2]

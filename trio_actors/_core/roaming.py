@@ -179,7 +179,10 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Runs its code until it waits."""
         self._scheduled = False
         process = self.process
-        if process.ended or self.ending:  # given up meanwhile
+        if self.ending:
+            return None
+        if self.code is None and process.ended:  # given up before it began
+            self._free()
             return None
         dispatcher = self._dispatcher
         pace = dispatcher.pace
@@ -257,7 +260,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         process = self.process
         if not carrier.untied():
             self.code = code = _returned(value, error)
-        elif process.rare is not None and (process.calls is not None or process.tasks is not None):
+        elif self._has_parts():
             self.ending = True
             self.code = code = self.end_code(value, error)
         elif process.upgrade is not None:  # the new code sees the context variables of the old
@@ -272,6 +275,11 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             return None
         return self
 
+    def _has_parts(self) -> bool:
+        """Whether it has started child tasks or calls, which end before it (TM3)."""
+        process = self.process
+        return process.rare is not None and (process.calls is not None or process.tasks is not None)
+
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """What it has started unwinds first (TM3)."""
         error = await unwound(self.process, error)
@@ -281,16 +289,19 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             del error  # this frame is in its traceback: a cycle
 
     def _conclude(self, value: Any, error: BaseException | None) -> None:
-        process = self.process
+        self._free()
+        try:
+            conclude(self.process, value, error)
+        finally:
+            del error
+
+    def _free(self) -> None:
+        """Nothing of it is needed any more: no cycle is to keep it."""
         if self._timer is not None:
             self._timer.cancel()
         self.code = None
         self.ending = True
         self._mailbox.stepped = None
-        try:
-            conclude(process, value, error)
-        finally:
-            del error
 
     # the end of its host
 
@@ -298,17 +309,15 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """Ends now."""
         self._depart()
         self._let_go()
-        self._mailbox.stepped = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._free()
         self.process.node.end(self.process, self.process.forced or end)  # E40
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """It is cancelled in a task of its own, unless it cannot tell."""
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
-        if self.code is not None and not self._unnoticed():
-            self.ending = True  # there may be other carriers that see it
+        if self.code is not None and (self._has_parts() or not self._unnoticed()):
+            self.ending = True  # several carriers may be cancelled, one after the other
             return self.context, self._cut(end)
         self.end(end)
         return None
@@ -317,11 +326,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         value: Any = None
         error: BaseException | None = None
         self._depart()
-        self._mailbox.stepped = None
-        if self._timer is not None:
-            self._timer.cancel()
-        code, self.code = self.code, None
+        code = self.code
         assert code is not None
+        self._free()
         with trio.CancelScope() as scope:
             scope.cancel(reason="its host was cancelled")
             try:
