@@ -120,3 +120,9 @@ async def _finish(host: Host, cast: Cast, end: str) -> None:
             host.request_stop(0)
         case _:  # who still does something would be told of the stop at the same time as others
             await trio.sleep(200)
+            host.request_stop()
+    await trio.sleep(100)
+    stuck = [process.id for process in host.processes()]
+    if stuck:
+        host.abort()  # else its end would be waited for
+    assert not stuck
