@@ -16,7 +16,7 @@ import trio_actors
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import times
 from property_tests.ways import functions_begin
-from trio_actors import Exit, Node, ProcessContext, open_node
+from trio_actors import Exit, Message, Node, ProcessContext, Server, handles, open_node
 
 FEW = settings(
     max_examples=times(100),
@@ -29,7 +29,7 @@ FEW = settings(
 VALUE: ContextVar[str] = ContextVar("VALUE")
 LONG = 1000
 
-steps = st.lists(st.sampled_from(["wait", "read", "limit", "lock", "wait"]), max_size=4)
+steps = st.lists(st.sampled_from(["wait", "lock", "limit", "read", "read"]), max_size=6)
 lives = st.lists(st.lists(steps, min_size=1, max_size=4), min_size=2, max_size=5)
 
 
@@ -52,7 +52,6 @@ async def life(ctx: ProcessContext, steps: list[str], lock: trio.Lock, begun_by:
             await ctx.inbox.receive()
         elif step == "limit" and ctx.process.deadline == inf:
             ctx.process.limit(trio.current_time() + LONG, ctx.node.control)
-            await trio.lowlevel.checkpoint()
         elif step == "lock" and not lock.locked():
             lock.acquire_nowait()
             mine = True
@@ -64,6 +63,14 @@ async def life(ctx: ProcessContext, steps: list[str], lock: trio.Lock, begun_by:
         lock.acquire_nowait()  # and ends with it
 
 
+class Plain(Server):
+    """Has no context variables of its own, so it sees those of the task."""
+
+    @handles("look")
+    def look(self, message: Message) -> None:
+        message.payload.append(trio_actors.current() is self.ctx)
+
+
 @guarantee
 def nothing_of_one_function_is_seen_by_the_next() -> None:
     """TM2, K6: deadline, context and locks, while it is stepped and when it has a task."""
@@ -73,6 +80,8 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
     def test(lives: list[list[list[str]]], stepped: bool) -> None:
         async def main() -> None:
             async with open_node() as node, node.open_host("app:h", drain=0) as host:
+                plain = await host.spawn(Plain)
+                right: list[bool] = []
                 for together in lives:
                     lock = trio.Lock()
                     ends: list[str] = []
@@ -86,6 +95,9 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
                     await trio.sleep(LONG - 100)
                     assert ends == len(together) * ["None"]
                     await trio.sleep(200)
+                    node.send(plain, "look", right)
+                await trio.sleep(1)
+                assert right == len(lives) * [True]
 
         with functions_begin(stepped=stepped):
             trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -98,8 +110,10 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
         logging.disable(before)
 
 
-async def rests(ctx: ProcessContext) -> None:
+async def rests(ctx: ProcessContext, child: Any = None) -> None:
     """Has no task."""
+    if child is not None:
+        ctx.start_task(child)
     await ctx.inbox.receive()
 
 
@@ -115,15 +129,27 @@ async def leaves_a_lock(ctx: ProcessContext, lock: trio.Lock) -> None:
     await trio.sleep(1)
 
 
+async def lasts() -> None:
+    """A child task whose end takes a second."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+
+
 @guarantee
 def what_rests_ends_at_once_with_its_host() -> None:
-    """E37: also when no task of the dispatcher is left to be cancelled, or it does not listen."""
+    """E37: also when no task of the dispatcher is left to be cancelled, or it does not listen.
+
+    TM3: but who has child tasks ends after them.
+    """
     for function, args in ((does_not_listen, ()), (leaves_a_lock, (trio.Lock(),)), (rests, ())):
         for stepped in (True, False):
             with functions_begin(stepped=stepped):
                 clock = trio.testing.MockClock(autojump_threshold=0)
                 ends = trio.run(_aborted, function, args, clock=clock)
-            assert ends == 2 * [(2, "process cancelled")]
+            assert ends == [(2, "process cancelled"), (2, "process cancelled"), (3, "process cancelled")]
 
 
 async def _aborted(function: Any, args: tuple[Any, ...]) -> list[tuple[float, str]]:
@@ -135,7 +161,7 @@ async def _aborted(function: Any, args: tuple[Any, ...]) -> list[tuple[float, st
 
     async def main(node: Node) -> None:
         async with node.open_host("app:h", drain=50) as host:
-            resting = [await host.spawn(rests), await host.spawn(rests)]
+            resting = [await host.spawn(rests, *child) for child in ((), (), (lasts,))]
             await host.spawn(function, *args)
             for pid in resting:
                 node.processes[pid].on_exit(ended)

@@ -253,10 +253,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     def _ended(self, carrier: Carrier, value: Any, error: BaseException | None) -> Waiting | None:
         """Its code has ended without a task; for what is to unwind before its end it gets one."""
-        process = self.process
         if not carrier.untied():
             self.code = code = _returned(value, error)
-        elif process.rare is not None and (process.calls is not None or process.tasks is not None):
+        elif self._owns():
             self.ending = True
             self.code = code = self.end_code(value, error)
         else:
@@ -267,6 +266,13 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         except StopIteration:
             return None
         return self
+
+    def _owns(self) -> bool:
+        """True if it has started what is to unwind before its end (TM3)."""
+        process = self.process
+        return process.rare is not None and (
+            process.calls is not None or process.tasks is not None
+        )
 
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """What it has started unwinds first (TM3)."""
@@ -300,7 +306,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         """It is cancelled in a task of its own, unless it cannot tell."""
         if self._stepper is not None or self.carrier is not None or self.ending:
             return None  # that task is cancelled
-        if self.code is not None and not self._unnoticed():
+        if self._owns() or (self.code is not None and not self._unnoticed()):
             self.ending = True  # each carrier that is cancelled asks
             return self.context, self._cut(end)
         self.end(end)
