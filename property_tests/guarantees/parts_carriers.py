@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
-from math import inf
 from typing import Any
 
 import trio
@@ -29,7 +28,7 @@ FEW = settings(
 VALUE: ContextVar[str] = ContextVar("VALUE")
 LONG = 1000
 
-steps = st.lists(st.sampled_from(["wait", "lock", "limit", "read", "read"]), max_size=6)
+steps = st.lists(st.sampled_from(["wait", "lock", "limit", "hurry", "read", "read"]), max_size=6)
 lives = st.lists(st.lists(steps, min_size=1, max_size=4), min_size=2, max_size=5)
 
 
@@ -50,8 +49,11 @@ async def life(ctx: ProcessContext, steps: list[str], lock: trio.Lock, begun_by:
             await trio.sleep(1)
         elif step == "read":
             await ctx.inbox.receive()
-        elif step == "limit" and ctx.process.deadline == inf:
+        elif step in ("limit", "hurry"):
             ctx.process.limit(trio.current_time() + LONG, ctx.node.control)
+            if step == "hurry":
+                await trio.sleep(1)
+                look()
         elif step == "lock" and not lock.locked():
             lock.acquire_nowait()
             mine = True
@@ -89,12 +91,13 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
                         node.tasked.clear()  # else only the first would be stepped
                         VALUE.set(f"number {number}")
                         pid = host.spawn_soon(life, one, lock, f"number {number}")
-                        node.processes[pid].on_exit(lambda end: ends.append(str(end.error)))
+                        node.processes[pid].on_exit(
+                            lambda end, ends=ends: ends.append(str(end.error))
+                        )
                         for _ in one:
                             node.send(pid, "read")
-                    await trio.sleep(LONG - 100)
+                    await trio.sleep(10)
                     assert ends == len(together) * ["None"]
-                    await trio.sleep(200)
                     node.send(plain, "look", right)
                 await trio.sleep(1)
                 assert right == len(lives) * [True]
@@ -123,9 +126,10 @@ async def does_not_listen(ctx: ProcessContext) -> None:
         await trio.sleep(5)
 
 
-async def leaves_a_lock(ctx: ProcessContext, lock: trio.Lock) -> None:
+async def leaves_a_lock(ctx: ProcessContext, kept: list[trio.Lock]) -> None:
     """The task that was its own is not used again."""
-    lock.acquire_nowait()
+    kept.append(trio.Lock())
+    kept[-1].acquire_nowait()
     await trio.sleep(1)
 
 
@@ -144,12 +148,16 @@ def what_rests_ends_at_once_with_its_host() -> None:
 
     TM3: but who has child tasks ends after them.
     """
-    for function, args in ((does_not_listen, ()), (leaves_a_lock, (trio.Lock(),)), (rests, ())):
+    for function, args in ((does_not_listen, ()), (leaves_a_lock, ([],)), (rests, ())):
         for stepped in (True, False):
             with functions_begin(stepped=stepped):
                 clock = trio.testing.MockClock(autojump_threshold=0)
                 ends = trio.run(_aborted, function, args, clock=clock)
-            assert ends == [(2, "process cancelled"), (2, "process cancelled"), (3, "process cancelled")]
+            assert ends == [
+                (2, "process cancelled"),
+                (2, "process cancelled"),
+                (3, "process cancelled"),
+            ]
 
 
 async def _aborted(function: Any, args: tuple[Any, ...]) -> list[tuple[float, str]]:
@@ -171,3 +179,28 @@ async def _aborted(function: Any, args: tuple[Any, ...]) -> list[tuple[float, st
     async with open_node() as node:
         await main(node)
     return ends
+
+
+async def returns(ctx: ProcessContext) -> None:
+    """Leaves a child task behind."""
+    ctx.start_task(lasts)
+    await ctx.inbox.receive()
+
+
+@guarantee
+def a_stepped_function_ends_after_its_child_tasks() -> None:
+    """TM3."""
+
+    async def main() -> None:
+        async with open_node() as node, node.open_host("app:h") as host:
+            pid = await host.spawn(returns)
+            await trio.sleep(2)
+            node.send(pid, "return")
+            await node.wait(pid)
+            assert trio.current_time() == begun + 3
+
+    for stepped in (True, False):
+        with functions_begin(stepped=stepped):
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            begun = clock.current_time()
+            trio.run(main, clock=clock)

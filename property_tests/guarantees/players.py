@@ -374,9 +374,7 @@ def _player(style: str) -> Callable[..., Any]:
         return await Player(ctx, cast, style, pending or []).loop()
 
     # Each with code of its own: what has had to get a task is known by its code.
-    return FunctionType(
-        player.__code__.replace(), globals(), style, None, player.__closure__
-    )
+    return FunctionType(player.__code__.replace(), globals(), style, None, player.__closure__)
 
 
 async def quiet_for(ctx: ProcessContext, cast: Cast, pending: list[Message] | None) -> Any:

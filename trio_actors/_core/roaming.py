@@ -270,9 +270,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
     def _owns(self) -> bool:
         """True if it has started what is to unwind before its end (TM3)."""
         process = self.process
-        return process.rare is not None and (
-            process.calls is not None or process.tasks is not None
-        )
+        return process.rare is not None and (process.calls is not None or process.tasks is not None)
 
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """What it has started unwinds first (TM3)."""
