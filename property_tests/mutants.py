@@ -181,6 +181,9 @@ PLANS = "a_plan_keeps_what_is_needed_and_can_be_taken_back"
 CHANNELS = "channels_refine_their_model"
 ALIKE = "servers_with_any_handlers_are_alike"
 RUN = "functions_are_alike_with_and_without_a_task"
+NEXT = "nothing_of_one_function_is_seen_by_the_next"
+CHILDREN = "a_stepped_function_ends_after_its_child_tasks"
+RESTS = "what_rests_ends_at_once_with_its_host"
 SHARED = "a_turn_is_shared_by_those_who_read"
 TASKED = "a_function_that_has_waited_has_a_task_from_then_on"
 SPARE = "a_task_is_kept_for_later_or_ends"
@@ -242,7 +245,7 @@ MUTANTS = [
     _("nobody steps the others", DISPATCHER + "_hold", "min(2, len(self.ready), MOST - self._steppers)", "0", ALIKE),
     _("an end decided in the own turn waits", DISPATCHER + "_hold", "process.forced is not None or process.upgrade is not None", "False", ALIKE),
     _("a handler sees no deadline before it waits", CARRIED + "turn", "carrier.limit(self.process)", "pass", ALIKE),
-    _("the next server gets a task with a deadline", CARRIER + "used", "scope.cancel_called or scope.deadline != inf", "scope.cancel_called", SPARE),
+    _("the next server gets a task with a deadline", CARRIER + "used", "scope.cancel_called or scope.deadline != inf", "scope.cancel_called", NEXT),
     _("every free task is kept", DISPATCHER + "_wanted", "len(self._spares) >= SPARES", "False", SPARE),
     _("free tasks are not used again", DISPATCHER + "_hold", "self._wake(self._spares.pop() if self._spares else VACANT)", "self._wake(VACANT)", SPARE),
     _("a waiting handler is not cancelled", CORE + "dispatch:Waiting.cancel", 'self.carrier.scope.cancel(reason=forced.message if forced else "upgrade")', "pass", ALIKE),
@@ -260,22 +263,21 @@ MUTANTS = [
     _("all code is unwound by closing it", ROAMING + "_unnoticed", "target.quiet and", "", RUN),
     _("what code awaits cannot tell either", ROAMING + "_unnoticed", " and waits_in_a_channel(code)", "", RUN),
     _("handlers are not seen", CORE + "unwinding:waits_in_a_channel", "return False", "break", RUN),
-    _("a carrier keeps the context of others", DISPATCHER + "_end_code", "carrier.task.context = carrier.context", "pass", RUN),
-    _("code that waits gets another context", DISPATCHER + "_hold", "carrier.task.context = waiting.context", "pass", RUN),
-    _("the first context is the dispatcher's", ROAMING + "start", "copy_context()", "self._dispatcher.context.copy()", RUN),
-    _("a function does not know who it is", ROAMING + "_call", "running.set(context)", "pass", RUN),
-    _("the next function sees a deadline", ROAMING + "turn", "carrier.scope.deadline = inf", "pass", RUN),
-    _("a function sees no deadline before it waits", ROAMING + "turn", "carrier.limit(process)", "pass", RUN),
-    _("a function that waits sees no deadline", ROAMING + "limit", "self.carrier.scope.deadline = deadline", "pass", RUN),
-    _("a task does not get the deadline", DISPATCHER + "_hold", "carrier.limit(process)", "pass", RUN),
-    _("nobody sees that the host is cancelled", CORE + "scopes:_run_host", "await host.dispatcher.cut()", "pass", RUN),
+    _("a carrier keeps the context of others", DISPATCHER + "_end_code", "carrier.task.context = carrier.context", "pass", NEXT),
+    _("code that waits gets another context", DISPATCHER + "_hold", "carrier.task.context = waiting.context", "pass", NEXT),
+    _("the first context is the dispatcher's", ROAMING + "start", "copy_context()", "self._dispatcher.context.copy()", NEXT),
+    _("a function does not know who it is", ROAMING + "_call", "running.set(context)", "pass", NEXT),
+    _("the next function sees a deadline", ROAMING + "turn", "carrier.scope.deadline = inf", "pass", NEXT),
+    _("a function sees no deadline before it waits", ROAMING + "turn", "carrier.limit(process)", "pass", NEXT),
+    _("a task does not get the deadline", DISPATCHER + "_hold", "carrier.limit(process)", "pass", NEXT),
+    _("nobody sees that the host is cancelled", CORE + "scopes:_run_host", "await host.dispatcher.cut()", "pass", RESTS),
     _("what is cut is cut again", ROAMING + "cut", "self.ending = True", "pass", RUN),
-    _("what a function has left tied is nobody's", ROAMING + "_ended", "not carrier.untied()", "False", RUN),
-    _("child tasks outlive a stepped function", ROAMING + "_ended", "process.rare is not None and (", "False and (", RUN),
+    _("what a function has left tied is nobody's", ROAMING + "_ended", "not carrier.untied()", "False", NEXT),
+    _("child tasks outlive a stepped function", ROAMING + "_ended", "self._owns()", "False", CHILDREN),
+    _("child tasks outlive a stepped function on a host that is cancelled", ROAMING + "cut", "self._owns() or ", "", RESTS),
     _("a pause is the last turn", ROAMING + "pause", "self._wake()", "pass", RUN),
     _("a pause of a selective receive is the last turn", SELECTING + "receive_where", "stepped.pause()", "pass", RUN),
     _("a departed reader is still waited for", SELECTING + "depart", "self._forget(entry)", "pass", RUN),
-    _("the next reader does not move up", SELECTING + "_leave", "self._others.popleft() if self._others else None", "None", RUN),
     _("who needed a task begins without one again", ROAMING + "turn", "self._target.needs_tasks(process.node)", "pass", TASKED),
     _("needed tasks are forgotten", CORE + "function:FunctionTarget.prepare", " or id(code) in host.node.tasked", "", TASKED),
     _("nobody begins without a task", CORE + "function:FunctionTarget.prepare", "not SIGHT.roaming", "True", TASKED),

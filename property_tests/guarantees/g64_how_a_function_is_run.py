@@ -35,7 +35,7 @@ ROUND = ["finally", "except", "swallow", "last", "up", "up"]
 ENDS = ["return", "fail", "suicide", "terminate", "cancel", "close", "upgrade"]
 TIES = ["link", "link", "unlink", "monitor", "unmonitor", "trap", "spawn"]
 TOLD = [*READING, *TIED, *WAITING, *ROUND, *ENDS, *TIES]
-DONE = ["force", "limit", "wait", "rest"]  # from outside
+DONE = ["force", "limit", *4 * ["replace"], "wait", "rest"]  # from outside
 
 acts = st.tuples(
     st.sampled_from([*TOLD, *TOLD, *DONE]), st.integers(0, 5), st.integers(0, 8), st.integers(0, 2)
@@ -107,6 +107,10 @@ def _act(node: Node, cast: Cast, serial: int, what: str, who: int, whom: int, ho
         process.force(terminated(node.control))
     elif what == "limit":
         process.limit(trio.current_time() + command.seconds, node.control)
+    elif what == "replace":  # and something comes while it is unwound
+        process.upgrade = list(PLAYERS.values())[whom], (cast, None)
+        process.drive.interrupt()
+        node.send(pid, "do", Do("note", serial))
     elif what not in DONE:
         node.send(pid, "do", command)
 
@@ -120,3 +124,9 @@ async def _finish(host: Host, cast: Cast, end: str) -> None:
             host.request_stop(0)
         case _:  # who still does something would be told of the stop at the same time as others
             await trio.sleep(200)
+            host.request_stop()
+    await trio.sleep(100)
+    stuck = [process.id for process in host.processes()]
+    if stuck:
+        host.abort()  # else its end would be waited for
+    assert not stuck

@@ -81,6 +81,7 @@ class Cast:
     lock: trio.Lock = attrs.field(factory=trio.Lock)
     notes: dict[str, list[Any]] = attrs.field(factory=dict)
     exits: dict[int, list[Any]] = attrs.field(factory=dict)
+    children: dict[Pid, int] = attrs.field(factory=dict)
     aborted: bool = False  # together with its host
 
     def joins(self, pid: Pid) -> None:
@@ -91,6 +92,7 @@ class Cast:
 
         def ended(end: Exit) -> None:
             told = end.value, str(end.error), end.error and str(end.error.kind)
+            assert not self.children.get(pid), "it has ended before its child tasks"
             # Who of a linked group is cut first is not promised.
             cut = end.value == "swallowed" or str(end.error) in CUT
             ends.append("cut" if self.aborted and cut else told)
@@ -183,10 +185,13 @@ class Cast:
         self.note(ctx, message.payload, message.sender or "somebody")
 
     async def _child(self, ctx: ProcessContext, command: Do) -> None:
+        pid = ctx.pid
+        self.children[pid] = self.children.get(pid, 0) + 1
         try:
             await trio.sleep(command.seconds)
             self.note(ctx, "child done", f"child {command.serial}")
         finally:
+            self.children[pid] -= 1
             self.note(ctx, "child gone", f"child {command.serial}")
 
 
@@ -388,6 +393,22 @@ async def quiet_for(ctx: ProcessContext, cast: Cast, pending: list[Message] | No
     return CLOSED
 
 
+async def loud(ctx: ProcessContext, cast: Cast, pending: list[Message] | None) -> Any:
+    """Reads in its own frame, and sees how it is unwound."""
+    try:
+        async for message in ctx.inbox:
+            if isinstance(message.payload, Do):
+                done = cast.now(ctx, message.payload)
+                if done is True:
+                    await ctx.checkpoint()
+                elif done is not None:
+                    return done
+    except BaseException as error:
+        cast.note(ctx, type(error).__name__)
+        raise
+    return CLOSED
+
+
 async def quiet_topic(ctx: ProcessContext, cast: Cast, pending: list[Message] | None) -> Any:
     """As that, but chooses what it reads."""
     while True:
@@ -402,6 +423,7 @@ async def quiet_topic(ctx: ProcessContext, cast: Cast, pending: list[Message] | 
 STYLES = ["for", "receive", "topic", "type", "where", "many", "listen"]
 PLAYERS: dict[str, Callable[..., Any]] = {
     **{style: _player(style) for style in STYLES},
+    "loud": loud,
     "quiet_for": quiet_for,
     "quiet_topic": quiet_topic,
 }

@@ -1,0 +1,206 @@
+"""What a function leaves in the task that has stepped it, and how functions end with their host."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+import trio
+import trio.testing
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import trio_actors
+from property_tests.guarantees.registry import guarantee
+from property_tests.profiles import times
+from property_tests.ways import functions_begin
+from trio_actors import Exit, Message, Node, ProcessContext, Server, handles, open_node
+
+FEW = settings(
+    max_examples=times(100),
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
+VALUE: ContextVar[str] = ContextVar("VALUE")
+LONG = 1000
+
+steps = st.lists(st.sampled_from(["wait", "lock", "limit", "hurry", "read", "read"]), max_size=6)
+lives = st.lists(st.lists(steps, min_size=1, max_size=4), min_size=2, max_size=5)
+
+
+async def life(ctx: ProcessContext, steps: list[str], lock: trio.Lock, begun_by: str) -> None:
+    """At each step this is its own task, with its own context and the deadline of its end."""
+    value = begun_by
+    mine = False
+
+    def look() -> None:
+        assert trio_actors.current() is ctx
+        assert trio.current_effective_deadline() == ctx.process.deadline
+        assert VALUE.get() == value
+        assert (lock.statistics().owner is trio.lowlevel.current_task()) == mine
+
+    look()
+    for step in steps:
+        if step == "wait":
+            await trio.sleep(1)
+        elif step == "read":
+            await ctx.inbox.receive()
+        elif step in ("limit", "hurry"):
+            ctx.process.limit(trio.current_time() + LONG, ctx.node.control)
+            if step == "hurry":
+                await trio.sleep(1)
+                look()
+        elif step == "lock" and not lock.locked():
+            lock.acquire_nowait()
+            mine = True
+        value = f"{ctx.pid} {step}"
+        VALUE.set(value)
+        await ctx.checkpoint()
+        look()
+    if "wait" not in steps and not lock.locked():
+        lock.acquire_nowait()  # and ends with it
+
+
+class Plain(Server):
+    """Has no context variables of its own, so it sees those of the task."""
+
+    @handles("look")
+    def look(self, message: Message) -> None:
+        message.payload.append(trio_actors.current() is self.ctx)
+
+
+@guarantee
+def nothing_of_one_function_is_seen_by_the_next() -> None:
+    """TM2, K6: deadline, context and locks, while it is stepped and when it has a task."""
+
+    @FEW
+    @given(lives=lives, stepped=st.booleans())
+    def test(lives: list[list[list[str]]], stepped: bool) -> None:
+        async def main() -> None:
+            async with open_node() as node, node.open_host("app:h", drain=0) as host:
+                plain = await host.spawn(Plain)
+                right: list[bool] = []
+                for together in lives:
+                    lock = trio.Lock()
+                    ends: list[str] = []
+                    for number, one in enumerate(together):
+                        node.tasked.clear()  # else only the first would be stepped
+                        VALUE.set(f"number {number}")
+                        pid = host.spawn_soon(life, one, lock, f"number {number}")
+                        node.processes[pid].on_exit(
+                            lambda end, ends=ends: ends.append(str(end.error))
+                        )
+                        for _ in one:
+                            node.send(pid, "read")
+                    await trio.sleep(10)
+                    assert ends == len(together) * ["None"]
+                    node.send(plain, "look", right)
+                await trio.sleep(1)
+                assert right == len(lives) * [True]
+
+        with functions_begin(stepped=stepped):
+            trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        test()
+    finally:
+        logging.disable(before)
+
+
+async def rests(ctx: ProcessContext, child: Any = None) -> None:
+    """Has no task."""
+    if child is not None:
+        ctx.start_task(child)
+    await ctx.inbox.receive()
+
+
+async def does_not_listen(ctx: ProcessContext) -> None:
+    """The only task of the dispatcher is its own."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(5)
+
+
+async def leaves_a_lock(ctx: ProcessContext, kept: list[trio.Lock]) -> None:
+    """The task that was its own is not used again."""
+    kept.append(trio.Lock())
+    kept[-1].acquire_nowait()
+    await trio.sleep(1)
+
+
+async def lasts() -> None:
+    """A child task whose end takes a second."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+
+
+@guarantee
+def what_rests_ends_at_once_with_its_host() -> None:
+    """E37: also when no task of the dispatcher is left to be cancelled, or it does not listen.
+
+    TM3: but who has child tasks ends after them.
+    """
+    for function, args in ((does_not_listen, ()), (leaves_a_lock, ([],)), (rests, ())):
+        for stepped in (True, False):
+            with functions_begin(stepped=stepped):
+                clock = trio.testing.MockClock(autojump_threshold=0)
+                ends = trio.run(_aborted, function, args, clock=clock)
+            assert ends == [
+                (2, "process cancelled"),
+                (2, "process cancelled"),
+                (3, "process cancelled"),
+            ]
+
+
+async def _aborted(function: Any, args: tuple[Any, ...]) -> list[tuple[float, str]]:
+    ends: list[tuple[float, str]] = []
+    begun = trio.current_time()
+
+    def ended(end: Exit) -> None:
+        ends.append((trio.current_time() - begun, str(end.error)))
+
+    async def main(node: Node) -> None:
+        async with node.open_host("app:h", drain=50) as host:
+            resting = [await host.spawn(rests, *child) for child in ((), (), (lasts,))]
+            await host.spawn(function, *args)
+            for pid in resting:
+                node.processes[pid].on_exit(ended)
+            await trio.sleep(2)
+            host.abort()
+
+    async with open_node() as node:
+        await main(node)
+    return ends
+
+
+async def returns(ctx: ProcessContext) -> None:
+    """Leaves a child task behind."""
+    ctx.start_task(lasts)
+    await ctx.inbox.receive()
+
+
+@guarantee
+def a_stepped_function_ends_after_its_child_tasks() -> None:
+    """TM3."""
+
+    async def main() -> None:
+        async with open_node() as node, node.open_host("app:h") as host:
+            pid = await host.spawn(returns)
+            await trio.sleep(2)
+            node.send(pid, "return")
+            await node.wait(pid)
+            assert trio.current_time() == begun + 3
+
+    for stepped in (True, False):
+        with functions_begin(stepped=stepped):
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            begun = clock.current_time()
+            trio.run(main, clock=clock)
