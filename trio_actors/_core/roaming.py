@@ -262,7 +262,6 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     def _ended(self, carrier: Carrier, value: Any, error: BaseException | None) -> Waiting | None:
         """Its code has ended without a task; for what is to unwind before its end it gets one."""
-        process = self.process
         if not carrier.untied():
             self.code = code = _returned(value, error)
         elif self._has_parts():
