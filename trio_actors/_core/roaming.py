@@ -262,7 +262,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         elif self._has_parts():
             self.ending = True
             self.code = code = self.end_code(value, error)
-        elif process.upgrade is not None:  # the new code sees the context variables of the old
+        elif self.process.upgrade is not None:  # the new code sees the context variables of the old
             self.context.run(self._conclude, value, error)
             return None
         else:
