@@ -8,8 +8,14 @@ import re
 import pytest
 
 from property_tests.guarantees.registry import FOLDER, Property, load
+from property_tests.ways import functions_begin
 
 PROPERTIES = load()
+PROMISED = {  # 64 is about both ways itself
+    name: promise
+    for name, promise in PROPERTIES.items()
+    if promise.__module__.rpartition(".")[2].startswith("g") and ".g64_" not in promise.__module__
+}
 PAGE = FOLDER.parents[1] / "docs" / "guarantees.md"
 
 # Promises whose outcome no order of events can change; the tests on the page hold them.
@@ -33,6 +39,13 @@ WITHOUT_ORDER = {
 def test_guarantee(promise: Property) -> None:
     """The property named in the id."""
     promise()
+
+
+@pytest.mark.parametrize("promise", PROMISED.values(), ids=list(PROMISED))
+def test_guarantee_where_functions_have_a_task_from_the_start(promise: Property) -> None:
+    """Else they begin without one (guarantee 64)."""
+    with functions_begin(stepped=False):
+        promise()
 
 
 def test_each_promise_has_a_file_of_its_own_or_a_reason() -> None:

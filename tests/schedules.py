@@ -14,6 +14,7 @@ from typing import Any
 import trio
 import trio.testing
 
+from property_tests.ways import functions_begin
 from trio_actors import Node, Pid, Process
 
 RUNS = 1000
@@ -65,11 +66,17 @@ class Held:
 async def under_schedules(
     node: Node, scenario: Callable[[Held], Awaitable[None]], *, runs: int = RUNS
 ) -> None:
-    """Runs a scenario under many schedules; a failure names the seed."""
+    """Runs a scenario under many schedules; a failure names the seed.
+
+    Functions are stepped in every other one, and have a task from the start in the others
+    (guarantee 64): what has had to get a task in one schedule is forgotten in the next.
+    """
     for seed in range(runs):
         held = Held(node, seed)
+        node.tasked.clear()
         try:
-            await scenario(held)
+            with functions_begin(stepped=seed % 2 == 0):
+                await scenario(held)
         except AssertionError as error:
             error.add_note(f"under schedule {seed}")
             raise
