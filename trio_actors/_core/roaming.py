@@ -258,6 +258,9 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         elif self._owns():
             self.ending = True
             self.code = code = self.end_code(value, error)
+        elif self.process.upgrade is not None:
+            self.context.run(self._conclude, value, error)  # which the new code inherits
+            return None
         else:
             self._conclude(value, error)
             return None
