@@ -183,6 +183,7 @@ ALIKE = "servers_with_any_handlers_are_alike"
 RUN = "functions_are_alike_with_and_without_a_task"
 NEXT = "nothing_of_one_function_is_seen_by_the_next"
 CHILDREN = "a_stepped_function_ends_after_its_child_tasks"
+INHERITS = "new_code_inherits_the_context_of_the_old"
 RESTS = "what_rests_ends_at_once_with_its_host"
 SHARED = "a_turn_is_shared_by_those_who_read"
 TASKED = "a_function_that_has_waited_has_a_task_from_then_on"
@@ -273,6 +274,7 @@ MUTANTS = [
     _("nobody sees that the host is cancelled", CORE + "scopes:_run_host", "await host.dispatcher.cut()", "pass", RESTS),
     _("what is cut is cut again", ROAMING + "cut", "self.ending = True", "pass", RUN),
     _("what a function has left tied is nobody's", ROAMING + "_ended", "not carrier.untied()", "False", NEXT),
+    _("new code gets the dispatcher's context", ROAMING + "_ended", "self.process.upgrade is not None", "False", INHERITS),
     _("child tasks outlive a stepped function", ROAMING + "_ended", "self._owns()", "False", CHILDREN),
     _("child tasks outlive a stepped function on a host that is cancelled", ROAMING + "cut", "self._owns() or ", "", RESTS),
     _("a pause is the last turn", ROAMING + "pause", "self._wake()", "pass", RUN),

@@ -204,3 +204,40 @@ def a_stepped_function_ends_after_its_child_tasks() -> None:
             clock = trio.testing.MockClock(autojump_threshold=0)
             begun = clock.current_time()
             trio.run(main, clock=clock)
+
+
+async def sets(ctx: ProcessContext, seen: list[str], again: bool = True) -> None:
+    """Its successor is it again, with what is left."""
+    seen.append(VALUE.get())
+    VALUE.set("of the old code")
+    await ctx.inbox.receive()
+    if again:
+        await ctx.upgrade(None, seen, False)
+
+
+@guarantee
+def new_code_inherits_the_context_of_the_old() -> None:
+    """U1: whether the upgrade was asked for by itself or by others, and where it rests."""
+
+    async def main(node: Node, by_others: bool) -> list[str]:
+        seen: list[str] = []
+        async with node.open_host("app:h", drain=0) as host:
+            VALUE.set("of who starts it")
+            pid = await host.spawn(sets, seen)
+            await trio.testing.wait_all_tasks_blocked()
+            if by_others:
+                process = node.processes[pid]
+                process.upgrade = None, (seen, False)
+                process.drive.interrupt()
+            node.send(pid, "go")
+            await trio.testing.wait_all_tasks_blocked()
+        return seen
+
+    async def both(by_others: bool) -> list[str]:
+        async with open_node() as node:
+            return await main(node, by_others)
+
+    for stepped in (True, False):
+        for by_others in (True, False):
+            with functions_begin(stepped=stepped):
+                assert trio.run(both, by_others) == ["of who starts it", "of the old code"]
