@@ -75,10 +75,13 @@ class Carried(Stepped, Waiting):
             self.wake()
 
     def limit(self, deadline: float) -> None:
-        """A handler that waits sees the deadline too."""
+        """Its code sees the deadline too, in its own turn already."""
         super().limit(deadline)
-        if self.carrier is not None:
-            self.carrier.scope.deadline = deadline
+        carrier = self.carrier
+        if carrier is None and self._busy:
+            carrier = self._dispatcher.carrier
+        if carrier is not None:
+            carrier.scope.deadline = deadline
 
     def doing(self) -> str:
         """As a plain server; `blocked` while a handler waits."""
@@ -97,10 +100,10 @@ class Carried(Stepped, Waiting):
         if self.route is not None:
             self.close_route()
         self._busy = True
-        limited = self.process.rare is not None
+        process = self.process
         carrier: Carrier = self._dispatcher.carrier
-        if limited:
-            carrier.limit(self.process)
+        if process.rare is not None:
+            carrier.limit(process)
         code = self.code
         if code is None:
             code = self.code = self._live()
@@ -111,7 +114,7 @@ class Carried(Stepped, Waiting):
         if trap is not IDLE:
             self.trap = trap
             return self
-        if limited:
+        if process.rare is not None:  # it may have got a deadline in its turn
             carrier.scope.deadline = inf
         return None
 

@@ -254,8 +254,6 @@ class Dispatcher:
             self.parked = self._spares.pop() if self._spares else VACANT
         process = waiting.process
         waiting.carrier = carrier  # type: ignore[misc]  # a slot of those that wait
-        if process.rare is not None:
-            carrier.limit(process)
         if process.forced is not None or process.upgrade is not None:  # in its own turn
             waiting.cancel()
         carrier.task.context = waiting.context  # as soon as it goes on
