@@ -6,7 +6,7 @@ option `--hypothesis-profile=night`: the same properties, many more examples and
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 FAST, NIGHT = "fast", "night"
 MORE = 40  # so many times as much is tried at night
@@ -27,6 +27,18 @@ def register() -> None:
 def night() -> bool:
     """Whether this is a run of the profile `night`."""
     return settings.get_current_profile_name() == NIGHT
+
+
+def drawn(fast: int) -> settings:
+    """Of properties that draw whole programs: `fast` of them, always the same, never shrunk."""
+    return settings(
+        max_examples=times(fast),
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
 
 
 def times(fast: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_actors import Exit, Host, Pid, ProcessContext
+from trio_actors import Exit, Host, Node, Pid, ProcessContext
 from trio_actors._core.carrier import SIGHT
 from trio_actors._core.roaming import Roaming
 from trio_actors._core.task import TaskDrive
@@ -247,3 +247,13 @@ async def at(host: Host, moment: str, handlers: str, log: list[Any]) -> Pid:
     elif moment == "woken":
         host.node.send(pid, "number", 1)
     return pid
+
+
+async def unwind_slowly(node: Node, pid: Pid, log: list[Any]) -> None:
+    """A child task whose end takes 3 seconds; notes whether its process is alive then."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(3)
+        log.append(pid in node.processes)

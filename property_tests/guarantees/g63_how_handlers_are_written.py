@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import trio
 import trio.testing
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import trio_actors
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.profiles import drawn
 from trio_actors import (
     Ask,
     Host,
@@ -31,14 +31,7 @@ from trio_actors._core.dispatch import SPARES, Dispatcher
 from trio_actors._core.exit import LinkFailed, terminated
 from trio_actors._core.serving import Migration
 
-FEW = settings(
-    max_examples=times(400),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(400)
 
 
 LONG = 100_000  # seconds: what has not come by then never comes

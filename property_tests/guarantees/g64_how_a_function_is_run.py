@@ -7,25 +7,18 @@ from typing import Any
 
 import trio
 import trio.testing
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.players import PLAYERS, Adder, Cast, Do, Slow
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.profiles import drawn
 from property_tests.ways import functions_begin
 from trio_actors import Host, Node, open_node
 from trio_actors._core.exit import terminated
 from trio_actors._core.roaming import Roaming
 
-FEW = settings(
-    max_examples=times(400),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(400)
 
 # What a process is told, by how often.
 READING = ["note", "send", "send", "read", "events", "pause", "receiving"]

@@ -8,23 +8,16 @@ from typing import Any
 
 import trio
 import trio.testing
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import trio_actors
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.profiles import drawn
 from property_tests.ways import functions_begin
 from trio_actors import Exit, Message, Node, ProcessContext, Server, handles, open_node
 
-FEW = settings(
-    max_examples=times(100),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(100)
 VALUE: ContextVar[str] = ContextVar("VALUE")
 LONG = 1000
 

@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import trio
 import trio.testing
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.profiles import drawn
 from property_tests.ways import functions_begin
 from trio_actors import ProcessContext, open_node
 from trio_actors._core import pace
@@ -20,14 +20,7 @@ from trio_actors._core.dispatch import BATCH, TURN
 from trio_actors._core.roaming import Roaming
 from trio_actors._core.subscription import BUDGET
 
-FEW = settings(
-    max_examples=times(20),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(20)
 styles = st.lists(st.sampled_from(["for", "many", "both"]), min_size=8, max_size=12)
 
 

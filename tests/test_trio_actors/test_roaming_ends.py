@@ -11,9 +11,21 @@ import pytest
 import trio
 import trio.testing
 from carriers import at_rest
-from roaming import MOMENTS, TEXTS, UNWOUND, at, clean_up, code, force, handled, has_task, shown
+from roaming import (
+    MOMENTS,
+    TEXTS,
+    UNWOUND,
+    at,
+    clean_up,
+    code,
+    force,
+    handled,
+    has_task,
+    shown,
+    unwind_slowly,
+)
 
-from trio_actors import Host, Pid, ProcessContext, ProcessError
+from trio_actors import Host, ProcessContext, ProcessError
 
 Function = Callable[..., Awaitable[Any]]
 rest = trio.testing.wait_all_tasks_blocked
@@ -222,17 +234,9 @@ async def test_child_tasks_unwind_before_the_end(
     """TM3, E40: it is alive until then, and a forced end meanwhile decides the result."""
     log: list[Any] = []
 
-    async def child(pid: Pid) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(3)
-            log.append(pid in host.node.processes)
-
     async def function(ctx: ProcessContext) -> str:
         for _ in range(2):
-            ctx.start_task(child, ctx.pid)
+            ctx.start_task(unwind_slowly, ctx.node, ctx.pid, log)
         await ctx.receive()
         if ending == "fail":
             raise ProcessError("failed")

@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 from carriers import Now, Wait, Worker, at_rest
-from roaming import MOMENTS, UNWOUND, at, code, handled, shown
+from roaming import MOMENTS, UNWOUND, at, code, handled, shown, unwind_slowly
 
-from trio_actors import Host, Node, Pid, ProcessContext, ProcessError, open_node
+from trio_actors import Host, Node, ProcessContext, ProcessError, open_node
 
 rest = trio.testing.wait_all_tasks_blocked
 
@@ -67,16 +67,8 @@ async def test_child_tasks_of_a_cancelled_host_unwind_before_the_end(
     """E37, TM3: the process is alive until then."""
     log: list[Any] = []
 
-    async def child(pid: Pid) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(3)
-                log.append(pid in node.processes)
-
     async def quiet(ctx: ProcessContext) -> None:
-        ctx.start_task(child, ctx.pid)
+        ctx.start_task(unwind_slowly, ctx.node, ctx.pid, log)
         await ctx.receive()
 
     async with node.open_host("app:h", drain=5) as host:

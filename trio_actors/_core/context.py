@@ -16,10 +16,10 @@ from trio_actors._core.message import VETTED, Message, Sent
 from trio_actors._core.options import Options
 from trio_actors._core.pace import Hand
 from trio_actors._core.pid import NOBODY, Pid, is_pid
+from trio_actors._core.reader import let_others_run
 from trio_actors._core.starts import Starts
 from trio_actors._core.subscription import Subscription
 from trio_actors._core.tools import ProcessTools
-from trio_actors._core.wake import IDLE, sleep_at
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Target
@@ -209,14 +209,9 @@ class ProcessContext(Starts, ProcessTools):
         """Lets others run. Checkpoint: always; as `trio.lowlevel.checkpoint`, and mostly faster.
 
         A function that has not waited for anything but its messages and this has no task of its
-        own yet, and needs none for it: it takes 0.5 us instead of 3 us.
+        own yet, and needs none for it: that takes a quarter of the time.
         """
-        stepped = getattr(self.process.mailbox, "stepped", None)
-        if stepped is not None and stepped.stays():
-            stepped.pause()
-            await sleep_at(IDLE)
-        else:
-            await trio.lowlevel.checkpoint()
+        await let_others_run(getattr(self.process.mailbox, "stepped", None))
 
     def cast(self, dest: str, message: object) -> None:
         """Sends a typed message; its topic is the name of its class."""

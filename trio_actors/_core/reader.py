@@ -6,7 +6,9 @@ from collections import deque
 from typing import Any, Protocol
 
 import outcome
-from trio.lowlevel import Task, reschedule
+from trio.lowlevel import Task, checkpoint, reschedule
+
+from trio_actors._core.wake import IDLE, sleep_at
 
 
 class Reader(Protocol):
@@ -70,3 +72,12 @@ def wake(reader: Task | Reader, answer: outcome.Outcome[Any]) -> None:
         reschedule(reader, answer)
     else:
         reader.reschedule(answer)
+
+
+async def let_others_run(stepped: Reader | None) -> None:
+    """A checkpoint: a turn of the dispatcher for code that needs no task for it, else Trio's."""
+    if stepped is not None and stepped.stays():
+        stepped.pause()
+        await sleep_at(IDLE)
+    else:
+        await checkpoint()

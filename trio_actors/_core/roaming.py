@@ -116,7 +116,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             self.cancel()
         elif self._stepper is None:
             self._departed = self.code is not None and self._answer is None
-            self._wake()
+            self.pause()
 
     def _depart(self) -> None:
         """What comes to the channel where it waits is not for it any more."""
@@ -165,10 +165,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
                 dispatcher.unpark()
 
     def pause(self) -> None:
-        """Its turn is over: the next one comes."""
-        self._wake()
-
-    def _wake(self) -> None:
+        """Sees that it has another turn."""
         if not self._scheduled:
             self._scheduled = True
             self._dispatcher.add(self)

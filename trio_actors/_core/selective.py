@@ -15,7 +15,7 @@ import trio
 from trio.lowlevel import Abort, Task, current_task
 
 from trio_actors._core.message import unpacked
-from trio_actors._core.reader import Owner, Reader, wake
+from trio_actors._core.reader import Owner, Reader, let_others_run, wake
 from trio_actors._core.wake import IDLE, Given, sleep_at, wait
 
 Wanted = Callable[[Any], bool]
@@ -77,11 +77,7 @@ class Selecting:
     async def receive_where(self, wanted: Wanted) -> Any:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         stepped = self._mailbox.stepped
-        if stepped is not None and stepped.stays():
-            stepped.pause()
-            await sleep_at(IDLE)
-        else:
-            await trio.lowlevel.checkpoint()
+        await let_others_run(stepped)
         for index, queued in enumerate(self.queue or ()):
             item = unpacked(queued)
             if wanted(item):

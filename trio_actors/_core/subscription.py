@@ -205,17 +205,8 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             raise end
         stepped = mailbox.stepped
         if stepped is not None and stepped.stays():
-            if self._first is None:  # _enter, written out
-                self._first = stepped
-                stepped.custom_sleep_data = self
-            else:
-                self._enter(stepped)
-            item = await sleep_at(IDLE)
-            if item is None:
-                item, self._handed = self._handed, None
-            elif item is CLOSED:
-                raise end
-            return item.payload if self.raw else item
+            self._enter(stepped)
+            return self._given(await sleep_at(IDLE), end)
         try:
             if self._first is None:  # _enter, written out: so it is with one reader
                 self._first = task = current_task()
@@ -231,14 +222,18 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             mailbox.close_route()
         mailbox.left = 0  # renew, written out
         mailbox.until = 0.0
+        return self._given(item, end)
+
+    # The same code again: `async for` wants another exception, and no call in between.
+    __anext__ = FunctionType(receive.__code__, globals(), "__anext__", (StopAsyncIteration,))
+
+    def _given(self, item: Any, end: type[Exception]) -> Any:
+        """What a reader was woken with; None: it is the one that was woken last."""
         if item is None:
             item, self._handed = self._handed, None
         elif item is CLOSED:
             raise end
         return item.payload if self.raw else item
-
-    # The same code again: `async for` wants another exception, and no call in between.
-    __anext__ = FunctionType(receive.__code__, globals(), "__anext__", (StopAsyncIteration,))
 
     def _take(self) -> Any:
         queue = self.queue
@@ -280,15 +275,8 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             if self.raw or self.on_take is not None:
                 items += [self._take() for _ in range(count)]
                 return items
-            popleft, append = queue.popleft, items.append
-            for _ in range(count):
-                item = popleft()
-                if item.__class__ is tuple:  # a Parcel
-                    message = Sent()
-                    message.topic, message.sender, message.payload, message.at = item
-                    append(message)
-                else:
-                    append(item)
+            popleft = queue.popleft
+            items += [unpacked(popleft()) for _ in range(count)]
             if not queue:
                 self.queue = None
         return items
