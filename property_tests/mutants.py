@@ -289,7 +289,7 @@ MUTANTS = [
     _("one takes again what it has shared", ROAMING + "may_take", "return False", "self._mailbox.exhaust()", SHARED),
     _("what is taken at once is not counted", PACE + "take_many", "self._more = rest - count", "self._more = rest", SHARED),
     _("all is taken at once", PACE + "take_many", "min(wanted, rest)", "wanted", SHARED),
-    _("many are given in another order", CHANNELS_OF + "receive_many", "popleft = queue.popleft", "popleft, append = queue.pop, items.append", SHARED),
+    _("many are given in another order", CHANNELS_OF + "receive_many", "popleft = queue.popleft", "popleft = queue.pop", SHARED),
     _("many lose the first", CHANNELS_OF + "receive_many", "[await self.receive()]", "[await self.receive()] and []", SHARED),
     # names
     _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),
