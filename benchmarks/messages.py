@@ -136,10 +136,10 @@ async def _hose(n: int, watch: Stopwatch, consumer: Any) -> int:
 
     async def producer(ctx: ProcessContext, peer: str) -> None:
         send = ctx.send
-        for i in range(n):
-            send(peer, "item", i)
-            if not i % 64:
-                await ctx.checkpoint()
+        for start in range(0, n, 64):
+            for i in range(start, min(start + 64, n)):
+                send(peer, "item", i)
+            await ctx.checkpoint()
 
     async with open_node() as node, node.open_host("app:bench", drain=0) as host:
         peer = await host.spawn(consumer, n)

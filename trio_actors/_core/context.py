@@ -36,7 +36,18 @@ class ProcessContext(Starts, ProcessTools):
     are (PY1), save that receiving from a full channel is one at least every 32 messages or 1 ms.
     """
 
-    __slots__ = ("_direct", "_guarded", "_hand", "_inbox", "_node", "_process", "pid")
+    __slots__ = (
+        "_direct",
+        "_guarded",
+        "_hand",
+        "_inbox",
+        "_last",
+        "_last_dest",
+        "_last_topic",
+        "_node",
+        "_process",
+        "pid",
+    )
 
     pid: Pid  # never changes (P5)
     _process: Process | None
@@ -45,6 +56,9 @@ class ProcessContext(Starts, ProcessTools):
     _guarded: bool
     _direct: Mapping[str, Any]  # the processes that can be reached
     _hand: Hand  # the node's; to go by way of the node would be 3 ns more for each message
+    _last: Process | None  # to which it has sent
+    _last_dest: Any  # by this PID; NOBODY: to look for it again
+    _last_topic: str
 
     def __repr__(self) -> str:
         return f"<ProcessContext {self.pid}>"
@@ -69,11 +83,12 @@ class ProcessContext(Starts, ProcessTools):
     def reroute(self) -> None:
         """Decides which receivers `send` reaches directly: all, unless each send is judged."""
         self._direct = NOBODY if self._guarded else self._node.direct
+        self._last_dest = NOBODY
 
     def detach(self) -> None:
         """Called by the kernel when the process has ended (PY14)."""
-        self._process = self._inbox = None
-        self._direct = NOBODY
+        self._process = self._inbox = self._last = None
+        self._direct = self._last_dest = NOBODY
 
     @property
     def id(self) -> str:
@@ -127,11 +142,21 @@ class ProcessContext(Starts, ProcessTools):
         """
         if more:
             payload = [payload, *more]
+        if dest is self._last_dest and topic is self._last_topic:
+            route = self._last.entrance.route  # type: ignore[union-attr]  # None if it has ended
+            if route is not None:
+                route.append((topic, self.pid, payload, self._hand.at))
+                return
         try:
             target = self._direct[dest]  # 5 ns less than `get`
         except KeyError:
             target = self._holder(dest)
+        else:
+            self._last = target
+            self._last_dest = dest
+            self._last_topic = topic
         if target is None or topic not in VETTED:
+            self._last_dest = NOBODY
             operations.send(self._node, self.process, dest, topic, payload)
             return
         route = target.entrance.route
@@ -295,6 +320,7 @@ def make_context(process: Process) -> ProcessContext:
     context.pid = process.pid
     context._node = node = process.node
     context._hand = node.hand
+    context._last_dest = NOBODY
     inherited = process.inherited
     if node.strict or (inherited is not NOTHING_INHERITED and inherited.guarded):
         context._guarded = True

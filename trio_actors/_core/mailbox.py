@@ -140,6 +140,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         "_waiting",
         "_waiting_events",
         "counted",
+        "marks",
         "route",
         "stepped",
     )
@@ -148,7 +149,7 @@ class PythonMailbox(Pace, Routed, Untyped):
     def __init__(self, hand: Hand) -> None:
         super().__init__(BUDGET, hand)
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
-        self.counted = 0
+        self.counted = self.marks = 0
         self.stepped = None
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
@@ -192,11 +193,28 @@ class PythonMailbox(Pace, Routed, Untyped):
         inbox = self._inbox
         if inbox is None or inbox.selective is not None or self._topics is not None:
             return
+        self.exhaust()  # another task of the process has to wait until it is closed
         if inbox.queue is not None:
             self.route = inbox.queue
             self.counted = len(self.route)
             self.hand.look()
-            self.exhaust()  # another task of the process has to wait until it is closed
+
+    def unmark(self) -> None:
+        """Takes the marks out of the queues: what may be taken is counted."""
+        for channel in self._all():
+            channel.unmark()
+
+    def exhaust(self) -> None:
+        """As that of any pace."""
+        if self.marks:
+            self.unmark()
+        super().exhaust()
+
+    def give_back(self, other: Pace, most: int) -> None:
+        """As that of any pace."""
+        if self.marks:
+            self.unmark()
+        super().give_back(other, most)
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""

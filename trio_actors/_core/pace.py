@@ -14,7 +14,7 @@ from time import perf_counter
 SECONDS = 0.0008  # between two checkpoints: 1 ms is promised, with what comes between two looks
 EVERY = 8  # messages for one look
 LONG = 32  # to take more than so many is to be a dispatcher, whose messages are mostly tiny
-EVERY_TINY = 16  # messages for one look of a dispatcher: 6 % less for each
+EVERY_TINY = 32  # messages for one look of a dispatcher
 _QUICK = SECONDS / 8  # a step that took no longer may be followed by one twice as long
 _TINY = SECONDS / 32  # and one of EVERY that took no longer, by one of EVERY_TINY
 

@@ -37,12 +37,17 @@ class Owner(Protocol):
     """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
     left: int
+    marks: int  # how many of its channels have a mark in their queue
     until: float
     route: deque[Any] | None  # the inbox's queue while senders may append to it
     stepped: Reader | None  # the process's code, while it has no task
 
     def look(self) -> bool:
         """Whether one more item may be taken, after `left` of them."""
+        ...
+
+    def unmark(self) -> None:
+        """Takes all marks out."""
         ...
 
     def take_many(self, wanted: int) -> int:

@@ -31,7 +31,7 @@ class Selecting:
 
     closed: bool
     on_take: Callable[[], None] | None  # somebody waits for room (bounded.py)
-    queue: deque[Any] | None  # never empty
+    queue: deque[Any] | None  # never empty; to append to it, else `items` is asked
     selective: list[Selection] | None
     _mailbox: Owner
     _first: Task | Reader | None  # the longest waiting reader
@@ -40,6 +40,10 @@ class Selecting:
     @abstractmethod
     def _longest_waiting(self) -> Task | Reader | None:
         """Of those who take anything."""
+
+    @abstractmethod
+    def items(self) -> deque[Any] | None:
+        """What is queued."""
 
     @abstractmethod
     def _delete(self, index: int) -> None:
@@ -78,7 +82,7 @@ class Selecting:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         stepped = self._mailbox.stepped
         await let_others_run(stepped)
-        for index, queued in enumerate(self.queue or ()):
+        for index, queued in enumerate(self.items() or ()):
             item = unpacked(queued)
             if wanted(item):
                 self._delete(index)

@@ -20,6 +20,7 @@ _HANDLER = "PUSH_EXC_INFO"
 
 _RECEIVING = (  # these have handlers, of cancellation and of time-outs: closing them is the same
     Subscription.receive.__code__,
+    Subscription.__anext__.__code__,
     ProcessContext.receive.__code__,
     receive_from.__code__,
 )
