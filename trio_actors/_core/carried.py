@@ -123,6 +123,8 @@ class Carried(Stepped, Waiting):
         try:
             await self._begin_code()
             by_type = self.table.by_type
+            by_topic = self.table.by_topic
+            coroutines = self.table.coroutines
             while True:
                 one: Any = self._one
                 if one is not None and not self.halted:
@@ -144,6 +146,12 @@ class Carried(Stepped, Waiting):
                                     one.answer = value
                                     reschedule(one.task, GO)
                             del value
+                    elif (
+                        one.__class__ is Sent
+                        and self.on_take is None
+                        and (handler := by_topic.get(one.topic)) in coroutines
+                    ):
+                        await handler(self.server, one)  # the same, for most messages
                     else:
                         await self._handle_one(one)
                     del one  # it is not kept alive while the server is idle
@@ -159,11 +167,11 @@ class Carried(Stepped, Waiting):
                     await self._rest(self._home)
                     continue
                 self._busy = False
-                if not self.halted and (self._queue is not None or self._one is not None):
+                if (self._queue is None and self._one is None) or self.halted:
+                    self._scheduled = False
+                else:
                     self.open_route()
                     self._dispatcher.add(self)
-                else:
-                    self._scheduled = False
                 try:
                     await idle()
                 except GeneratorExit:  # its end came from outside

@@ -132,10 +132,14 @@ class Dispatcher:
     def unpark(self) -> None:
         """Sees that a carrier takes the next turn, and moves the hand: it has stood still."""
         self.pace.hand.look()
-        parked, self.parked = self.parked, None
+        parked = self.parked
         if parked is not None:
+            self.parked = None
             self._steppers = 1
-            self._wake(parked)
+            if parked.__class__ is Task and parked.custom_sleep_data is self:  # type: ignore[union-attr]
+                reschedule(parked, GO)  # type: ignore[arg-type]  # `_wake`, written out
+            else:
+                self._wake(parked)
 
     def _wake(self, carrier: Task | Vacant) -> None:
         if isinstance(carrier, Task) and carrier.custom_sleep_data is self:
@@ -228,7 +232,8 @@ class Dispatcher:
         stepping = self._stepping
         pace = self.pace
         if self._steppers == 1:  # several share what one has: together they last 1 ms at most
-            pace.renew()
+            pace.left = 0  # renew, written out
+            pace.until = 0.0
         carrier.begin()
         waiting = None
         while ready and (pace.left >= 0 or pace.look()):
