@@ -136,8 +136,8 @@ class Dispatcher:
         if parked is not None:
             self.parked = None
             self._steppers = 1
-            if parked.__class__ is Task and parked.custom_sleep_data is self:  # type: ignore[union-attr]
-                reschedule(parked, GO)  # type: ignore[arg-type]  # `_wake`, written out
+            if parked.__class__ is Task and parked.custom_sleep_data is self:
+                reschedule(parked, GO)  # `_wake`, written out
             else:
                 self._wake(parked)
 

@@ -208,13 +208,19 @@ class PythonMailbox(Pace, Routed, Untyped):
         """As that of any pace."""
         if self.marks:
             self.unmark()
-        super().exhaust()
+        Pace.exhaust(self)  # `super()` takes as long as all of it
+
+    def go_on(self) -> None:
+        """As that of any pace."""
+        if self.marks:
+            self.unmark()
+        Pace.go_on(self)
 
     def give_back(self, other: Pace, most: int) -> None:
         """As that of any pace."""
         if self.marks:
             self.unmark()
-        super().give_back(other, most)
+        Pace.give_back(self, other, most)
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""

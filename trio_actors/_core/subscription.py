@@ -365,5 +365,5 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         self.close()
 
     def __len__(self) -> int:
-        queue = self.items()
-        return 0 if queue is None else len(queue)
+        queue = self.queue
+        return 0 if queue is None else len(queue) - (self._marked is not None)
