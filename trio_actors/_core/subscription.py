@@ -7,10 +7,9 @@ empty deque is 0.6 KB). A task that was cancelled leaves when it runs; until the
 known by `custom_sleep_data`, which is the channel only while the task sleeps here (wake.py).
 
 Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
-`receive` of a full channel is not always a checkpoint, and why it is fast. What may be taken without
-a look at the clock is not counted down: a *mark* stands in the queue behind it, so that whoever
-takes items sees by the item when a look is due. Whatever else is done with the queue, the mark is
-taken out before (`items`).
+`receive` of a full channel is not always a checkpoint, and why it is fast. What may be taken before
+the next look at the clock is not counted: a *mark* stands in the queue behind it, and whoever takes
+the mark looks. Before anything else is done with a queue its mark is taken out (`items`).
 
 Rejected: trio memory channels (5.6 us per item, 2.2 KB each), an Event per wait, a Condition; to
 wake a task and let it look for itself (another task may be quicker).

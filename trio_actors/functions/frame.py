@@ -124,7 +124,8 @@ class FrameContext(ProcessContext):
         self._guarded = node.strict or (
             inherited.actor is not None and inherited.scope is not None
         )  # `inherited.guarded`, written out
-        self._direct = self._last_dest = NOBODY  # whoever sends has a PID, and a frame gets one when it is needed
+        # Whoever sends has a PID, and a frame gets one when it is needed.
+        self._direct = self._last_dest = NOBODY
         self._body: Body | None = None
         self._children: Children | None = None
         self._ended = False
