@@ -182,12 +182,23 @@ async def test_host_stop_alike(host: Host, way: Any) -> None:
 
 
 async def test_abort_alike(host: Host, way: Any) -> None:
-    """E37: a host that is cancelled ends it as `process cancelled`."""
+    """E37, E40: a host that is cancelled ends it as `process cancelled`, also if it stops then."""
+    for drain in (0, 5):
+        async with host.node.open_host("app:other", drain=drain) as other:
+            pid = await other.spawn(way)
+            await trio.testing.wait_all_tasks_blocked()
+            other.abort()
+        assert text(await host.node.wait(pid)) == "process cancelled"
+
+
+async def test_what_was_decided_before_an_abort_counts_alike(host: Host, way: Any) -> None:
+    """E40: the first forced end wins, also if its host is cancelled in the same turn."""
     async with host.node.open_host("app:other") as other:
         pid = await other.spawn(way)
         await trio.testing.wait_all_tasks_blocked()
+        host.node.terminate(pid)
         other.abort()
-    assert text(await host.node.wait(pid)) == "process cancelled"
+    assert text(await host.node.wait(pid)) == "process terminated"
 
 
 async def test_unread_messages_survive_an_upgrade_alike(host: Host, way: Any) -> None:

@@ -307,7 +307,7 @@ class Dispatcher:
         rest = []
         for process in self._host.processes() if self._host.alive else ():
             if isinstance(process.drive, Dispatched):
-                last = process.drive.cut(cancelled_outside())
+                last = process.drive.cut(process.forced or cancelled_outside())  # E40
                 if last is not None:
                     rest.append(last)
         self.parked = VACANT  # who is started now is ended in the same way

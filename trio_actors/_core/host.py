@@ -161,6 +161,8 @@ class Host:
         if drain is not None:
             self.drain = drain
         self.state = advance(HOST_LIFE, self.state, HostStep.STOP)
+        if self._nursery is not None and self._nursery.cancel_scope.cancel_called:
+            return  # aborted: the end of each has been decided (E37, E40)
         control = self.node.control
         deadline = trio.current_time() + self.drain
         for process in self.processes():

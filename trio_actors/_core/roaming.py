@@ -306,7 +306,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         self._depart()
         self._let_go()
         self._free()
-        self.process.node.end(self.process, self.process.forced or end)  # E40
+        self.process.node.end(self.process, end)
 
     def cut(self, end: Exit) -> tuple[Context, Coroutine[Any, Any, None]] | None:
         """It is cancelled in a task of its own, unless it cannot tell."""
