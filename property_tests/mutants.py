@@ -186,6 +186,7 @@ CHILDREN = "a_stepped_function_ends_after_its_child_tasks"
 INHERITS = "new_code_inherits_the_context_of_the_old"
 RESTS = "what_rests_ends_at_once_with_its_host"
 SHARED = "a_turn_is_shared_by_those_who_read"
+MARKS = "however_one_reads_each_message_comes_once"
 TASKED = "a_function_that_has_waited_has_a_task_from_then_on"
 SPARE = "a_task_is_kept_for_later_or_ends"
 
@@ -290,6 +291,12 @@ MUTANTS = [
     _("what is taken at once is not counted", PACE + "take_many", "self._more = rest - count", "self._more = rest", SHARED),
     _("all is taken at once", PACE + "take_many", "min(wanted, rest)", "wanted", SHARED),
     _("many are given in another order", CHANNELS_OF + "receive_many", "popleft = queue.popleft", "popleft = queue.pop", SHARED),
+    _("whatever is done with a queue meets its mark", CHANNELS_OF + "items", "self.unmark()", "pass", MARKS),
+    _("a mark is put too far back", CHANNELS_OF + "_mark", "mailbox.left + 1", "mailbox.left + 9", MARKS),
+    _("what may be taken is counted twice", CHANNELS_OF + "_mark", "mailbox.left = left - len(queue)", "pass", MARKS),
+    _("a mark outlives a checkpoint", MAILBOX + "go_on", "self.unmark()", "pass", MARKS),
+    _("a mark outlives a wait", CHANNELS_OF + "receive", "mailbox.unmark()", "pass", MARKS),
+    _("a sender knows its last receiver by the topic", CORE + "context:ProcessContext.send", "if dest is self._last_dest and topic", "if topic", ORDER),
     _("many lose the first", CHANNELS_OF + "receive_many", "[await self.receive()]", "[await self.receive()] and []", SHARED),
     # names
     _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),

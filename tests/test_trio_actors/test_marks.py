@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,95 +11,12 @@ import pytest
 import trio
 import trio.testing
 
-from trio_actors import Bounded, Host, Message, Node, Pid, ProcessContext
-from trio_actors import sys as inspection
+from trio_actors import Bounded, Host, Node, Pid, ProcessContext
 from trio_actors._core import pace
 from trio_actors._core.subscription import BUDGET
 
 rest = trio.testing.wait_all_tasks_blocked
 DONE = -1
-
-
-class Readings:
-    """What a process has read by some choice of the ways to read, and what it had to read."""
-
-    def __init__(self, seed: int) -> None:
-        self.choice = random.Random(seed)
-        self.queues: dict[str, deque[int]] = {"inbox": deque(), "topic": deque()}
-        self.sent = 0
-
-    def next(self, channel: str) -> int:
-        """One more number was sent there."""
-        self.sent += 1
-        self.queues[channel].append(self.sent)
-        return self.sent
-
-    def check(self, channel: str, numbers: list[int]) -> None:
-        """That they are the oldest ones there; and forgets them."""
-        expected = self.queues[channel]
-        assert numbers == [expected.popleft() for _ in numbers]
-
-
-async def read_by_choice(ctx: ProcessContext, readings: Readings, channels: list[str]) -> None:
-    """Sends to itself and reads, a hundred times, in some way; then reads the rest."""
-    choice = readings.choice
-    inbox, topic = ctx.inbox, (ctx.listen("topic") if "topic" in channels else ctx.inbox)
-
-    def send(channel: str, count: int) -> None:
-        for _ in range(count):
-            ctx.send(ctx.pid, channel, readings.next(channel))
-
-    async def receive(channel: str, count: int) -> None:
-        queue = readings.queues[channel]
-        for _ in range(min(count, len(queue))):
-            item = await (inbox.receive() if channel == "inbox" else topic.receive())
-            readings.check(channel, [item.payload if channel == "inbox" else item])
-
-    async def receive_many(channel: str, count: int) -> None:
-        if readings.queues[channel]:
-            items = await (inbox if channel == "inbox" else topic).receive_many()
-            numbers = [item.payload if channel == "inbox" else item for item in items]
-            readings.check(channel, numbers)
-
-    async def receive_nowait(channel: str, count: int) -> None:
-        for _ in range(min(count, len(readings.queues[channel]))):
-            item = (inbox if channel == "inbox" else topic).receive_nowait()
-            readings.check(channel, [item.payload if channel == "inbox" else item])
-
-    async def receive_where(channel: str, count: int) -> None:
-        queue = readings.queues["inbox"]
-        if queue:
-            number = choice.choice(queue)
-            message: Message = await inbox.receive_where(lambda m: bool(m.payload == number))
-            assert message.payload == number
-            queue.remove(number)
-
-    async def look(channel: str, count: int) -> None:
-        queues = readings.queues
-        assert len(inbox) == len(queues["inbox"])
-        assert "topic" not in channels or len(topic) == len(queues["topic"])
-        unread = sum(map(len, queues.values()))
-        assert inspection.view(ctx.node, ctx.pid).mailbox == unread
-
-    async def pause(channel: str, count: int) -> None:
-        await ctx.checkpoint()
-
-    ways = [receive, receive, receive, receive_many, receive_nowait, receive_where, look, pause]
-    for _ in range(100):
-        send(choice.choice(channels), choice.choice([0, 1, 5, 70]))
-        await choice.choice(ways)(choice.choice(channels), choice.choice([1, 2, 10, 40]))
-    for channel in channels:
-        await receive(channel, 10_000)
-    await look("inbox", 0)
-
-
-@pytest.mark.parametrize("channels", [["inbox"], ["inbox", "topic"]])
-@pytest.mark.parametrize("seed", range(12))
-async def test_however_one_reads_each_message_is_read_once_and_in_order(
-    host: Host, way: str, seed: int, channels: list[str]
-) -> None:
-    """M12, PY4: with `receive`, by many, without waiting, or chosen; what is unread is known."""
-    await host.node.call(read_by_choice, Readings(seed), channels, host=host)
 
 
 async def readers_of(
