@@ -176,6 +176,31 @@ async def test_what_was_not_taken_is_left_to_others(host: Host, steps: Steps) ->
     assert max(steps.taken.values()) == 1024 / 4 * 3
 
 
+async def test_a_channel_that_was_closed_counts_as_well(host: Host, steps: Steps) -> None:
+    """Guarantee 47, L10: what it holds can still be read, as much of it as of others."""
+
+    async def reads(ctx: ProcessContext) -> None:
+        await trio.lowlevel.checkpoint()  # from now on it has a task
+        closed, answers = ctx.listen("a"), ctx.listen("b")
+        for _ in range(1000):
+            ctx.send(ctx.pid, "a")
+        closed.close()
+        for count in (20, 40) * 20:
+            for _ in range(min(count, len(closed))):
+                await closed.receive()
+                steps.took()
+            ctx.start_task(answer, ctx)
+            await answers.receive()
+
+    async def answer(ctx: ProcessContext) -> None:
+        ctx.send(ctx.pid, "b")
+
+    trio.lowlevel.add_instrument(steps)
+    await host.node.call(reads, host=host)
+    assert sum(steps.taken.values()) == 1000
+    assert max(steps.taken.values()) <= BUDGET
+
+
 async def test_two_readers_of_a_queue_do_not_meet_the_mark(host: Host) -> None:
     """PY4: tasks of one process that read in turns, while others send, read everything once."""
     read: list[int] = []

@@ -140,7 +140,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         "_waiting",
         "_waiting_events",
         "counted",
-        "marks",
+        "marked",
         "route",
         "stepped",
     )
@@ -149,7 +149,8 @@ class PythonMailbox(Pace, Routed, Untyped):
     def __init__(self, hand: Hand) -> None:
         super().__init__(BUDGET, hand)
         self.route: deque[Message | Parcel] | None = None  # the inbox's queue, or none
-        self.counted = self.marks = 0
+        self.counted = 0
+        self.marked: list[Subscription] | None = None
         self.stepped = None
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
@@ -201,24 +202,24 @@ class PythonMailbox(Pace, Routed, Untyped):
 
     def unmark(self) -> None:
         """Takes the marks out of the queues: what may be taken is counted."""
-        for channel in self._all():
+        for channel in list(self.marked or ()):
             channel.unmark()
 
     def exhaust(self) -> None:
         """As that of any pace."""
-        if self.marks:
+        if self.marked:
             self.unmark()
         Pace.exhaust(self)  # `super()` takes as long as all of it
 
     def go_on(self) -> None:
         """As that of any pace."""
-        if self.marks:
+        if self.marked:
             self.unmark()
         Pace.go_on(self)
 
     def give_back(self, other: Pace, most: int) -> None:
         """As that of any pace."""
-        if self.marks:
+        if self.marked:
             self.unmark()
         Pace.give_back(self, other, most)
 

@@ -37,7 +37,7 @@ class Owner(Protocol):
     """The mailbox that a channel belongs to; its pace is that of all its channels (pace.py)."""
 
     left: int
-    marks: int  # how many of its channels have a mark in their queue
+    marked: Any  # its channels that have a mark in their queue; None for none so far
     until: float
     route: deque[Any] | None  # the inbox's queue while senders may append to it
     stepped: Reader | None  # the process's code, while it has no task

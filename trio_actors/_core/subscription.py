@@ -141,7 +141,9 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             if left > 0:
                 if self._marked is None:
                     self._marked = queue
-                    mailbox.marks += 1
+                    if mailbox.marked is None:
+                        mailbox.marked = []
+                    mailbox.marked.append(self)
                 if left < len(queue):
                     mailbox.left = 0
                     queue.insert(left, MARK)
@@ -155,7 +157,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
     def _unmarked(self) -> None:
         if self._marked is not None:
             self._marked = None
-            self._mailbox.marks -= 1
+            self._mailbox.marked.remove(self)
         if not self.queue:
             self.queue = None
 
@@ -274,7 +276,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             raise
         if mailbox.route is not None:
             mailbox.close_route()
-        if mailbox.marks:
+        if mailbox.marked:
             mailbox.unmark()
         mailbox.left = 0  # renew, written out
         mailbox.until = 0.0
