@@ -265,7 +265,7 @@ class Carried(Stepped, Waiting):
                     else:  # a Parcel
                         if getrefcount(message) != ALONE:  # else nobody has kept the one before
                             message = Sent()
-                        name, message.sender, payload, message.at = item
+                        name, message.sender, payload, _ = item
                         message.topic = name
                         message.payload = payload
                     if name is not topic:  # often the same as before

@@ -236,7 +236,7 @@ class Stepped(Ending):
                         if getrefcount(message) != ALONE:  # else nobody has kept the one before
                             message = Sent()
                         # Local variables, and two ways on: 10 % less than the fewest lines.
-                        name, message.sender, payload, message.at = item
+                        name, message.sender, payload, _ = item
                         message.topic = name
                         message.payload = payload
                         if name is not topic:  # often the same as before

@@ -230,7 +230,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                 item = queue.popleft()
                 if item.__class__ is tuple:  # unpacked, written out: every consumer's inner loop
                     message = Sent()
-                    message.topic, message.sender, message.payload, message.at = item
+                    message.topic, message.sender, message.payload, _ = item
                     return message
                 if item is not MARK:
                     return self._taken(item)
