@@ -3,6 +3,7 @@
 --only NAME   only workloads whose name contains NAME (may be repeated)
 --quick       a tenth of the work, one round: shows that everything runs, not how fast
 --rounds N    rounds per workload (default 3); the medians are shown
+--tasks       the async programs only, each process with a Trio task from the start
 --write       also put the table into benchmarks/README.md
 --list        print the names and stop
 """
@@ -15,14 +16,17 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import trio
 from harness import HEADINGS, Row, Workload, cells, markdown, plain, run_workloads
+from tasked import functions_have_tasks, with_a_task_each
 
 FAMILIES = ("messages", "asking", "spawning", "links", "staying", "memory", "lua")
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- table: written by run.py --write -->"
+BEGIN_TASKS = "<!-- table: written by run.py --tasks --write -->"
 END = "<!-- end of table -->"
 
 
@@ -62,17 +66,17 @@ def show(rows: list[Row]) -> None:
     console.print(table)
 
 
-def write(rows: list[Row], readme: Path = README) -> None:
+def write(rows: list[Row], begin: str = BEGIN, readme: Path = README) -> None:
     """Replaces the table between the two marks of the README."""
     text = readme.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
     about = (
         f"Python {platform.python_version()}, trio {trio.__version__}, {platform.system()}"
         f" {platform.machine()}, {time.strftime('%Y-%m-%d')}."
     )
     readme.write_text(
-        f"{before}{BEGIN}\n{about}\n\n{markdown(rows)}\n{END}{after}", encoding="utf-8"
+        f"{before}{begin}\n{about}\n\n{markdown(rows)}\n{END}{after}", encoding="utf-8"
     )
 
 
@@ -91,26 +95,31 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tasks", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    workloads = choose(all_workloads(), options.only)
+    found = all_workloads()
+    if options.tasks:
+        found = list(with_a_task_each(found))
+    workloads = choose(found, options.only)
     if options.list:
         print("\n".join(w.name for w in workloads))
         return
-    rows = run_workloads(
-        workloads,
-        rounds=1 if options.quick else options.rounds,
-        shrink=10 if options.quick else 1,
-        progress=progress_to(sys.stderr),
-    )
+    with functions_have_tasks() if options.tasks else nullcontext():
+        rows = run_workloads(
+            workloads,
+            rounds=1 if options.quick else options.rounds,
+            shrink=10 if options.quick else 1,
+            progress=progress_to(sys.stderr),
+        )
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     show(rows)
     if options.write:
         if options.only or options.quick:
             sys.exit("--write needs the whole run, without --only and --quick")
-        write(rows)
+        write(rows, BEGIN_TASKS if options.tasks else BEGIN)
 
 
 if __name__ == "__main__":
