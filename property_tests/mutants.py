@@ -297,7 +297,7 @@ MUTANTS = [
     _("a mark outlives a checkpoint", MAILBOX + "go_on", "self.unmark()", "pass", MARKS),
     _("a mark outlives a wait", CHANNELS_OF + "receive", "mailbox.unmark()", "pass", MARKS),
     _("a sender knows its last receiver by the topic", CORE + "context:ProcessContext.send", "if dest is self._last_dest and topic", "if topic", ORDER),
-    _("many lose the first", CHANNELS_OF + "receive_many", "[await self.receive()]", "[await self.receive()] and []", SHARED),
+    _("many lose the first", CHANNELS_OF + "receive_many", "items.append(await self.receive())", "await self.receive()", SHARED),
     # names
     _("a taken name is given away", NAME + "check_free", "if holder is not None and holder != pid:", "if False:", NAMES),
     _("an empty name is accepted", CORE + "names:vet_name", "if not name:", "if False:", NAMES),

@@ -46,6 +46,10 @@ class Owner(Protocol):
         """Whether one more item may be taken, after `left` of them."""
         ...
 
+    def take(self) -> bool:
+        """Uses one; False if a checkpoint is due."""
+        ...
+
     def unmark(self) -> None:
         """Takes all marks out."""
         ...

@@ -328,10 +328,14 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         Checkpoint: as `receive`.
         Raises: trio.EndOfChannel: closed and drained.
         """
-        items = [await self.receive()]
+        mailbox = self._mailbox
+        items = []
+        if self.items() is not None and mailbox.take():  # without a mark, which would be in the way
+            items.append(self._take())
+        else:
+            items.append(await self.receive())
         queue = self.items()
         if queue is not None:
-            mailbox = self._mailbox
             stepped = mailbox.stepped
             if stepped is not None and stepped.stays():
                 stepped.may_take()
