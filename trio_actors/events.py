@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trio_actors._core.context import ProcessContext
     from trio_actors._core.exit import Exit
     from trio_actors._core.node import Node
+    from trio_actors._core.pid import Pid
 
 __all__ = ["BusEvent", "EventBus", "EventSubscription", "bus_of", "send", "subscribe"]
 
@@ -59,9 +60,10 @@ class EventSubscription:
     An async iterable, and an async context manager that closes it.
     """
 
-    def __init__(self, bus: EventBus, system: str, kind: str) -> None:
+    def __init__(self, bus: EventBus, system: str, kind: str, owner: Pid | None = None) -> None:
         self.system = system
         self.kind = kind
+        self.owner = owner  # who reads it
         self._bus = bus
         self._send, self._receive = trio.open_memory_channel[BusEvent](float("inf"))
 
@@ -121,7 +123,9 @@ class EventBus:
         if not system:
             raise make_error(ErrorKind.INVALID, "events.subscribe: system cannot be empty")
         require(self.node, caller, "events.subscribe", system)
-        subscription = EventSubscription(self, system, kind or "*")
+        owner = None if caller is None else caller.pid
+        subscription = EventSubscription(self, system, kind or "*", owner)
+        self.node.touch("events", None, write=True)
         self._subscriptions[subscription] = None
         if caller is not None:
 
@@ -152,12 +156,15 @@ class EventBus:
 
     def announce(self, event: BusEvent) -> None:
         """Deliver an event of the framework itself."""
+        self.node.touch("events", None)
         for subscription in list(self._subscriptions):
             if subscription.wants(event):
+                self.node.touch("process", subscription.owner, write=True)
                 subscription.put(event)
 
     def forget(self, subscription: EventSubscription) -> None:
         """Take a subscription out; repeatable."""
+        self.node.touch("events", None, write=True)
         self._subscriptions.pop(subscription, None)
 
 

@@ -58,6 +58,7 @@ def view(node: Node, dest: str) -> ProcessView:
 
 def _view(process: Process) -> ProcessView:
     node = process.node
+    node.touch("process", process.pid)
     return ProcessView(
         process.pid,
         process.id,
@@ -83,7 +84,9 @@ def _process(node: Node, dest: str) -> Process:
 
 
 def _server(node: Node, dest: str) -> Serving:
-    mailbox = awake(_process(node, dest))
+    process = _process(node, dest)
+    node.touch("process", process.pid, write=True)
+    mailbox = awake(process)
     if not isinstance(mailbox, Serving):
         raise make_error(ErrorKind.INVALID, f"{dest} is not a Server")
     return mailbox
@@ -167,12 +170,14 @@ def trace(node: Node, dest: str, sink: Callable[[Message | Event], None]) -> Ite
     each other stays in that state, and is not seen.
     """
     process = _process(node, dest)
+    node.touch("process", process.pid, write=True)
     awake(process)
     tap = _Tap(process, sink)
     process.entrance = tap
     try:
         yield
     finally:
+        node.touch("process", process.pid, write=True)
         if not process.ended:
             process.entrance = tap.inner
 

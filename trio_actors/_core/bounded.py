@@ -114,6 +114,7 @@ class Limited(Entrance):
     @property
     def full(self) -> bool:
         """True if one more message would be too many."""
+        self._process.node.touch("process", self._process.pid)
         load = self._expected + (0 if self._process.ended else self._mailbox.load())
         return not self._process.ended and load >= self._bounds.limit
 

@@ -62,6 +62,10 @@ class ExitMemory:
     @property
     def total(self) -> int:
         """How many processes have ended."""
+        return self._last()
+
+    def _last(self) -> int:
+        """The number of the last end."""
         return self._young.first + len(self._young.ends) - 1
 
     def add(self, pid: Pid, id: str, exit: Exit, at: float) -> None:
@@ -69,7 +73,7 @@ class ExitMemory:
         ends = self._young.ends
         ends.append((pid, id, exit, at))
         if len(ends) >= PART:
-            self._young = _Part(self.total + 1)
+            self._young = _Part(self._last() + 1)
             self._parts.append(self._young)
             while len(self._parts) * PART >= REMEMBERED + 2 * PART:
                 self._parts.popleft()
@@ -78,7 +82,7 @@ class ExitMemory:
         for part in reversed(self._parts):
             place = part.find(pid)
             if place >= 0:
-                return part.ends[place] if part.first + place > self.total - REMEMBERED else None
+                return part.ends[place] if part.first + place > self._last() - REMEMBERED else None
         return None
 
     def _record(self, packed: _Packed) -> ExitRecord:

@@ -262,6 +262,7 @@ class Host:
         unread = longest = 0
         oldest = 0.0
         for process in self.processes():
+            self.node.touch("process", process.pid)
             doing = process.doing()
             by_state[doing] = by_state.get(doing, 0) + 1
             depth = process.mailbox.depth()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,7 +28,7 @@ from trio_actors._core.names import Names
 from trio_actors._core.node_tools import NodeTools
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.pid import CONTROL_HOST, LAST, NOBODY, Pid, format_pid_head
-from trio_actors._core.process import Cancel, Item, Process
+from trio_actors._core.process import Cancel, ExitWatcher, Item, Process
 from trio_actors._core.subscription import BUDGET
 from trio_actors._core.topology import NOBODY_TOLD, Topology
 
@@ -47,6 +47,18 @@ class Gate(Protocol):
 
     def reply(self, source: Process, caller: Pid | None, deliver: Callable[[], object]) -> None:
         """Keeps the answer to a request and calls `deliver()` when its time has come."""
+        ...
+
+    def touch(self, kind: str, key: Hashable, *, write: bool) -> None:
+        """See `Node.touch`."""
+        ...
+
+    def waits(self, process: Process, watcher: ExitWatcher) -> None:
+        """Code will be told of an end, see `Process.on_exit`."""
+        ...
+
+    def forgets(self, process: Process, watcher: ExitWatcher) -> None:
+        """It will not, see `Process.forget`."""
         ...
 
 
@@ -166,6 +178,14 @@ class Node(NodeTools):
             target.deliver(item)
         else:
             gate.post(source, target, item)
+
+    def touch(self, kind: str, key: Hashable, *, write: bool = False) -> None:
+        """Tells a gate that code reads or writes what processes share, and not by a message (TS10).
+
+        For what no table of the node shows: of kind "process" is the state of a process, by PID.
+        """
+        if self.gate is not None:
+            self.gate.touch(kind, key, write=write)
 
     def tell(self, source: Pid | None, target: Process, message: Message) -> None:
         """Posts a message that no program sent just now, like a timer's: nobody can be told that it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -48,6 +49,9 @@ class NodeTools:
         hand: Hand
 
         def send(self, dest: str, topic: str, payload: Any = None, /, *more: Any) -> None:
+            """See Node."""
+
+        def touch(self, kind: str, key: Hashable, *, write: bool = False) -> None:
             """See Node."""
 
         def tell(self, source: Pid | None, target: Process, message: Message) -> None:
@@ -106,6 +110,7 @@ class NodeTools:
 
     def count_delivered(self) -> int:
         """How many messages have been put into mailboxes (PH8)."""
+        self.touch("sent", None)
         mailboxes = (process.mailbox for process in self.processes.values())
         open = sum(box.appended() for box in mailboxes if isinstance(box, Routed))
         return self.delivered + self.hand.appended + open

@@ -193,6 +193,8 @@ class Process:
 
     def limit(self, deadline: float, by: Pid) -> None:
         """The earliest deadline wins (K7)."""
+        if deadline != inf and self.node.gate is not None:
+            self.node.touch("process", self.pid, write=True)
         if deadline < self.deadline:
             self.deadline = deadline
             self.deadline_by = by
@@ -200,6 +202,8 @@ class Process:
 
     def force(self, forced: Forced) -> None:
         """Decides the end from outside; the first forced end wins (E40)."""
+        if self.node.gate is not None:  # one call less in a cascade of ends
+            self.node.touch("process", self.pid, write=True)
         if self.forced is None and self.state is not ENDED:
             if (
                 self.rare is not None and self.deadline <= self.node.now()
@@ -215,11 +219,15 @@ class Process:
         if self.waiting is None:
             self.waiting = {}
         self.waiting[watcher] = None
+        if self.node.gate is not None:
+            self.node.gate.waits(self, watcher)
 
     def forget(self, watcher: ExitWatcher) -> None:
         """Takes back `on_exit`."""
         if self.waiting is not None:
             self.waiting.pop(watcher, None)
+        if self.node.gate is not None:
+            self.node.gate.forgets(self, watcher)
 
     def watchers(self) -> list[ExitWatcher]:
         """Those who wait for the end, longest waiting first."""

@@ -6,6 +6,7 @@ The map, in the order in which to read:
     delivery.py      what waits, and what was done
     pump.py          holds deliveries and makes one step at a time
     policies.py      which step is next; dpor.py: which runs differ at all; search.py: which to make
+    footprint.py     what a step touched; tables.py, gate.py, waiting.py: where that is noted
     run.py, sim.py   one run; what the test sees of it; stage.py: what runs share
     invariants.py    what holds in every run; faults.py: what goes wrong
     exploration.py   all runs of a test; shrink.py, report*.py: what fails, small and visible

@@ -85,7 +85,7 @@ class Step:
         self.at = at
         self.late = late  # how many steps the message was held
         self.enabled: list[MessageId | None] | None = None  # if the policy wants to know
-        self.footprint: dict[Any, bool] | None = None  # if it is taken
+        self.footprint: dict[Any, int] | None = None  # if it is taken
         self._effects: list[str] | None = None
 
     @property

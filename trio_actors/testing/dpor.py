@@ -8,7 +8,9 @@ tried already and has met nothing since that it depends on. When no plan is left
 order is equivalent to one that was run: the system is verified, not sampled.
 
 Pure: runs go in, prefixes of choices come out. Time that passes depends on everything, and a step
-can take a deadline away so that no run shows it; so wherever time could pass, a run is planned.
+can take a deadline away so that no run shows it; so wherever time could pass, a run is planned. And
+so that runs come to where it could, the steps that make it possible depend on those that make it
+impossible (TICK), from the first run on that has a deadline: then all is planned anew.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from typing import Any
 
 import attrs
 
-from trio_actors.testing.footprint import conflict
+from trio_actors.testing.footprint import TICK, TIMED, WRITE, conflict
 from trio_actors.testing.schedule import MessageId
 
 Choice = MessageId | None
-Footprint = dict[Any, bool]
+Footprint = dict[Any, int]
 
 
 @attrs.define(slots=True)
@@ -52,6 +54,7 @@ class Dpor:
 
     def __init__(self) -> None:
         self._points: list[_Point] = []
+        self._timed = False  # a run had a deadline
         self._started = False
         self.runs = 0  # complete ones, each of a class of its own
 
@@ -79,6 +82,16 @@ class Dpor:
 
     def learn(self, run: list[Made], *, complete: bool = True) -> None:
         """Takes in a run that began with the plan; plans those that its races call for."""
+        if not self._timed and any(TIMED in made.footprint for made in run):
+            self._timed = True
+            if self._points:  # what was learnt was learnt as if time could never pass
+                self._points = []
+                self._started = False
+                self.runs = 0
+                return
+        if not self._timed:
+            for made in run:
+                made.footprint.pop(TICK, None)
         self.runs += complete
         known = max(0, len(self._points) - 1)  # steps as in a run before: their races are planned
         self._extend(run)
@@ -136,8 +149,8 @@ class Order:
     def __init__(self, run: list[Made]) -> None:
         self.before: list[int] = []
         self.races: list[int] = []
-        self._writers: dict[Any, int] = {}
         self._touched: dict[Any, int] = {}
+        self._alike: dict[tuple[Any, int], int] = {}  # those that commute with their like
         self._times = 0  # steps in which time passed
         self._pairs: dict[tuple[str, str], int] = {}  # the last step of each
         for index, made in enumerate(run):
@@ -172,15 +185,16 @@ class Order:
             self._times |= bit
         else:
             meets = self._times
-        writers, touched = self._writers, self._touched
-        for resource, written in footprint.items():
+        touched, alike = self._touched, self._alike
+        for resource, access in footprint.items():
             all_that_touch = touched.get(resource, 0)
             touched[resource] = all_that_touch | bit
-            if written:
+            if access == WRITE:
                 meets |= all_that_touch
-                writers[resource] = writers.get(resource, 0) | bit
             else:
-                meets |= writers.get(resource, 0)
+                commuting = alike.get((resource, access), 0)
+                alike[resource, access] = commuting | bit
+                meets |= all_that_touch & ~commuting
         return meets
 
 

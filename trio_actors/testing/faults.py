@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from trio_actors._core.message import Message
-from trio_actors.testing.labels import TEST
+from trio_actors.testing.footprint import TEST
 from trio_actors.testing.schedule import Fault, MessageId, plain_label, safe_label
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.node import Node
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import Cancel
-from trio_actors.testing.footprint import TracedTopology
 from trio_actors.testing.guarded import Guarded
+from trio_actors.testing.tables import TracedTopology
 
 if TYPE_CHECKING:
     from trio_actors.testing.delivery import Delivery

@@ -10,9 +10,9 @@ from __future__ import annotations
 from trio_actors._core.node import Node
 from trio_actors._core.pid import CLOCK, CONTROL_HOST, Pid, place_of
 from trio_actors._core.process import Process
+from trio_actors.testing.footprint import NOT_TAKEN, TEST, WRITE, Footprint
 from trio_actors.testing.schedule import safe_label
 
-TEST = "test"  # the test itself, and whatever else is no process
 NODE = "node"  # system senders and watchers
 RESERVED = (TEST, NODE, "clock", "buggify", "youngest")  # a process of that name is called name#2
 
@@ -20,7 +20,8 @@ RESERVED = (TEST, NODE, "clock", "buggify", "youngest")  # a process of that nam
 class Labels:
     """The labels of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, footprint: Footprint = NOT_TAKEN) -> None:
+        self._footprint = footprint
         self._labels: dict[Pid | None, str] = {None: TEST, CLOCK: "clock"}
         self._counts: dict[str, int] = {}
         self._given = dict.fromkeys(RESERVED)
@@ -58,6 +59,10 @@ class Labels:
         self._taken[label] = process.pid
         return label
 
+    def seen(self, pid: Pid | None) -> str | None:
+        """The label of a process, if it has one: looking gives it none."""
+        return self._labels.get(pid)
+
     def pid(self, label: str) -> Pid | None:
         """Whom a label means, if it was given."""
         return self._taken.get(label)
@@ -67,6 +72,7 @@ class Labels:
         return {pid: label for label, pid in self._taken.items()}
 
     def _fresh(self, base: str) -> str:
+        self._footprint.touch(("label", base), WRITE)  # who comes first is not the second of it
         label = base
         count = self._counts.get(base, 0)
         while not count or label in self._given:

@@ -26,9 +26,11 @@ from trio_actors._core.pid import Pid, place_of
 from trio_actors._core.process import Cancel, Item, Process, Start
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Pair, Step, what
-from trio_actors.testing.footprint import Footprint
-from trio_actors.testing.labels import TEST, Labels
+from trio_actors.testing.footprint import COUNT, EVERY, READ, TICK, TIMED, WRITE, Footprint
+from trio_actors.testing.gate import NodeGate
+from trio_actors.testing.labels import Labels
 from trio_actors.testing.schedule import MessageId
+from trio_actors.testing.waiting import Waiting
 
 EARLY_TICKS = 200  # so often may time overtake messages in one run
 MOST_TRANSIT = 30.0  # virtual seconds that a message may be overtaken by time, without a fault
@@ -79,8 +81,9 @@ class Pump:
         self.policy = policy
         self.watcher = watcher
         self.max_steps = max_steps
-        self.labels = Labels()
         self.footprint = Footprint(taken=footprints)
+        self.labels = Labels(self.footprint)
+        self.waiting = Waiting(self.footprint)
         self.nodes: list[Node] = []
         self.steps: list[Step] = []
         self.exploring = True
@@ -115,12 +118,17 @@ class Pump:
         """Keeps an item until the policy chooses it."""
         labels = self.labels
         pair = (labels.of(source), labels.add(node, target))
+        if not isinstance(item, Message):
+            self.footprint.touch(TICK, COUNT)
         if isinstance(item, Start):
             number = 0
         else:
             limit = limit_of(target)
-            if limit is not None and isinstance(item, Message):
-                limit.expect(item)
+            if isinstance(item, Message):
+                self.footprint.touch(("sent", EVERY), COUNT)
+                if limit is not None:
+                    self.footprint.touch(("run", pair[1]), WRITE)  # it has less room
+                    limit.expect(item)
             number = self._numbers[pair] = self._numbers.get(pair, 0) + 1
             if isinstance(item, Cancel):  # K6: the deadline is in force at once, not the event
                 target.limit(item.deadline, item.event.sender)
@@ -138,6 +146,7 @@ class Pump:
 
     def _enqueue(self, delivery: Delivery) -> None:
         self.sent += 1
+        self.footprint.touch(("queue", delivery.pair), WRITE)
         queue = self._pairs.get(delivery.pair)
         if queue is None:
             self._pairs[delivery.pair] = deque((delivery,))
@@ -261,6 +270,11 @@ class Pump:
             if node.clock.refresh():
                 return 0.0
         if self._open is not None:
+            self.footprint.touch(TICK, READ)
+            if deadline > self._deadline:
+                self.footprint.touch(TICK, COUNT)
+            if deadline < inf:
+                self.footprint.touch(TIMED, READ)
             self._end_step(self._open)
         if self._threads_busy() and self._looks < PATIENCE:
             self._looks += 1
@@ -393,25 +407,8 @@ class Restless(AssertionError):
     """The system went on and on."""
 
 
-class NodeGate:
-    """What stands in a node's `gate`."""
-
-    def __init__(self, pump: Pump, node: Node) -> None:
-        self._pump = pump
-        self._node = node
-
-    def post(self, source: Pid | None, target: Process, item: Item) -> None:
-        """See `Pump.post`."""
-        self._pump.post(self._node, source, target, item)
-
-    def reply(self, source: Process, caller: Pid | None, deliver: Callable[[], object]) -> None:
-        """The answer to a request; its pair is that of messages from callee to caller."""
-        labels = self._pump.labels
-        self._pump.post_action(labels.add(self._node, source), labels.of(caller), "reply", deliver)
-
-
 def _seq(delivery: Delivery) -> int:
     return delivery.seq
 
 
-__all__ = ["TEST", "Delivery", "NodeGate", "Policy", "Pump", "Restless", "Step", "Stuck", "Watcher"]
+__all__ = ["Delivery", "NodeGate", "Policy", "Pump", "Restless", "Step", "Stuck", "Watcher"]

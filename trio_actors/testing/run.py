@@ -28,7 +28,7 @@ from trio_actors.testing.clock import SimClock
 from trio_actors.testing.delivery import Delivery, Step
 from trio_actors.testing.determinism import SimRandom, order_tasks
 from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
-from trio_actors.testing.footprint import owner_of, trace
+from trio_actors.testing.footprint import WRITE, owner_of
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
 from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
@@ -36,6 +36,7 @@ from trio_actors.testing.schedule import YOUNGEST, Fault, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
 from trio_actors.testing.stage import Stage, StageNode, open_stage
 from trio_actors.testing.steps import StepInstrument
+from trio_actors.testing.tables import trace
 
 EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
 MOST_GIVEN_UP = 1000  # so often may a run that is to end be at rest and not end
@@ -257,6 +258,8 @@ class Run:
         if self.pump.steps and self.pump.exploring:
             error = f": {exit.error.message}" if exit.error is not None else ""
             self.pump.steps[-1].note(f"{self.pump.labels.of(pid)} ended{error}")
+        self.pump.footprint.touch(("run", self.pump.labels.seen(pid) or pid), WRITE)
+        self.pump.waiting.ended(pid)
         self.checks.ended(node, pid, id, exit)
 
     # -- watching the pump

@@ -19,13 +19,13 @@ import trio
 
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import terminated
-from trio_actors._core.host import Host
+from trio_actors._core.host import Host, HostStatistics
 from trio_actors._core.lifecycle import HostState
 from trio_actors._core.node import Node
 from trio_actors._core.scopes import reraise
 from trio_actors.testing.clock import SimClock
 from trio_actors.testing.determinism import SimRandom
-from trio_actors.testing.footprint import Footprint, RanInstrument
+from trio_actors.testing.footprint import COUNT, READ, WRITE, Footprint, RanInstrument
 from trio_actors.testing.labels import Labels
 
 Failed = Callable[[BaseException], None]
@@ -176,13 +176,13 @@ class StageHost(Host):
 
     def admit(self) -> None:
         """See `Host.admit`: it depends on the state, and where there is a limit it changes it."""
-        self._footprint.touch(("host", self.id), self.max_processes > 0)
+        self._footprint.touch(("host", self.id), WRITE if self.max_processes else READ)
         super().admit()
 
     def vacated(self) -> None:
         """See `Host.vacated`."""
         if self.max_processes:
-            self._footprint.touch(("host", self.id), True)
+            self._footprint.touch(("host", self.id), COUNT)
         super().vacated()
 
     def start_system_task(
@@ -198,7 +198,7 @@ class StageHost(Host):
 
     def request_stop(self, drain: float | None = None) -> None:
         """See `Host.request_stop`."""
-        self._footprint.touch(("host", self.id), True)
+        self._footprint.touch(("host", self.id), WRITE)
         was_open = self.state is HostState.OPEN
         super().request_stop(drain)
         if was_open and (self.alive or self._tasks.any):
@@ -217,6 +217,11 @@ class StageHost(Host):
             self._failed(make_error(ErrorKind.INTERNAL, text, details={"pids": [*self.zombies]}))
         del self.node.hosts[self.id]
         self.closed()
+
+    def statistics(self) -> HostStatistics:
+        """See `Host.statistics`."""
+        self._footprint.touch(("host", self.id), READ)
+        return super().statistics()
 
     async def wait_closed(self) -> None:
         """Returns when nothing of the host is left."""
