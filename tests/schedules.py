@@ -16,13 +16,14 @@ import trio.testing
 
 from property_tests.ways import functions_begin
 from trio_actors import Node, Pid, Process
+from trio_actors._core.node import Gate
 
 RUNS = 1000
 
 Pair = tuple[str, str]
 
 
-class Held:
+class Held(Gate):
     """A gate that keeps everything until `play` lets it through."""
 
     def __init__(self, node: Node, seed: int) -> None:

@@ -11,6 +11,7 @@ import trio.testing
 import trio_actors
 from lua_bridge import Limits, LuaTarget, Script
 from trio_actors import Bounded, Host, Message, ProcessContext, Server, handles
+from trio_actors._core.node import Gate
 
 
 def script(source: str, **limits: Any) -> LuaTarget:
@@ -272,7 +273,7 @@ async def test_a_limited_mailbox_that_becomes_that_of_a_script(host: Host, overf
         assert age(host, pid) == 1.0
 
 
-class Late:
+class Late(Gate):
     """A gate that delivers when it is told to."""
 
     def __init__(self) -> None:
@@ -293,7 +294,7 @@ async def test_ages_behind_a_gate_begin_with_the_delivery(host: Host, language: 
     pid = await host.spawn(READERS[language])
     await trio.testing.wait_all_tasks_blocked()
     gate = Late()
-    host.node.install(gate)  # type: ignore[arg-type]  # it is asked for nothing else
+    host.node.install(gate)
     for expected in (2.0, 9.0):
         host.node.send(pid, "a")
         await trio.sleep(5)

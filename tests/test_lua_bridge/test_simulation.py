@@ -6,9 +6,10 @@ import trio
 import trio.testing
 
 from trio_actors import Message, ProcessContext
+from trio_actors._core.node import Gate
 
 
-class Holding:
+class Holding(Gate):
     """A gate that keeps messages until told; events and starts pass."""
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from trio_actors import (
     ProcessUnavailable,
     Result,
 )
+from trio_actors._core.node import Gate
 
 LINKED = {"message": "linked process failed", "kind": "Internal"}
 
@@ -381,7 +382,7 @@ async def test_watchers_and_links_are_told_in_the_order_of_their_making(host: Ho
     """TS4: first monitors, then links, each in the order in which they were made."""
     told: list[tuple[str, str]] = []
 
-    class Recorder:
+    class Recorder(Gate):
         def post(self, source: Any, target: Any, item: Any) -> None:
             if source == pid:
                 told.append((names[target.pid], str(item.kind)))

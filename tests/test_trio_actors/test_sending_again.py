@@ -20,6 +20,7 @@ from trio_actors import (
     ProcessNotFound,
 )
 from trio_actors import sys as inspection
+from trio_actors._core.node import Gate
 
 
 class Reading:
@@ -90,7 +91,7 @@ async def test_a_trace_that_begins_sees_the_next_message(host: Host) -> None:
     assert [payload for _, _, payload in reading.read] == [1, 2, 3, 4]
 
 
-class Keeps:
+class Keeps(Gate):
     """A gate that lets everything through later."""
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ import trio.testing
 
 import trio_actors
 from trio_actors import Bounded, Host, ProcessContext, Server, handles, open_node
+from trio_actors._core.node import Gate
 
 
 async def reader(ctx: ProcessContext) -> None:
@@ -90,12 +91,12 @@ async def test_messages_are_stamped_behind_a_gate_too(
     """TS1: what a simulation delivers later waits from its delivery on."""
     held: list[Callable[[], None]] = []
 
-    class Late:
+    class Late(Gate):
         def post(self, source: object, target: trio_actors.Process, item: object) -> None:
             held.append(lambda: target.deliver(item))  # type: ignore[arg-type]
 
     pid = await host.spawn(reader)
-    host.node.install(Late())  # type: ignore[arg-type]  # it is asked for nothing else
+    host.node.install(Late())
     host.node.send(pid, "side", 1)
     await trio.sleep(5)
     held.pop()()

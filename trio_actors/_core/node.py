@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 
 class Gate(Protocol):
-    """Takes over delivery: what the test harness puts between `post` and the receivers (TS1)."""
+    """Takes over delivery: what the test harness puts between `post` and the receivers (TS1).
+
+    The last three need not be written: a gate that derives from this is then told for nothing.
+    """
 
     def post(self, source: Pid | None, target: Process, item: Item) -> None:
         """Keeps the item and calls `target.deliver(item)` when its time has come."""
