@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trio
-from orders import Notes, System, verified
+from enumerated import Notes, System, verified
 
 from property_tests.ways import functions_begin
 from trio_actors import Bounded, ErrorKind, Pid, ProcessContext, ProcessError

@@ -104,15 +104,6 @@ class Keeps(Gate):
     def reply(self, source: Process, caller: Pid | None, deliver: Any) -> None:
         """Nobody asks."""
 
-    def touch(self, kind: str, key: Any, *, write: bool) -> None:
-        """Nobody wants to know."""
-
-    def waits(self, process: Process, watcher: Any) -> None:
-        """As `touch`."""
-
-    def forgets(self, process: Process, watcher: Any) -> None:
-        """As `touch`."""
-
     def open(self) -> None:
         """Lets it through."""
         for target, item in self.kept:
