@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import Abort, checkpoint, current_task, reschedule
+from trio.lowlevel import checkpoint, current_task, reschedule
 
 from trio_actors._core import operations
 from trio_actors._core.drive import DECLINED, LATER
@@ -30,7 +30,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Message, copy_value
 from trio_actors._core.pid import Pid
-from trio_actors._core.wake import GO, wait
+from trio_actors._core.wake import GO, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,11 @@ class Failure:
 class Waiter(Message):
     """The caller's side of one ask, and what a typed server gets in its mailbox.
 
-    `answer` is PENDING until the first thing settles it; a task waits as soon as `task` is set.
+    `answer` is PENDING until the first thing settles it. A task waits as soon as `task` is set, and
+    sleeps on this waiter: it is settled no more once Trio has taken it out of
+    `custom_sleep_data`, since its caller is cancelled or has its answer. That is all that code
+    which settles a waiter with a task needs to look at.
+
     Made without arguments, which is the quickest way; `of` sets everything.
     """
 
@@ -93,13 +97,19 @@ class Waiter(Message):
         return topic_of(self.payload)
 
     @property
+    def pending(self) -> bool:
+        """False once answered or abandoned."""
+        task = self.task
+        return self.answer is PENDING and (task is None or task.custom_sleep_data is self)
+
+    @property
     def wanted(self) -> bool:
         """False once answered or abandoned: a server skips such a request."""
-        return self.answer is PENDING
+        return self.pending
 
     def settle(self, answer: Any) -> bool:
         """Gives the answer to the caller; False if there is one already, or it has given up."""
-        if self.answer is not PENDING:
+        if not self.pending:
             return False
         self.answer = answer
         if self.task is not None:
@@ -114,7 +124,7 @@ class Waiter(Message):
 
     def dropped(self) -> None:
         """Nobody will answer any more."""
-        if self.answer is PENDING:
+        if self.pending:
             text = f"request {self.topic} was dropped without a reply"
             self.settle(Failure(make_error(ErrorKind.UNAVAILABLE, text, retryable=None)))
 
@@ -125,26 +135,26 @@ class Waiter(Message):
 
     def ended(self, exit: Exit) -> None:
         """The callee ended first."""
-        if self.answer is PENDING:
+        if self.pending:
             self.settle(Failure(ended_error(self.callee, exit)))
 
     def expired(self) -> None:
         """The timeout came first."""
-        if self.answer is PENDING:
+        if self.pending:
             text = f"no reply from {self.callee.pid} in time"
             self.settle(Failure(make_error(ErrorKind.TIMEOUT, text, retryable=None)))
 
-    def abandon(self, _: Any = None) -> Abort:
-        """The caller no longer waits: a server skips the request."""
+    def abandon(self) -> None:
+        """The caller will not even begin to wait: a server skips the request."""
         if self.answer is PENDING:
             self.answer = _ABANDONED
-        return Abort.SUCCEEDED
 
     async def wait(self) -> Any:
         """The answer. Checkpoint: always."""
         if self.answer is PENDING:
-            self.task = current_task()
-            await wait(self.abandon)
+            self.task = task = current_task()
+            task.custom_sleep_data = self
+            await sleep()
         else:  # nobody took the request
             await checkpoint()
         answer = self.answer
@@ -162,7 +172,7 @@ class TimedWaiter(Waiter):
     @property
     def wanted(self) -> bool:
         """False too from its timeout on, even if the timer has not fired yet."""
-        return self.answer is PENDING and self.callee.node.now() < self.due
+        return self.pending and self.callee.node.now() < self.due
 
 
 class Request(Message):
@@ -206,7 +216,7 @@ class Request(Message):
     def _answer(self, answer: Any) -> bool:
         """In a simulation an answer travels like a message (TS1)."""
         waiter = self._release()
-        if waiter is None or waiter.answer is not PENDING:
+        if waiter is None or not waiter.pending:
             return False
         gate = waiter.callee.node.gate
         if gate is None:
@@ -292,7 +302,8 @@ async def ask(
     waiter.payload = request
     waiter.callee = target
     waiter.answer = PENDING
-    waiter.task = current_task()
+    waiter.task = task = current_task()
+    task.custom_sleep_data = waiter
     route = entrance.route
     if route is not None:
         waiter.at = node.hand.at
@@ -301,7 +312,7 @@ async def ask(
         node.delivered += 1
         if entrance.put(waiter):
             waiter.at = node.stamp()
-    await wait(waiter.abandon)
+    await sleep()
     answer = waiter.answer
     if answer.__class__ is Failure:
         raise answer.error

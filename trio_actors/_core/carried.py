@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from trio.lowlevel import checkpoint, current_task, reschedule
 
-from trio_actors._core.ask import PENDING, Request, Waiter
+from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.carrier import Carrier
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
@@ -130,7 +130,11 @@ class Carried(Stepped, Waiting):
                 if one is not None and not self.halted:
                     self._one = None
                     self._dispatcher.pace.left -= 1
-                    if one.__class__ is Waiter and one.answer is PENDING and not self.on_take:
+                    if (
+                        one.__class__ is Waiter
+                        and one.task.custom_sleep_data is one  # it is still wanted
+                        and self.on_take is None
+                    ):
                         self.request = one  # `_handle_one`, written out: the loop of most asks
                         try:
                             value = by_type[one.payload.__class__](self.server, one.payload)
@@ -142,9 +146,10 @@ class Carried(Stepped, Waiting):
                         else:
                             if self.request is not None:
                                 self.request = None
-                                if one.answer is PENDING:
+                                task = one.task
+                                if task.custom_sleep_data is one:
                                     one.answer = value
-                                    reschedule(one.task, GO)
+                                    reschedule(task, GO)
                             del value
                     elif (
                         one.__class__ is Sent
@@ -297,7 +302,7 @@ class Carried(Stepped, Waiting):
         kind = item.__class__
         handler: Any
         if kind is Waiter:  # written out: most asks come through here
-            if item.answer is not PENDING:
+            if not item.pending:
                 return
             self.request = item
             argument = item.payload
@@ -323,7 +328,7 @@ class Carried(Stepped, Waiting):
                 self.answer(item, value)
                 return
             self.request = None
-            if item.answer is PENDING:  # settle, written out
+            if item.task.custom_sleep_data is item:  # settle, written out
                 item.answer = value
                 reschedule(item.task, GO)
 

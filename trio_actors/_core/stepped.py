@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_actors._core.ask import PENDING, Request, Waiter
+from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.context import make_context
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import TURN, Dispatcher, Waiting
@@ -350,7 +350,7 @@ class Stepped(Ending):
         if self.on_take is not None:
             self.on_take()
         if item.__class__ is Waiter:  # written out: most asks by mailbox come through here
-            if item.answer is not PENDING:
+            if not item.pending:
                 return
             self.request = item
             payload = item.payload
@@ -364,7 +364,7 @@ class Stepped(Ending):
                 self._await(item, value)
             elif self.request is item:  # not deferred
                 self.request = None
-                if item.answer is PENDING:  # settle, written out
+                if item.task.custom_sleep_data is item:  # settle, written out
                     item.answer = value
                     trio.lowlevel.reschedule(item.task, GO)
             return

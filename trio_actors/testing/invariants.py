@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from trio_actors._core.ask import PENDING, Waiter
+from trio_actors._core.ask import Waiter
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.node import Node
@@ -187,7 +187,7 @@ class Checks:
         for process in list(dict.values(node.processes)):
             for watcher in process.watchers():
                 waiter = getattr(watcher, "__self__", None)
-                if isinstance(waiter, Waiter) and waiter.answer is PENDING:
+                if isinstance(waiter, Waiter) and waiter.pending:
                     detail = f"somebody waits for a reply of {self._label(process.pid)}"
                     self._violated(Invariant.NOT_STUCK, detail)
 

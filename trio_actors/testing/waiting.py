@@ -6,7 +6,7 @@ or not. Its owner is whoever ran when the wait began.
 
 from __future__ import annotations
 
-from trio_actors._core.ask import PENDING, Waiter
+from trio_actors._core.ask import Waiter
 from trio_actors._core.pid import Pid
 from trio_actors._core.process import ExitWatcher
 from trio_actors.testing.footprint import READ, WRITE, Footprint, Resource
@@ -37,7 +37,7 @@ class Waiting:
         """All that wait for this end are about to be told."""
         for watcher, owners in self._owners.pop(pid, {}).items():
             asking = getattr(watcher, "__self__", None)
-            if isinstance(asking, Waiter) and asking.answer is not PENDING:
+            if isinstance(asking, Waiter) and not asking.pending:
                 continue  # it has its answer, and the end is nothing to it
             for owner in owners:
                 self._footprint.touch(owner, WRITE)
