@@ -8,6 +8,7 @@ docs/reference/mutants.md.
 from __future__ import annotations
 import __future__
 
+import argparse
 import importlib
 import inspect
 import textwrap
@@ -161,6 +162,7 @@ SPAWN = "a_refused_spawn_leaves_nothing"
 FIRST = "first_messages_come_before_all_others"
 STOP = "a_host_stops_in_order"
 CALL = "a_call_gives_the_value_or_a_fresh_error"
+KEPT = "what_a_handler_keeps_is_of_its_own_task"
 ASK = "an_ask_ends_exactly_once"
 ANSWERS = "an_answer_belongs_to_its_ask"
 CAUSES = "exits_are_remembered_with_their_causes"
@@ -254,10 +256,12 @@ MUTANTS = [
     _("its code does not know whose it is", CARRIED + "_begin_code", "running.set(process.context)", "pass", ALIKE),
     _("a server that has waited is stepped again", CARRIED + "_live", "if self._home is not None:", "if False:", ALIKE),
     _("a request in hand is lost in an upgrade", CARRIED + "end_code", "self.drop()", "pass", ALIKE),
+    _("a scope does not tie a server to its task", CARRIED + "_live", "or SIGHT.innermost(carrier.task) is not carrier.innermost", "", KEPT),
+    _("a lock does not tie a server to its task", CARRIED + "_live", "or getrefcount(carrier.task) > carrier.references", "", KEPT),
     # functions that are stepped
     _("nothing ties code to a task", CARRIER + "untied", "return (", "return True or (", RUN),
-    _("scopes do not tie code to a task", CARRIER + "untied", "SIGHT.innermost(self.task) is self._innermost", "True", RUN),
-    _("locks do not tie code to a task", CARRIER + "untied", "getrefcount(self.task) <= self._references", "True", RUN),
+    _("scopes do not tie code to a task", CARRIER + "untied", "SIGHT.innermost(self.task) is self.innermost", "True", RUN),
+    _("locks do not tie code to a task", CARRIER + "untied", "getrefcount(self.task) <= self.references", "True", RUN),
     _("a task that is held is used again", CARRIER + "free", "getrefcount(task) <= self._free + 1", "True", RUN),
     _("who is to end stays in its channel", ROAMING + "interrupt", "self._depart()", "pass", RUN),
     _("who has left a channel reads on", ROAMING + "interrupt", "self._departed = self.code is not None and self._answer is None", "pass", RUN),
@@ -332,7 +336,9 @@ MUTANTS = [
     _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.settle(", "(lambda answer: None)(", ASK),
     _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.settle(", "(lambda answer: None)(", ASK),
     _("unread requests are not told of the end", CORE + "serving:Serving._tell_callers", "item.ended(record.exit)", "pass", ANSWERS),
-    _("dropped requests tell nobody", CORE + "ask:Waiter.dropped", "if self.answer is PENDING:", "if False:", ANSWERS),
+    _("dropped requests tell nobody", CORE + "ask:Waiter.dropped", "if self.pending:", "if False:", ANSWERS),
+    _("who has given up gets its reply", CARRIED + "_live", "if task.custom_sleep_data is one:", "if True:", ANSWERS),
+    _("who has given up gets its reply, later", CORE + "ask:Waiter.pending", "and (task is None or task.custom_sleep_data is self)", "", ANSWERS),
     _("cancelled timers fire", CORE + "clock:Timer.cancel", "self._action = None", "pass", TIMERS),
     _("timers fire by age", CORE + "clock:Timer.__lt__", "(self.due, self.order) < (other.due, other.order)", "self.order < other.order", TIMERS),
     _("PIDs come twice", NODE + "new_pid", "self._count += 1", "self._count = max(1, self._count ^ 1)", PIDS),
@@ -431,4 +437,5 @@ def documented() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=f"Writes {PAGE.name} anew, in a minute.").parse_args()
     PAGE.write_text(HEAD.format(count=len(MUTANTS)) + table() + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import trio
@@ -97,6 +98,78 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
 
         with functions_begin(stepped=stepped):
             trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        test()
+    finally:
+        logging.disable(before)
+
+
+class Keeper(Server):
+    """Async handlers that take a lock, or enter a scope, and leave it to a later message."""
+
+    async def init(self, seen: list[str]) -> None:  # type: ignore[override]
+        self.seen = seen
+        self.lock = trio.Lock()
+        self.scopes: list[trio.CancelScope] = []
+
+    @handles("act")
+    async def act(self, message: Message) -> None:
+        """One step; nothing but "wait" waits. At each it is where it was, and in no other scope."""
+        limit = min((scope.deadline for scope in self.scopes), default=inf)
+        assert trio.current_effective_deadline() == limit
+        match message.payload:
+            case "lock" if self.lock.locked():
+                self.lock.release()  # by who has taken it, or it is an error
+            case "lock":
+                self.lock.acquire_nowait()
+            case "enter":
+                self.scopes.append(trio.CancelScope(deadline=trio.current_time() + LONG))
+                self.scopes[-1].__enter__()
+            case "leave" if self.scopes:
+                self.scopes.pop().__exit__(None, None, None)
+            case "wait":
+                await trio.sleep(1)
+        self.seen.append(message.payload)
+
+
+ACTS = ["lock", "lock", "enter", "leave", "note", "wait"]
+acts = st.tuples(st.integers(0, 2), st.sampled_from(ACTS))
+
+
+@guarantee
+def what_a_handler_keeps_is_of_its_own_task() -> None:
+    """TM2, TM3: what one message has opened the next one may close, and it is round nobody else."""
+
+    @FEW
+    @given(program=st.lists(acts, min_size=6, max_size=20), gaps=st.booleans())
+    def test(program: list[tuple[int, str]], gaps: bool) -> None:
+        async def main() -> None:
+            async with open_node() as node, node.open_host("app:h", drain=0) as host:
+                seen: list[list[str]] = [[] for _ in range(3)]
+                ends: list[str] = []
+                pids = [await host.spawn(Keeper, list_) for list_ in seen]
+                for pid in pids:
+                    node.processes[pid].on_exit(lambda end: ends.append(str(end.error)))
+                for who, what in program:
+                    node.send(pids[who], "act", what)
+                    if gaps:  # one message a turn, else as many as there are
+                        await trio.testing.wait_all_tasks_blocked()
+                await trio.sleep(30)
+                assert seen == [[what for who, what in program if who == n] for n in range(3)]
+                for who, pid in enumerate(pids):
+                    opened = 0
+                    for one, what in program:
+                        if one == who and what in ("enter", "leave"):
+                            opened = max(0, opened + (1 if what == "enter" else -1))
+                    for _ in range(opened):
+                        node.send(pid, "act", "leave")
+                await trio.sleep(1)
+                assert ends == []
+
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -11,8 +11,8 @@ import trio
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_task_rescheduled
 from trio.testing import wait_all_tasks_blocked
 
-from trio_actors import Host, Message, ProcessContext
-from trio_actors._core import wake
+from trio_actors import Ask, Host, Message, Node, ProcessContext, Server, handles
+from trio_actors._core import dispatch, wake
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.wake import GO, Given
 
@@ -115,6 +115,32 @@ async def test_a_sleeper_leaves_at_once(sleep: Callable[[], Awaitable[Any]]) -> 
         nursery.cancel_scope.cancel()
         assert [task.custom_sleep_data for task in tasks] == [None, None]
     assert woken == [7]
+
+
+class Get(Ask[int]):
+    """Answered with 7."""
+
+
+class Seven(Server):
+    """Its dispatcher sleeps between two requests."""
+
+    @handles(Get)
+    async def get(self, request: Get) -> int:
+        return 7
+
+
+async def test_a_dispatcher_sleeps_by_itself_or_as_trio_does(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TM2: with a version of Trio whose traps cannot be shared, too."""
+    for shared in (True, False):
+        monkeypatch.setattr(dispatch, "SHARED", shared)
+        async with node.open_host(f"app:{shared}", drain=0) as host:
+            pid = await host.spawn(Seven, ready=True)
+            for _ in range(2):
+                assert await node.ask(pid, Get()) == 7
+                await wait_all_tasks_blocked()
+    # and the host has ended, which has cancelled the one that slept
 
 
 @pytest.mark.parametrize("readers", [1, 2, 3])

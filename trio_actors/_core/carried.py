@@ -20,14 +20,14 @@ import trio
 from trio.lowlevel import checkpoint, current_task, reschedule
 
 from trio_actors._core.ask import Request, Waiter
-from trio_actors._core.carrier import Carrier
+from trio_actors._core.carrier import SIGHT, Carrier
 from trio_actors._core.copying import Copying
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import TURN, Waiting
 from trio_actors._core.drive import DECLINED
 from trio_actors._core.errors import ProcessError
 from trio_actors._core.exit import Exit
-from trio_actors._core.held import Home, frames_of, idle
+from trio_actors._core.held import NEXT_TURN, Home, frames_of
 from trio_actors._core.lifecycle import BEGIN
 from trio_actors._core.message import Sent
 from trio_actors._core.pace import Pace
@@ -162,10 +162,14 @@ class Carried(Stepped, Waiting):
                     del one  # it is not kept alive while the server is idle
                 elif self._queue is not None and not self.halted:
                     await self._handle_queued(self._queue)
-                if self._home is None and (
-                    self.carrier is not None or not self._dispatcher.carrier.untied()
-                ):
-                    self._dispatcher = self._home = Home(self.hand)  # it needs a task from now on
+                if self._home is None:
+                    carrier = self._dispatcher.carrier  # untied, written out
+                    if (
+                        self.carrier is not None
+                        or SIGHT.innermost(carrier.task) is not carrier.innermost
+                        or getrefcount(carrier.task) > carrier.references
+                    ):
+                        self._dispatcher = self._home = Home(self.hand)  # it needs a task now
                 if self.halted and (self.finished is not None or self._over()):
                     break
                 if self._home is not None:
@@ -178,7 +182,7 @@ class Carried(Stepped, Waiting):
                     self.open_route()
                     self._dispatcher.add(self)
                 try:
-                    await idle()
+                    await NEXT_TURN
                 except GeneratorExit:  # its end came from outside
                     return
         except BaseException as exc:  # noqa: ASYNC103  judge() says what goes on outwards

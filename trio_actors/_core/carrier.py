@@ -67,7 +67,7 @@ SIGHT = Sight()
 class Carrier:
     """A task that steps processes, or that belongs to one of them while its code waits."""
 
-    __slots__ = ("_free", "_innermost", "_references", "context", "scope", "stepping", "task")
+    __slots__ = ("_free", "context", "innermost", "references", "scope", "stepping", "task")
     context: Context  # its own, to which it returns
     scope: trio.CancelScope  # around all code; a new one when it was used
 
@@ -75,20 +75,16 @@ class Carrier:
         self.task = current_task()
         self.context = self.task.context
         self.stepping = True  # else it waits until it is wanted
-        self._innermost: Any = None
-        self._references = 0
+        # What is tied to the task before code of processes comes; set by who steps it.
+        self.innermost: Any = None
+        self.references = 0
         self._free = getrefcount(self.task) + 1  # with the local variable of `Dispatcher._carry`
 
-    def begin(self) -> None:
-        """Code of processes comes: what it ties to the task is what is there beyond this."""
-        self._innermost = SIGHT.innermost(self.task)
-        self._references = getrefcount(self.task)
-
     def untied(self) -> bool:
-        """Whether the code that has run since then may go on in another task."""
+        """Whether the code that it has stepped may go on in another task."""
         return (
-            SIGHT.innermost(self.task) is self._innermost
-            and getrefcount(self.task) <= self._references
+            SIGHT.innermost(self.task) is self.innermost
+            and getrefcount(self.task) <= self.references
         )
 
     def free(self) -> bool:
