@@ -119,17 +119,27 @@ def run_workloads(
     shrink: int,
     progress: Callable[[str], None],
 ) -> list[Row]:
-    """Measures all programs, taking turns; one row each, in the order given."""
-    rows: list[Row] = []
-    for workload in workloads:
-        progress(workload.name)
-        size = max(1, workload.size // shrink)
-        figures: dict[str, list[float]] = {program.name: [] for program in workload.programs}
-        for _ in range(min(rounds, workload.rounds or rounds)):
+    """Measures all programs, taking turns; one row each, in the order given.
+
+    A round goes through all workloads, so what else the machine does for a while makes one round of
+    many programs slower, not all rounds of one.
+    """
+    chosen = list(workloads)
+    figures: list[dict[str, list[float]]] = [
+        {program.name: [] for program in workload.programs} for workload in chosen
+    ]
+    for number in range(rounds):
+        for workload, found in zip(chosen, figures, strict=True):
+            if workload.rounds is not None and number >= workload.rounds:
+                continue
+            progress(f"round {number + 1} of {rounds}: {workload.name}")
+            size = max(1, workload.size // shrink)
             for program in workload.programs:
-                figures[program.name].append(measure(workload, program, size))
+                found[program.name].append(measure(workload, program, size))
+    rows: list[Row] = []
+    for workload, found in zip(chosen, figures, strict=True):
         of_rounds = max if workload.better is Better.HIGHER else statistics.median
-        rows += _rows(workload, {name: of_rounds(f) for name, f in figures.items()})
+        rows += _rows(workload, {name: of_rounds(f) for name, f in found.items()})
     return rows
 
 

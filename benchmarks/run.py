@@ -2,7 +2,7 @@
 
 --only NAME   only workloads whose name contains NAME (may be repeated)
 --quick       a tenth of the work, one round: shows that everything runs, not how fast
---rounds N    rounds per workload (default 3); the best is shown
+--rounds N    rounds of everything (default 3); the best is shown
 --tasks       the async programs only, each process with a Trio task from the start
 --write       also put the table into benchmarks/README.md
 --list        print the names and stop
