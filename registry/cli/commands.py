@@ -22,7 +22,7 @@ from supervision import pictures
 
 from ..definitions import read_application
 from . import USAGE, exploring, functions, live, logs, looking, observing, prompt, queues, runner
-from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, read
+from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, exec_option, read
 from .tree import mermaid, outline, render
 from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
@@ -50,12 +50,9 @@ def run(
     *,
     exec: Annotated[
         tuple[str, ...],
-        Parameter(
-            name=["--exec", "-x"],
-            negative=(),
-            show_default=False,
-            help="Run this process on the terminal host, and stop when it ends. The words after "
-            "the id, and all words after `--`, are its arguments: `-x ns:name 1 2 -- --flag`.",
+        exec_option(
+            "Run this process on the terminal host, and stop when it ends. The words after the "
+            "id, and all words after `--`, are its arguments: `-x ns:name 1 2 -- --flag`."
         ),
     ] = (),
     set: Set = (),
@@ -324,12 +321,9 @@ def explore(
     *,
     exec: Annotated[
         tuple[str, ...],
-        Parameter(
-            name=["--exec", "-x"],
-            negative=(),
-            show_default=False,
-            help="Run this process too, on the terminal host; what it prints is dropped. The words "
-            "after the id, and all words after `--`, are its arguments.",
+        exec_option(
+            "Run this process too, on the terminal host; what it prints is dropped. The words "
+            "after the id, and all words after `--`, are its arguments."
         ),
     ] = (),
     schedules: Annotated[int, Parameter(help="How many runs.")] = 200,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from unwinding import slow_to_end
 
 from trio_actors import (
     CauseKind,
@@ -197,11 +198,7 @@ async def _returns() -> object:
 
 
 async def _shielded() -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(60)
+    await slow_to_end(60)
 
 
 @pytest.mark.parametrize("how", list(FORCED))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -12,18 +11,6 @@ import trio
 
 import trio_actors
 from trio_actors import Ask, Bounded, GroupChange, Host, Node, ProcessContext, Server, handles
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    async with trio_actors.open_node() as node:
-        yield node
-
-
-@pytest.fixture
-async def host(node: Node) -> AsyncIterator[Host]:
-    async with node.open_host("app:h", drain=0) as host:
-        yield host
 
 
 async def reader(ctx: ProcessContext) -> list[Any]:
@@ -279,7 +266,7 @@ async def test_monitoring_a_dead_process_fails(node: Node, host: Host) -> None:
     """N2 for handles: NOT_FOUND."""
 
     async def body(ctx: ProcessContext) -> None:
-        async with ctx.monitoring("{app:h|0x0ffff}"):
+        async with ctx.monitoring("{app:main|0x0ffff}"):
             pass
 
     with pytest.raises(trio_actors.ProcessNotFound, match="pid not registered"):
