@@ -335,6 +335,55 @@ async def test_a_cancelled_timer_is_never_delivered_late(
     assert await node.call(body, host=host) == 0
 
 
+@pytest.mark.parametrize("where", ["inbox", "listen", "bounded"])
+async def test_a_cancelled_interval_takes_back_all_that_is_unread(
+    host: Host, autojump_clock: trio.testing.MockClock, where: str
+) -> None:
+    """TS2: however many of its messages have come, and wherever they wait; those read stay."""
+
+    async def body(ctx: ProcessContext) -> list[str]:
+        channel = ctx.listen("tick", message=True) if where == "listen" else ctx.inbox
+        key = ctx.send_interval(1, "tick")
+        ctx.send_interval(1, "other")
+        assert (await channel.receive()).topic == "tick"
+        await trio.sleep(2.5)
+        assert ctx.cancel_timer(key) is True
+        assert ctx.cancel_timer(key) is False
+        await trio.sleep(2)
+        channels = {channel, ctx.inbox}
+        return [message.topic for each in channels for message in each.unread()]
+
+    mailbox = Bounded(100) if where == "bounded" else None
+    pid = await host.spawn(body, mailbox=mailbox)
+    assert (await host.node.wait(pid)).value == 5 * ["other"]
+
+
+async def test_a_cancelled_interval_takes_back_what_a_server_has_not_handled(
+    host: Host, autojump_clock: trio.testing.MockClock
+) -> None:
+    """TS2: its queue is looked through as well."""
+
+    class Ticked(Server):
+        async def init(self) -> None:  # type: ignore[override]
+            self.ticks = 0
+            self.key = self.ctx.send_interval(1, "tick")
+
+        @handles("slow")
+        async def slow(self, message: trio_actors.Message) -> None:
+            await trio.sleep(3.5)
+            assert self.ctx.cancel_timer(self.key) is True
+
+        @handles("tick")
+        async def tick(self, message: trio_actors.Message) -> None:
+            self.ticks += 1
+
+    pid = await host.spawn(Ticked)
+    await trio.sleep(0.5)
+    host.node.send(pid, "slow")
+    await trio.sleep(10)
+    assert trio_actors.sys.get_state(host.node, pid)["ticks"] == 0
+
+
 async def test_a_key_replaces_its_timer(
     node: Node, host: Host, autojump_clock: trio.testing.MockClock
 ) -> None:
