@@ -191,6 +191,15 @@ class ProcessContext(Starts, ProcessTools):
             inbox = self._inbox = self._mailbox.inbox()
         return inbox
 
+    def messages(self) -> Subscription:
+        """The inbox, which ends for its readers when this process is asked to end (K1).
+
+        `async for message in ctx.messages()`: what is unread then still comes. Who reads `ctx.inbox`
+        itself goes on until its time is up, unless a CANCEL in `ctx.events` is looked for.
+        """
+        self._mailbox.end_when_asked()
+        return self.inbox
+
     @property
     def events(self) -> Subscription:
         """Control events; opened by the first access, nothing sent before is lost."""

@@ -145,6 +145,10 @@ class Host:
         """Returns when the host accepts spawns."""
         await self._opened.wait()
 
+    async def wait_closed(self) -> None:
+        """Returns when nothing of the host is left."""
+        await self._closed.wait()
+
     async def wait_stop_requested(self) -> None:
         """Returns when somebody wants the host to stop."""
         await self._stop_requested.wait()
@@ -254,7 +258,7 @@ class Host:
     async def stop(self, drain: float | None = None) -> None:
         """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always."""
         self.request_stop(drain)
-        await self._closed.wait()
+        await self.wait_closed()
 
     def statistics(self) -> HostStatistics:
         """A snapshot (PH8)."""

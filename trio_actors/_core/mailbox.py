@@ -16,11 +16,11 @@ because nobody knows when the reader will look.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from trio_actors._core.message import Event, Message, Parcel, since
+from trio_actors._core.message import Event, EventKind, Message, Parcel, since
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.reader import Reader
 from trio_actors._core.subscription import BUDGET, Subscription
@@ -129,6 +129,7 @@ class PythonMailbox(Pace, Routed, Untyped):
 
     __slots__ = (
         "_arrived",
+        "_ends",
         "_events",
         "_inbox",
         "_on_take",
@@ -148,6 +149,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         self.counted = 0
         self.marked: list[Subscription] | None = None
         self.stepped = None
+        self._ends = False
         self._inbox: Subscription | None = None
         self._events: Subscription | None = None
         self._topics: dict[str, Subscription] | None = None
@@ -221,12 +223,23 @@ class PythonMailbox(Pace, Routed, Untyped):
 
     def put_event(self, event: Event) -> None:
         """L3: the events channel, else it waits."""
+        if self._ends and event.kind is EventKind.CANCEL:
+            self.inbox().shut()
         if self._events is not None:
             self._events.push(event)
             return
         if self._waiting_events is None:
             self._waiting_events = deque()
         self._waiting_events.append(event)
+
+    def end_when_asked(self) -> None:
+        """A CANCEL ends the inbox for its readers, also one that is unread already."""
+        self._ends = True
+        events: Iterable[Event] = self._waiting_events or ()
+        if self._events is not None:
+            events = self._events.unread()
+        if any(event.kind is EventKind.CANCEL for event in events):
+            self.inbox().shut()
 
     def inbox(self) -> Subscription:
         """The inbox; the first call opens it and moves everything that waits (L4, L6)."""

@@ -3,12 +3,14 @@
 The theory of a host: its processes live in a nursery inside a shielded scope, in a task of an
 unshielded nursery around the user's block. So a cancellation from outside reaches the block, the
 block's end asks the processes to stop, they get `drain` seconds, and then the cancellation goes
-on. What leaves a process by E38 leaves through the outer nursery, unwrapped when it is alone: the
+on. A KeyboardInterrupt meanwhile, which is the second Ctrl-C, ends them at once. What leaves a
+process by E38 leaves through the outer nursery, unwrapped when it is alone: the
 block is cancelled at once, the other processes stop in order (SU9).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Never
@@ -18,7 +20,11 @@ import trio
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.host import Host
 from trio_actors._core.node import Node
+from trio_actors._core.places import SHOWN, Places
 from trio_actors._core.seams import offer
+
+logger = logging.getLogger("trio_actors.host")
+PATIENCE = 1.0  # seconds that a host stops in silence
 
 
 @asynccontextmanager
@@ -78,6 +84,12 @@ async def open_host(
                 yield host
             finally:
                 host.request_stop()
+                with trio.CancelScope(shield=True):
+                    try:
+                        await host.wait_closed()  # noqa: ASYNC102  a shield, with a limit: `drain`
+                    except KeyboardInterrupt:
+                        host.abort()
+                        raise
     except BaseExceptionGroup as group:
         reraise(group)
     finally:
@@ -91,7 +103,7 @@ async def _run_host(host: Host, around: trio.Nursery) -> None:
                 host.opened(nursery, around)
                 try:
                     await host.wait_stop_requested()
-                    await host.join()
+                    await _join(host)
                 except BaseException:  # there may be no carrier that sees it, or a shielded one
                     if host.dispatcher is not None:
                         await host.dispatcher.cut()  # noqa: ASYNC102  it shields itself
@@ -104,6 +116,33 @@ async def _run_host(host: Host, around: trio.Nursery) -> None:
         reraise(group)
     finally:
         host.closed()
+
+
+async def _join(host: Host) -> None:
+    """Waits for the last process to end, and says for whom when that takes its time."""
+    if host.drain > PATIENCE and host.node.gate is None:
+        with trio.move_on_after(PATIENCE):
+            await host.join()
+        if host.alive:
+            logger.warning("%s", waited_for(host, host.drain - PATIENCE))
+    await host.join()
+
+
+def waited_for(host: Host, seconds: float) -> str:
+    """Whom a host that stops waits for, and where they are."""
+    processes = host.processes()
+    places = Places()
+    shown = [
+        f"{process.pid} ({process.id}): {' and '.join(places.of(process)) or process.doing()}"
+        for process in processes[:SHOWN]
+    ]
+    if len(processes) > SHOWN:
+        shown.append(f"{len(processes) - SHOWN} more")
+    count = "1 process" if len(processes) == 1 else f"{len(processes)} processes"
+    return (
+        f"host {host.id} waits for {count} to end, {seconds:g} s more at most"
+        f" (asked by a CANCEL event; a second Ctrl-C ends them): {'; '.join(shown)}"
+    )
 
 
 def reraise(group: BaseExceptionGroup[BaseException]) -> Never:
