@@ -54,6 +54,13 @@ async def test_an_async_test_is_explored(sim: Sim) -> None:
     assert (await sim.node.wait(second)).error is None
 
 
+@explore
+async def test_the_decorator_needs_no_parentheses(sim: Sim) -> None:
+    """TS12: with all its defaults."""
+    await sim.spawn(echo)
+    await sim.settle()
+
+
 @pytest.mark.trio
 @explore(schedules=5)
 async def test_the_mark_of_pytest_trio_is_harmless(sim: Sim) -> None:
@@ -273,6 +280,10 @@ def test_a_test_that_waits_for_ever_is_stuck() -> None:
     with pytest.raises(ScheduleFailure) as caught:
         test()
     assert isinstance(caught.value.__cause__, Stuck)
+    text = str(caught.value)
+    assert "\n      echo: " in text  # who waits,
+    assert text.count(f"{__file__}:") >= 2  # and where: the process, and the test itself
+    assert f"  at      {__file__}:{test.__wrapped__.__code__.co_firstlineno + 3}\n" in text
 
 
 def test_a_system_that_never_rests_is_reported() -> None:
@@ -291,6 +302,8 @@ def test_a_system_that_never_rests_is_reported() -> None:
     with pytest.raises(ScheduleFailure) as caught:
         test()
     assert isinstance(caught.value.__cause__, Restless)
+    assert "`sim.run_for(seconds)`" in str(caught.value)
+    assert f"  at      {__file__}:" in str(caught.value)
 
 
 def test_a_test_that_does_not_repeat_is_refused() -> None:

@@ -194,8 +194,8 @@ class ProcessContext(Starts, ProcessTools):
     def messages(self) -> Subscription:
         """The inbox, which ends for its readers when this process is asked to end (K1).
 
-        `async for message in ctx.messages()`: what is unread then still comes. Who reads `ctx.inbox`
-        itself goes on until its time is up, unless a CANCEL in `ctx.events` is looked for.
+        `async for message in ctx.messages()`: what is unread then still comes. Who reads
+        `ctx.inbox` goes on until its time is up, unless it looks for a CANCEL in `ctx.events`.
         """
         self._mailbox.end_when_asked()
         return self.inbox

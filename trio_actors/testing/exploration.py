@@ -18,6 +18,7 @@ from trio_actors.testing.search import Plan, replay, search
 from trio_actors.testing.shrink import shrink
 from trio_actors.testing.sim import Sim
 from trio_actors.testing.stage import Stage
+from trio_actors.testing.stopped import Stopped
 
 SHRINK_RUNS = 300
 
@@ -226,6 +227,8 @@ def same_failure(a: BaseException | None, b: BaseException | None) -> bool:
 
 
 def _where(error: BaseException) -> str:
+    if isinstance(error, Stopped) and error.where:
+        return error.where
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""

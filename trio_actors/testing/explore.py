@@ -57,6 +57,8 @@ settings = Settings()
 
 
 def explore(
+    test: Callable[..., Any] | None = None,
+    /,
     *,
     schedules: int | None = None,
     strategy: str = "auto",
@@ -68,8 +70,10 @@ def explore(
     check_determinism: float = 0.02,
     report: Iterable[str] = ("text", "svg"),
     replay: str | Schedule | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[..., Any]:
     """Decorates a test that takes `sim`, sync or async: it is run under many schedules.
+
+    Both as `@explore` and as `@explore(schedules=500, ...)`.
 
     The test becomes a sync function, for pytest with and without pytest-trio, and for calling. It
     may stand above or below `@given`.
@@ -108,6 +112,8 @@ def explore(
         kinds=kinds,
         replay=Schedule.parse(replay) if isinstance(replay, str) else replay,
     )
+    if test is not None:
+        return _decorate(test, wanted.perform)
     return lambda test: _decorate(test, wanted.perform)
 
 

@@ -30,6 +30,7 @@ from trio_actors.testing.footprint import COUNT, EVERY, READ, TICK, TIMED, WRITE
 from trio_actors.testing.gate import NodeGate
 from trio_actors.testing.labels import Labels
 from trio_actors.testing.schedule import MessageId
+from trio_actors.testing.stopped import restless, stuck
 from trio_actors.testing.waiting import Waiting
 
 EARLY_TICKS = 200  # so often may time overtake messages in one run
@@ -309,16 +310,14 @@ class Pump:
         elif not self._rest(with_time=True):
             self._idle_looks += 1
             if self._idle_looks > 2:
-                raise Stuck(
-                    "nothing is in transit, no deadline is pending, and the test still waits"
-                )
+                raise stuck(self)
             return SHORT  # whoever waits for all tasks to be blocked gets a chance
         self._idle_looks = 0
         return 0.0
 
     def _begin_step(self, step: Step, heads: list[Delivery]) -> None:
         if len(self.steps) >= self.max_steps:
-            raise Restless(f"the system did not come to rest within {self.max_steps} steps")
+            raise restless(self.max_steps)
         if self.policy.wants_enabled:
             step.enabled = [d.id for d in heads]
             if not heads or self.can_tick():
@@ -399,16 +398,8 @@ class Pump:
         return bool(woken)
 
 
-class Stuck(AssertionError):
-    """Nothing can ever happen any more, and somebody waits."""
-
-
-class Restless(AssertionError):
-    """The system went on and on."""
-
-
 def _seq(delivery: Delivery) -> int:
     return delivery.seq
 
 
-__all__ = ["Delivery", "NodeGate", "Policy", "Pump", "Restless", "Step", "Stuck", "Watcher"]
+__all__ = ["Delivery", "NodeGate", "Policy", "Pump", "Step", "Watcher"]

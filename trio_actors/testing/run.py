@@ -31,11 +31,12 @@ from trio_actors.testing.faults import NO_FAULTS, FaultPlan, Faults, active_plan
 from trio_actors.testing.footprint import WRITE, owner_of
 from trio_actors.testing.invariants import DEFAULT, Checks, Invariant
 from trio_actors.testing.policies import Covered
-from trio_actors.testing.pump import Policy, Pump, Restless, Stuck
+from trio_actors.testing.pump import Policy, Pump
 from trio_actors.testing.schedule import YOUNGEST, Fault, Schedule
 from trio_actors.testing.sim import Sim, crashed, host_of
 from trio_actors.testing.stage import Stage, StageNode, open_stage
 from trio_actors.testing.steps import StepInstrument
+from trio_actors.testing.stopped import Stopped, Stuck, last_line
 from trio_actors.testing.tables import trace
 
 EPOCH = 1_750_000_000.0  # the wall clock at the beginning of each run
@@ -173,6 +174,10 @@ class Run:
                 await self._body(self.sim)
                 await self.sim.finish()
                 self.checks.at_rest(timeless=False)
+            except trio.Cancelled as cancelled:
+                if isinstance(self.failure, Stopped):
+                    self.failure.where = last_line(cancelled.__traceback__)
+                raise
             except Exception as error:
                 self.failed(alone(error))
             except BaseExceptionGroup as group:
@@ -186,7 +191,7 @@ class Run:
             return self.pump.idle(deadline)
         except Covered:
             self.covered = True
-        except (Stuck, Restless) as error:
+        except Stopped as error:
             self.failed(error)
             self._given_up += 1
             if self._given_up > MOST_GIVEN_UP:
