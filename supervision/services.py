@@ -20,7 +20,7 @@ import trio
 from attrs import define, field, frozen
 
 from supervision import order
-from supervision.reports import Record, report
+from supervision.reports import Record, reason_text, report
 from supervision.runner import signals_readiness
 from supervision.service_machine import Hold, Next, ServiceEvent, ServiceMachine, ServiceState, hold
 from supervision.service_spec import ServiceSpec
@@ -303,7 +303,7 @@ class ServiceManager:
         except Exception as exc:
             error = error_of(exc)
             stops = error.kind is ErrorKind.UNAVAILABLE and "shutting down" in error.message
-            service.put(_E.CANCELLED if stops else _E.FAILED, str(error))
+            service.put(_E.CANCELLED if stops else _E.FAILED, reason_text(error))
             return
         process = self.node.processes[pid]
         service.pid, service.process = pid, process

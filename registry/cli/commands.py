@@ -30,7 +30,7 @@ from .words import EXEC, Words, WordsError, split_words
 EPILOGUE = """\
 Exit codes of `run`: 0 after an orderly stop; with `-x` what the process decides (a number is that \
 number, true 0, false 1, nothing 0, an error 1); 2 when the application or the command line is \
-wrong; 128 + the signal's number after a second Ctrl-C.
+wrong, or the script of `-x` returns no method; 128 + the signal's number after a second Ctrl-C.
 """
 
 cli = cyclopts.App(
