@@ -375,7 +375,8 @@ class ServiceManager:
     def _report(
         self, kind: ReportKind, service: _Service, reason: str = "", delay: float = 0.0
     ) -> None:
-        restarts = max(0, service.machine.runs - 1)
+        runs = service.machine.runs  # the first one is no restart
+        restarts = runs if kind is ReportKind.RESTARTING else max(0, runs - 1)
         id, logged = service.spec.id, service.logged
         record = Record(kind, "services", id, service.pid, reason, restarts, delay)
         report(record, logged=logged)
