@@ -141,4 +141,5 @@ class _Filler:
 
     def _fault(self, path: Path, expected: str, got: str, hint: str | None = None) -> None:
         at = self.document.value_at(path)
+        self.document.unknown.add(path)
         self.document.faults.append(Fault(at, path, expected, got, hint))
