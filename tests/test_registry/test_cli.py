@@ -235,6 +235,14 @@ def test_without_the_extra_it_says_what_to_install(
     assert 'pip install "trio-actors[cli]"' in capfd.readouterr().err
 
 
+def test_help_imports_nothing_of_what_the_commands_do() -> None:
+    """Nor does a command import what only another one needs: a start is paid every time."""
+    heavy = {"markdown_it", "starlette", "hypercorn", "trio_actors.testing", "registry.cli.runner"}
+    code = "import sys; import registry.cli.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert heavy & set(done.stdout.split()) == set()
+
+
 class Program:
     """`trio-actors run` as a program of its own, to send signals to."""
 

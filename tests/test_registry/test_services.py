@@ -153,7 +153,7 @@ entries:
 async def test_a_service_whose_script_cannot_begin_says_where_and_what_to_do(
     write_app: WriteApp, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Y35, E6: it is tried again, as after every failed start; its code may be changed meanwhile."""
+    """Y35, E6: it is tried again, and its code may be changed meanwhile."""
     async with open_app(write_app({"main.yaml": NO_MAIN})) as app:
         reason = app.supervisor.status("app:s").reason
         assert reason == (
