@@ -37,7 +37,7 @@ def drawn(fast: int) -> settings:
         database=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
+        phases=[Phase.generate],  # a mutant has to be found, not shown
     )
 
 

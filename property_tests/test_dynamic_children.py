@@ -12,11 +12,12 @@ from attrs import frozen
 from hypothesis import example, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from property_tests.children import live
 from property_tests.models import supervisor as model
 from property_tests.picking import Pick, check_rolled, drawn
 from property_tests.profiles import times
 from supervision import Supervisor, SupervisorRef, child
-from trio_actors import Node, ProcessContext, ProcessError, Shutdown, open_node
+from trio_actors import Node, ProcessContext, ProcessError, open_node
 
 
 class Busy(Exception):
@@ -79,21 +80,7 @@ async def leaf(ctx: ProcessContext, script: Script, name: str) -> None:
     if not hangs:
         script.pids[name] = ctx.pid
         ctx.started()
-    how = "stop"
-    async with trio.open_nursery() as nursery:
-
-        async def watch() -> None:
-            await ctx.events.receive()
-            script.log.append(("stop", name))
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch)
-        how = (await ctx.inbox.receive()).topic
-        nursery.cancel_scope.cancel()
-    if how == "abnormal":
-        raise ProcessError("crash")
-    if how == "shutdown":
-        raise Shutdown
+    await live(ctx, lambda: script.log.append(("stop", name)))
 
 
 def real(given: dict[str, Any], script: Script) -> Supervisor:

@@ -12,6 +12,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from property_tests.children import live
 from property_tests.models import supervisor as model
 from property_tests.models.supervisor_plots import IDS, Plot, make_plot
 from property_tests.picking import check_rolled, drawn
@@ -20,7 +21,7 @@ from supervision import Supervisor, SupervisorRef, child
 from supervision.control import Answer, running
 from supervision.promises import REQUEST
 from supervision.state import DeleteChild, RestartChild, TerminateChild
-from trio_actors import Message, Node, Pid, ProcessContext, ProcessError, Shutdown, open_node
+from trio_actors import Message, Node, Pid, ProcessContext, ProcessError, open_node
 
 Path = tuple[str, ...]
 
@@ -166,21 +167,7 @@ async def leaf(ctx: ProcessContext, script: Script, path: Path) -> None:
         raise ProcessError("does not start")
     if not hangs:
         ctx.started()
-    how = "normal"
-    async with trio.open_nursery() as nursery:
-
-        async def watch() -> None:
-            await ctx.events.receive()
-            script.stop(path)
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch)
-        how = (await ctx.inbox.receive()).topic
-        nursery.cancel_scope.cancel()
-    if how == "abnormal":
-        raise ProcessError("crash")
-    if how == "shutdown":
-        raise Shutdown
+    await live(ctx, lambda: script.stop(path))
 
 
 def real_child(spec: dict[str, Any], path: Path, script: Script) -> Any:

@@ -1,7 +1,8 @@
-"""Both ways in which a process that is a function can be run: stepped at first, or as a task."""
+"""How programs are run: functions stepped at first or as tasks, and nothing written to the log."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,14 @@ def functions_begin(*, stepped: bool) -> Iterator[None]:
 
 async def _ask() -> None:
     SIGHT.ask()
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Inside, nothing is logged: programs fail on purpose."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

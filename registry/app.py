@@ -181,15 +181,16 @@ class App:
 
     async def lua_host(self) -> Host:
         """The host whose runner steps Lua functions, opened when the first one needs it."""
-        if LUA_HOST not in self.node.hosts:
-            await self.open_host(LUA_HOST)
-        return self.node.hosts[LUA_HOST]
+        return await self._host(LUA_HOST)
 
     async def inner_host(self) -> Host:
         """The host of the framework's own processes (consumers, jobs), opened when needed."""
-        if INNER_HOST not in self.node.hosts:
-            await self.open_host(INNER_HOST)
-        return self.node.hosts[INNER_HOST]
+        return await self._host(INNER_HOST)
+
+    async def _host(self, id: str) -> Host:
+        if id not in self.node.hosts:
+            await self.open_host(id)
+        return self.node.hosts[id]
 
     async def close_host(self, id: str, drain: float | None = None) -> None:
         """Stop a host in order (Z3) and return when nothing of it is left."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from unwinding import slow_to_end
 
 from trio_actors import Exit, Host, Node, Pid, ProcessContext
 from trio_actors._core.carrier import SIGHT
@@ -17,6 +18,7 @@ from trio_actors._core.roaming import Roaming
 from trio_actors._core.task import TaskDrive
 
 Function = Callable[..., Awaitable[Any]]
+rest = trio.testing.wait_all_tasks_blocked  # until nothing happens by itself any more
 
 WAYS = ["stepped", "task"]  # without a task at first, or with one from the start
 
@@ -240,10 +242,10 @@ async def at(host: Host, moment: str, handlers: str, log: list[Any]) -> Pid:
         for _ in range(5):
             await trio.lowlevel.checkpoint()
         return pid
-    await trio.testing.wait_all_tasks_blocked()
+    await rest()
     if moment == "sleeping later":
         host.node.send(pid, "begin")
-        await trio.testing.wait_all_tasks_blocked()
+        await rest()
     elif moment == "woken":
         host.node.send(pid, "number", 1)
     return pid
@@ -252,8 +254,6 @@ async def at(host: Host, moment: str, handlers: str, log: list[Any]) -> Pid:
 async def unwind_slowly(node: Node, pid: Pid, log: list[Any]) -> None:
     """A child task whose end takes 3 seconds; notes whether its process is alive then."""
     try:
-        await trio.sleep_forever()
+        await slow_to_end(3)
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(3)
         log.append(pid in node.processes)

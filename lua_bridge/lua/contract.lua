@@ -4,14 +4,9 @@
 -- functions that make it callable are kept per object, so `c:send(...)` asks Python for `send` once.
 local H = ...
 local raw = H.raw
-local type = raw.type
+local type, text = raw.type, H.string_argument
 local M = {}
 H.module("funcs")   -- defines H.new_future and H.overlaid
-
-local function text(v, n, name)
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 local function table_or_nil(v, n, name)
   if v ~= nil and type(v) ~= "table" then H.argerror(n, name, "table", v) end

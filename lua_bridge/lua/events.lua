@@ -4,15 +4,9 @@
 -- events and puts them into a channel of 64; what does not fit waits on the Python side (EV4).
 local H = ...
 local raw = H.raw
-local type, tostring, pcall = raw.type, raw.tostring, raw.pcall
+local pcall, text = raw.pcall, H.text_argument
 local M = {}
 local CAPACITY = 64
-
-local function text(v, n, name)
-  if type(v) == "number" then return tostring(v) end
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 local methods = {}
 local class = H.class("Subscription", methods, {

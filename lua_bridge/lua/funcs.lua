@@ -5,14 +5,8 @@
 -- yielded (FU5). An executor is data: values, actor, scope and options, sent along with each call.
 local H = ...
 local raw = H.raw
-local type, tostring = raw.type, raw.tostring
+local type, text = raw.type, H.text_argument
 local M = {}
-
-local function text(id, n, name)
-  if type(id) == "number" then return tostring(id) end
-  if type(id) ~= "string" then H.argerror(n, name, "string", id) end
-  return id
-end
 
 local function none() return H.fail("Invalid", "no context") end
 

@@ -1,14 +1,8 @@
 -- queue (functions.md section 13.1, QU1-QU9): messages for functions.
 local H = ...
 local raw = H.raw
-local type, tostring = raw.type, raw.tostring
+local text = H.text_argument
 local M = {}
-
-local function text(v, n, name)
-  if type(v) == "number" then return tostring(v) end
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 local function op(name, ...)
   if not H.current() then return H.fail("Invalid", "no context") end

@@ -4,14 +4,8 @@
 -- belongs to its version; a change set is collected here and sent as a whole.
 local H = ...
 local raw = H.raw
-local type, tostring, mtype = raw.type, raw.tostring, raw.math.type
+local type, mtype, text = raw.type, raw.math.type, H.text_argument
 local M = {}
-
-local function text(v, n, name)
-  if type(v) == "number" then return tostring(v) end
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 local function number(v, n, name)
   if mtype(v) ~= "integer" then H.argerror(n, name, "integer", v) end

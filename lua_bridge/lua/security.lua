@@ -1,13 +1,8 @@
 -- security (functions.md section 9.3): actors, scopes, policies, decisions, tokens.
 local H = ...
 local raw = H.raw
-local type = raw.type
+local type, text = raw.type, H.string_argument
 local M = {}
-
-local function text(v, n, name)
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 local function class(name, methods)
   return H.owning(H.class(name, methods, { __tostring = function() return name end }))

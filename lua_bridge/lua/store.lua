@@ -1,16 +1,10 @@
 -- store (functions.md section 9.3, SE23): keys and values of a store in memory.
 local H = ...
-local raw = H.raw
-local type = raw.type
+local text = H.string_argument
 local M = {}
 
 local methods = {}
 local class = H.owning(H.class("Store", methods, { __tostring = function() return "Store" end }))
-
-local function text(v, n, name)
-  if type(v) ~= "string" then H.argerror(n, name, "string", v) end
-  return v
-end
 
 function M.get(id)
   local number, err = H.op("store.open", text(id, 1, "get"))

@@ -7,7 +7,7 @@ local H, py = ...
 local raw = H.raw
 local type, mtype, toint, floor = raw.type, raw.math.type, raw.math.tointeger, raw.math.floor
 local pcall = raw.pcall
-local fail, of, new = H.fail, H.of, H.new
+local fail, of, new, text = H.fail, H.of, H.new, H.text_argument
 
 local BILLION = 1000000000
 local MININT, MAXINT = raw.math.mininteger, raw.math.maxinteger
@@ -38,12 +38,6 @@ local function integer(v, n, fn, default)
   local i = mtype(v) and toint(v)
   if not i then H.argerror(n, fn, "integer", v) end
   return i
-end
-
-local function text(v, n, fn)
-  if type(v) == "string" then return v end
-  if type(v) ~= "number" then H.argerror(n, fn, "string", v) end
-  return raw.tostring(v)
 end
 
 -- A required argument that is missing is no wrong type: the function fails, it does not raise (Q10).

@@ -9,8 +9,7 @@ How to write the module ``clock``:
        local H, py = ...
        local M = {}
        function M.label(zone)
-         if H.raw.type(zone) ~= "string" then H.argerror(1, "label", "string", zone) end
-         return py.label(zone)             -- values, or nil, Error
+         return py.label(H.string_argument(zone, 1, "label"))   -- values, or nil, Error
        end
        function M.sleep(d) return H.op("clock.sleep", d) end    -- blocks this coroutine
        return M
@@ -51,6 +50,8 @@ The host table:
 ``H.error(x)``                      state {kind, message, retryable, details, stack} or nil
 ``H.text(x)``                       text of a string, number or Error, else nil
 ``H.raise(text)``                   raise at the script's line; ``H.argerror(n, fn, expected, got)``
+``H.string_argument(v, n, fn)``     v, which is a string, or raises ``H.argerror``;
+                                    ``H.text_argument(v, n, fn)`` takes a number as a string
 ``H.class(name, methods, meta)``    a class of objects that are dropped at boundaries (M23)
 ``H.new(class, state)``             an object; ``H.of(x, class)`` -> state or nil;
                                     ``H.self(x, class, method)`` -> state or raises

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.puppets import Puppets
 from property_tests.guarantees.registry import guarantee
 from property_tests.models.links import Links
-from property_tests.profiles import times
+from property_tests.profiles import drawn, times
 from trio_actors._core.pid import Pid
 from trio_actors._core.topology import Topology
 from trio_actors.testing import Sim, explore
@@ -18,14 +18,7 @@ from trio_actors.testing import Sim, explore
 COUNT = 4
 
 
-FEW = settings(
-    max_examples=times(25),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],  # a mutant has to be found, not shown
-)
+FEW = drawn(25)
 
 
 someone = st.integers(0, COUNT - 1)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.puppets import Puppets
 from property_tests.guarantees.registry import guarantee
 from property_tests.models.names import Names
-from property_tests.profiles import times
+from property_tests.profiles import drawn, times
 from trio_actors.testing import Sim, explore
 
 COUNT = 4
 
 
-FEW = settings(
-    max_examples=times(25),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],  # a mutant has to be found, not shown
-)
+FEW = drawn(25)
 
 
 someone = st.integers(0, COUNT - 1)

@@ -7,23 +7,16 @@ from typing import Any
 
 import trio
 import trio.testing
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.registry import guarantee
-from property_tests.profiles import times
+from property_tests.profiles import drawn, times
 from trio_actors import ProcessContext, ProcessError, open_node
 from trio_actors.functions import Future, PythonCallee, open_functions
 from trio_actors.testing import Faults, Sim, explore
 
-FEW = settings(
-    max_examples=times(500),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(500)
 
 
 @guarantee

@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import trio
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from property_tests.guarantees.registry import guarantee
 from property_tests.models.pool import Pool
-from property_tests.profiles import times
+from property_tests.profiles import drawn, times
 from trio_actors import ProcessContext, ProcessUnavailable
 from trio_actors.functions import open_functions
 from trio_actors.testing import Sim, explore
 
 CALLS = 7
-FEW = settings(
-    max_examples=times(20),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+FEW = drawn(20)
 
 pools = st.one_of(
     st.just({"type": "inline"}),

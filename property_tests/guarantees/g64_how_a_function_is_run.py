@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import trio
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from property_tests.guarantees.players import PLAYERS, Adder, Cast, Do, Slow
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import drawn
-from property_tests.ways import functions_begin
+from property_tests.ways import functions_begin, unlogged
 from trio_actors import Host, Node, open_node
 from trio_actors._core.exit import terminated
 from trio_actors._core.roaming import Roaming
@@ -52,12 +51,8 @@ def functions_are_alike_with_and_without_a_task() -> None:
         stepped, tasks = (_seen(program, stepped=stepped) for stepped in (True, False))
         assert stepped == tasks, f"\nstepped {stepped}\ntasks   {tasks}"
 
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
+    with unlogged():
         test()
-    finally:
-        logging.disable(before)
 
 
 def _seen(program: dict[str, Any], *, stepped: bool) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextvars import ContextVar
 from math import inf
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 import trio_actors
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import drawn
-from property_tests.ways import functions_begin
+from property_tests.ways import functions_begin, unlogged
 from trio_actors import Exit, Message, Node, ProcessContext, Server, handles, open_node
 
 FEW = drawn(100)
@@ -99,12 +98,8 @@ def nothing_of_one_function_is_seen_by_the_next() -> None:
         with functions_begin(stepped=stepped):
             trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
+    with unlogged():
         test()
-    finally:
-        logging.disable(before)
 
 
 class Keeper(Server):
@@ -171,12 +166,8 @@ def what_a_handler_keeps_is_of_its_own_task() -> None:
 
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
+    with unlogged():
         test()
-    finally:
-        logging.disable(before)
 
 
 async def rests(ctx: ProcessContext, child: Any = None) -> None:

@@ -36,6 +36,11 @@ Control = Annotated[
 HERE = Path()
 
 
+def exec_option(help: str) -> Parameter:
+    """The option `-x` of a command."""
+    return Parameter(name=["--exec", "-x"], negative=(), show_default=False, help=help)
+
+
 def read(app: Path, overrides: Sequence[str]) -> Application | None:
     """The application, or None after its problems were written to standard error."""
     try:

@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from . import USAGE, live, logs
-from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, read
+from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, exec_option, read
 from .words import EXEC, Words, WordsError, split_words
 
 EPILOGUE = """\
@@ -44,12 +44,9 @@ def run(
     *,
     exec: Annotated[
         tuple[str, ...],
-        Parameter(
-            name=["--exec", "-x"],
-            negative=(),
-            show_default=False,
-            help="Run this process on the terminal host, and stop when it ends. The words after "
-            "the id, and all words after `--`, are its arguments: `-x ns:name 1 2 -- --flag`.",
+        exec_option(
+            "Run this process on the terminal host, and stop when it ends. The words after the "
+            "id, and all words after `--`, are its arguments: `-x ns:name 1 2 -- --flag`."
         ),
     ] = (),
     set: Set = (),
@@ -340,12 +337,9 @@ def explore(
     *,
     exec: Annotated[
         tuple[str, ...],
-        Parameter(
-            name=["--exec", "-x"],
-            negative=(),
-            show_default=False,
-            help="Run this process too, on the terminal host; what it prints is dropped. The words "
-            "after the id, and all words after `--`, are its arguments.",
+        exec_option(
+            "Run this process too, on the terminal host; what it prints is dropped. The words "
+            "after the id, and all words after `--`, are its arguments."
         ),
     ] = (),
     schedules: Annotated[int, Parameter(help="How many runs.")] = 200,

@@ -163,7 +163,7 @@ async def _top(connection: Connection, *, by: Order, interval: float, frames: in
         ) as live,
     ):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_until_signal, nursery.cancel_scope)
+            nursery.start_soon(until_signal, nursery.cancel_scope.cancel)
             if terminal is not None:
                 nursery.start_soon(_keys, terminal, screen, nursery.cancel_scope)
             while frames != 0:
@@ -186,10 +186,11 @@ async def _top(connection: Connection, *, by: Order, interval: float, frames: in
     return 0
 
 
-async def _until_signal(scope: trio.CancelScope) -> None:
+async def until_signal(stop: Callable[[], object]) -> None:
+    """Stops at the first Ctrl-C or SIGTERM."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         await anext(aiter(signals))
-        scope.cancel()
+        stop()
 
 
 async def _keys(terminal: int, screen: Screen, scope: trio.CancelScope) -> None:

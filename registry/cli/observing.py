@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ import trio
 from ..control.client import Connection
 from ..control.protocol import ControlError
 from . import USAGE
-from .looking import Subject
+from .looking import Subject, until_signal
 
 REMEDY = """\
 trio-actors observe: the page needs the extra "http" ({missing} is not installed).
@@ -75,15 +74,9 @@ async def serve_page(
             app.stopping.set()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_until_signal, app.stopping)
+        nursery.start_soon(until_signal, app.stopping.set)
         nursery.start_soon(take_snapshots)
         await serve(app, listeners, Limits(), GRACE)
         nursery.cancel_scope.cancel()
     if gone:
         raise gone[0]
-
-
-async def _until_signal(stopping: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        await anext(aiter(signals))
-        stopping.set()

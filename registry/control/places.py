@@ -14,6 +14,8 @@ import socket
 import stat
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -34,17 +36,23 @@ def runtime_directory() -> Path:
         if base
         else Path(tempfile.gettempdir()) / f"trio-actors-{os.geteuid()}"
     )
-    try:
+    with _os_errors_of(path):
         path.mkdir(mode=0o700, exist_ok=True)
         status = os.lstat(path)
-    except OSError as error:
-        raise ControlError("unavailable", f"{path}: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode):
         raise ControlError("denied", f"{path}: expected a directory")
     _expect_mine(path, status)
     if status.st_mode & 0o077:
         raise ControlError("denied", f"{path}: expected mode 0700, others have access to it")
     return path
+
+
+@contextmanager
+def _os_errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ControlError("unavailable", f"{path}: {error.strerror}") from None
 
 
 def _expect_mine(path: Path, status: os.stat_result) -> None:
@@ -132,10 +140,8 @@ def answers(path: Path) -> bool:
 
 def check_socket(path: Path) -> None:
     """Before connecting: the socket is there and belongs to this user. Raises: ControlError."""
-    try:
+    with _os_errors_of(path):
         status = os.lstat(path)
-    except OSError as error:
-        raise ControlError("unavailable", f"{path}: {error.strerror}") from None
     if not stat.S_ISSOCK(status.st_mode):
         raise ControlError("invalid", f"{path}: expected a control socket")
     _expect_mine(path, status)

@@ -158,6 +158,10 @@ class LuaKind(BaseKind):
             if not alias:
                 yield Finding(("imports", alias), "an alias that is not empty", shown(alias))
 
+    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
+        """Whether a library that it imports has changed. Rule: PL16."""
+        return any(library in changed for library in definition.model.imports.values())
+
 
 def add_process(app: App, definition: Definition, target: Target) -> None:
     """The id can be spawned, and called if it has a default host."""
@@ -171,13 +175,6 @@ def add_process(app: App, definition: Definition, target: Target) -> None:
         app.functions.remove(definition.id)
 
 
-def remove_process(app: App, definition: Definition) -> None:
-    """The id is unknown; running processes go on."""
-    del app.code.targets[definition.id]
-    if app.functions.has(definition.id):
-        app.functions.remove(definition.id)
-
-
 def tell_outdated(app: App, id: str) -> None:
     """OUTDATED to the processes that asked for it and still run older code of this id."""
     node, current = app.node, app.code.targets.get(id)
@@ -187,16 +184,30 @@ def tell_outdated(app: App, id: str) -> None:
             node.post(node.control, process, event)
 
 
-def imports_changed(definition: Definition, changed: Collection[str]) -> bool:
-    """Whether a library that an entry imports is among the changed ones (PL16)."""
-    return any(library in changed for library in definition.model.imports.values())
+class ProcessKind(BaseKind):
+    """What the kinds of processes have in common, whatever the language; `add` is theirs."""
+
+    meta_model = ProcessMeta
+
+    async def update(self, app: App, old: Definition, new: Definition) -> None:
+        """New processes run the new code; running ones go on with theirs until they upgrade."""
+        await self.add(app, new)
+
+    def committed(self, app: App, old: Definition, new: Definition) -> None:
+        """Running processes that want to know are told."""
+        tell_outdated(app, new.id)
+
+    async def remove(self, app: App, definition: Definition) -> None:
+        """The id is unknown when this returns; running processes go on."""
+        del app.code.targets[definition.id]
+        if app.functions.has(definition.id):
+            app.functions.remove(definition.id)
 
 
-class ProcessLuaKind(LuaKind):
+class ProcessLuaKind(ProcessKind, LuaKind):
     """`process.lua`."""
 
     model = ProcessLua
-    meta_model = ProcessMeta
     doc = "A process whose code is a Lua script."
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
@@ -211,28 +222,11 @@ class ProcessLuaKind(LuaKind):
         target = LuaTarget(script, model.method, limits_of(model.limits))
         add_process(app, definition, target)
 
-    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
-        """Whether a library that it imports has changed."""
-        return imports_changed(definition, changed)
 
-    async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """New processes run the new code; running ones go on with theirs until they upgrade."""
-        await self.add(app, new)
-
-    def committed(self, app: App, old: Definition, new: Definition) -> None:
-        """Running processes that want to know are told."""
-        tell_outdated(app, new.id)
-
-    async def remove(self, app: App, definition: Definition) -> None:
-        """The id is unknown when this returns; running processes go on."""
-        remove_process(app, definition)
-
-
-class ProcessPyKind(PythonKind):
+class ProcessPyKind(ProcessKind, PythonKind):
     """`process.py`."""
 
     model = ProcessPy
-    meta_model = ProcessMeta
     doc = "A process whose code is a Python coroutine function."
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
@@ -253,18 +247,6 @@ class ProcessPyKind(PythonKind):
         function = load_callable(definition.model.source)
         add_process(app, definition, function_target(function, id=definition.id))
 
-    async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """New processes run the new code; running ones go on with theirs until they upgrade."""
-        await self.add(app, new)
-
-    def committed(self, app: App, old: Definition, new: Definition) -> None:
-        """Running processes that want to know are told."""
-        tell_outdated(app, new.id)
-
-    async def remove(self, app: App, definition: Definition) -> None:
-        """The id is unknown when this returns; running processes go on."""
-        remove_process(app, definition)
-
 
 class LibraryLuaKind(LuaKind):
     """`library.lua`."""
@@ -275,10 +257,6 @@ class LibraryLuaKind(LuaKind):
     async def add(self, app: App, definition: Definition) -> None:
         """Other entries can import it when this returns."""
         app.libraries[definition.id] = script_of(definition, app.libraries)
-
-    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
-        """Whether a library that it imports has changed."""
-        return imports_changed(definition, changed)
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
         """What imports it is made anew after it."""

@@ -6,7 +6,7 @@ the load), PL16, PL17 (an update puts a new version in place), IC11, IC12 (inter
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,14 @@ import attrs
 
 from lua_bridge import LuaCallee
 from trio_actors.fields import FieldError
-from trio_actors.functions import PythonCallee, parse_pool
+from trio_actors.functions import Callee, PythonCallee, parse_pool
 from trio_actors.functions.options import parse_options
 
 from ..fields import Text, Texts, setting
 from ..kind import BaseKind, Definition, Definitions, Finding
 from ..lua_source import limits_of, script_of
 from ..python_source import load_callable
-from .code import Imports, Limits, LuaKind, Modules, PythonKind, imports_changed, of_field_error
+from .code import Imports, Limits, LuaKind, Modules, PythonKind, of_field_error
 
 if TYPE_CHECKING:
     from ..app import App
@@ -56,34 +56,30 @@ class FunctionInterceptor:
     match: Texts = setting("globs of function ids", default=("*",))
 
 
-def function_findings(definition: Definition) -> Iterable[Finding]:
-    """What is wrong with the pool and with the default call options."""
-    for parse, value, path in (
-        (parse_pool, definition.model.pool, "pool"),
-        (parse_options, definition.entry.meta.get("options"), "meta.options"),
-    ):
-        try:
-            parse(value, path)
-        except FieldError as error:
-            yield of_field_error(error)
+class FunctionKind(BaseKind):
+    """What the kinds of functions have in common, whatever the language; `callee` is theirs."""
 
-
-class FunctionPyKind(PythonKind):
-    """`function.py`."""
-
-    model = FunctionPy
-    doc = "A function whose code is a Python callable."
+    async def callee(self, app: App, definition: Definition) -> Callee:
+        """What runs a call."""
+        raise NotImplementedError
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """The source, the pool and the options."""
         yield from super().findings(definition, others)
-        yield from function_findings(definition)
+        for parse, value, path in (
+            (parse_pool, definition.model.pool, "pool"),
+            (parse_options, definition.entry.meta.get("options"), "meta.options"),
+        ):
+            try:
+                parse(value, path)
+            except FieldError as error:
+                yield of_field_error(error)
 
     async def add(self, app: App, definition: Definition) -> None:
         """The function can be called when this returns."""
-        model: FunctionPy = definition.model
-        callee = PythonCallee(load_callable(model.source))
-        app.functions.install(definition.id, callee, pool=model.pool, meta=definition.entry.meta)
+        callee = await self.callee(app, definition)
+        pool, meta = definition.model.pool, definition.entry.meta
+        app.functions.install(definition.id, callee, pool=pool, meta=meta)
 
     async def update(self, app: App, old: Definition, new: Definition) -> None:
         """New calls run the new version, accepted ones finish on the old one. Rule: PL16."""
@@ -92,6 +88,17 @@ class FunctionPyKind(PythonKind):
     async def remove(self, app: App, definition: Definition) -> None:
         """Later calls find nothing, accepted ones finish. Rule: PL18."""
         app.functions.remove(definition.id)
+
+
+class FunctionPyKind(FunctionKind, PythonKind):
+    """`function.py`."""
+
+    model = FunctionPy
+    doc = "A function whose code is a Python callable."
+
+    async def callee(self, app: App, definition: Definition) -> PythonCallee:
+        """The callable."""
+        return PythonCallee(load_callable(definition.model.source))
 
 
 class InterceptorKind(PythonKind):
@@ -120,35 +127,17 @@ class InterceptorKind(PythonKind):
         app.functions.remove_interceptor(definition.id)
 
 
-class FunctionLuaKind(LuaKind):
+class FunctionLuaKind(FunctionKind, LuaKind):
     """`function.lua`."""
-
-    def affected_by(self, definition: Definition, changed: Collection[str]) -> bool:
-        """Whether a library that it imports has changed. Rule: PL16."""
-        return imports_changed(definition, changed)
 
     model = FunctionLua
     doc = "A function whose code is a Lua script."
 
-    def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
-        """The script, the pool and the options."""
-        yield from super().findings(definition, others)
-        yield from function_findings(definition)
-
-    async def add(self, app: App, definition: Definition) -> None:
-        """The function can be called when this returns."""
+    async def callee(self, app: App, definition: Definition) -> LuaCallee:
+        """The script, on the host that steps Lua functions."""
         model: FunctionLua = definition.model
         script = script_of(definition, app.libraries)
-        callee = LuaCallee(await app.lua_host(), script, model.method, limits_of(model.limits))
-        app.functions.install(definition.id, callee, pool=model.pool, meta=definition.entry.meta)
-
-    async def update(self, app: App, old: Definition, new: Definition) -> None:
-        """New calls run the new version, accepted ones finish on the old one. Rule: PL16."""
-        await self.add(app, new)
-
-    async def remove(self, app: App, definition: Definition) -> None:
-        """Later calls find nothing, accepted ones finish. Rule: PL18."""
-        app.functions.remove(definition.id)
+        return LuaCallee(await app.lua_host(), script, model.method, limits_of(model.limits))
 
 
 FUNCTION_LUA: BaseKind = FunctionLuaKind()

@@ -233,16 +233,21 @@ async def test_a_fault_at_any_step_undoes_everything(app_path: Path, broken: int
         assert str(await changes.apply()) == "v1"
 
 
+def slow_down(app: App) -> None:
+    """Each step of a change takes a second longer."""
+    do = app.registry._do
+
+    async def slow(step: Step) -> None:
+        await trio.sleep(1)
+        await do(step)
+
+    app.registry._do = slow  # type: ignore[method-assign]
+
+
 async def test_one_change_at_a_time(app_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """RG6: another apply running → CONFLICT, retryable."""
     async with open_app(app_path) as app:
-        do = app.registry._do
-
-        async def slow(step: Step) -> None:
-            await trio.sleep(1)
-            await do(step)
-
-        app.registry._do = slow  # type: ignore[method-assign]
+        slow_down(app)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(app.registry.changes().create(source("1", id="app:f")).apply)
             await trio.sleep(0.5)
@@ -257,13 +262,7 @@ async def test_a_cancelled_apply_is_all_or_nothing(
 ) -> None:
     """RG9: the change is complete although its caller was cancelled."""
     async with open_app(app_path) as app:
-        do = app.registry._do
-
-        async def slow(step: Step) -> None:
-            await trio.sleep(1)
-            await do(step)
-
-        app.registry._do = slow  # type: ignore[method-assign]
+        slow_down(app)
         with trio.move_on_after(0.5):
             await app.registry.changes().create(source("1", id="app:f")).apply()
         assert await app.call("app:f") == "1"

@@ -16,23 +16,22 @@ from supervision import (
     read_supervisor,
 )
 
-TREE = read_supervisor(
-    {
-        "strategy": "rest_for_one",
-        "intensity": 3,
-        "children": [
-            {"id": "db", "process": "app:db", "args": ["dsn", 3], "shutdown": "2s"},
-            {
-                "id": "pool",
-                "restart": "transient",
-                "supervisor": {
-                    "backoff": {"initial_delay": "500ms"},
-                    "children": [{"id": "w<1>", "process": "app:worker", "restart": "temporary"}],
-                },
+DATA = {
+    "strategy": "rest_for_one",
+    "intensity": 3,
+    "children": [
+        {"id": "db", "process": "app:db", "args": ["dsn", 3], "shutdown": "2s"},
+        {
+            "id": "pool",
+            "restart": "transient",
+            "supervisor": {
+                "backoff": {"initial_delay": "500ms"},
+                "children": [{"id": "w<1>", "process": "app:worker", "restart": "temporary"}],
             },
-        ],
-    }
-)
+        },
+    ],
+}
+TREE = read_supervisor(DATA)
 
 
 def test_text_shows_strategy_intensity_code_and_restart_types() -> None:
@@ -80,21 +79,7 @@ def test_services_are_drawn_in_start_order() -> None:
 
 def test_yaml_data_holds_only_what_differs_from_the_defaults() -> None:
     """SU2."""
-    assert pictures.yaml_data(TREE) == {
-        "strategy": "rest_for_one",
-        "intensity": 3,
-        "children": [
-            {"id": "db", "process": "app:db", "args": ["dsn", 3], "shutdown": "2s"},
-            {
-                "id": "pool",
-                "restart": "transient",
-                "supervisor": {
-                    "backoff": {"initial_delay": "500ms"},
-                    "children": [{"id": "w<1>", "process": "app:worker", "restart": "temporary"}],
-                },
-            },
-        ],
-    }
+    assert pictures.yaml_data(TREE) == DATA
 
 
 def test_python_source_reads_like_python() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 from trio.testing import MockClock
+from unwinding import slow_to_end
 
 from supervision import Supervisor, SupervisorRef, child
 from supervision.runner import GRACE
@@ -209,10 +210,8 @@ async def test_child_that_ends_just_when_it_counts_as_a_zombie_has_ended(sim: Si
     async def shields(ctx: ProcessContext) -> None:
         ctx.started()
         try:
-            await trio.sleep_forever()
+            await slow_to_end(GRACE)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(GRACE)
             exits.append(True)
 
     tree = Supervisor(children=[child("z", shields, shutdown="brutal_kill", ready=True)])

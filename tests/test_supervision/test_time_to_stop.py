@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from trio.testing import MockClock
+from unwinding import slow_to_end
 
 from supervision import Supervisor, SupervisorRef, child, explain
 from trio_actors import (
@@ -230,11 +231,7 @@ async def test_an_end_and_its_last_moment_at_the_same_time(autojump_clock: MockC
 
     async def late(ctx: ProcessContext) -> None:
         ctx.started()
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(0.5)
+        await slow_to_end(0.5)
 
     for attempt in range(20):  # the order of tasks in one moment is Trio's
         async with open_node() as node, node.open_host("app:h") as host:

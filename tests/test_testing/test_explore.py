@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import trio
 from hypothesis import given, strategies
 from hypothesis import settings as hypothesis_settings
 
-from trio_actors import EventKind, ProcessContext
+from trio_actors import EventKind, ProcessContext, ProcessNotFound
 from trio_actors.testing import (
     Restless,
     Schedule,
@@ -121,6 +122,70 @@ def test_a_small_system_is_verified() -> None:
     test()
     explored = settings.explored["test_a_small_system_is_verified.test"]
     assert str(explored) == f"verified: all {explored.verified} traces"
+
+
+CHECKPOINTS: dict[str, Callable[[ProcessContext], Awaitable[None]]] = {
+    "none": lambda ctx: ctx.node.wait(ctx.spawn_soon(returns)),  # waits for an end
+    "ctx.checkpoint": lambda ctx: ctx.checkpoint(),
+    "trio.sleep(0)": lambda ctx: trio.sleep(0),
+    "trio.lowlevel.checkpoint": lambda ctx: trio.lowlevel.checkpoint(),
+}
+
+
+async def returns(ctx: ProcessContext) -> None:
+    """Ends."""
+
+
+async def leader(ctx: ProcessContext, how: str) -> None:
+    """Takes a name that was free before it let others run."""
+    try:
+        ctx.lookup("leader")
+    except ProcessNotFound:
+        await CHECKPOINTS[how](ctx)
+        ctx.register("leader")
+    await ctx.receive("stop")
+
+
+def checked_before_a_checkpoint(how: str, level: str, leaders: int) -> Any:
+    """Whether all leaders live; only one can if both look before one of them takes the name."""
+
+    @explore(level=level, report=("text",))
+    async def test(sim: Sim) -> None:
+        pids = [await sim.spawn(leader, how) for _ in range(leaders)]
+        await sim.settle()
+        assert sum(pid in sim.node.processes for pid in pids) in (leaders, 0)
+
+    return test
+
+
+@pytest.mark.parametrize("how", [how for how in CHECKPOINTS if how != "none"])
+def test_what_checkpoints_leave_open_is_explored_by_steps(how: str) -> None:
+    """TS10: a race between two processes that let each other run."""
+    with pytest.raises(ScheduleFailure):
+        checked_before_a_checkpoint(how, "step", 2)()
+
+
+@pytest.mark.parametrize("how", CHECKPOINTS)
+@pytest.mark.parametrize("others", [0, 1])
+def test_verified_says_whether_checkpoints_have_left_something_open(how: str, others: int) -> None:
+    """TS10: "verified" without more only if no process has let another one run in between."""
+
+    @explore(report=("text",))
+    async def test(sim: Sim) -> None:
+        await sim.spawn(leader, how)
+        for _ in range(others):
+            await sim.spawn(leader, how)
+        await sim.settle()
+
+    test()
+    name = "test_verified_says_whether_checkpoints_have_left_something_open.test"
+    explored = settings.explored[name]
+    plain = f"verified: all {explored.verified} traces"
+    if others and how != "none":
+        assert explored.yielded
+        assert str(explored).startswith(f"{plain} of messages (of checkpoints one order only:")
+    else:
+        assert str(explored) == plain
 
 
 @explore(schedules=30)

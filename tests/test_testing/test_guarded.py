@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from unwinding import slow_to_end
 
 from property_tests.mutants import Mutant
 from supervision import Supervisor, SupervisorRef, child
@@ -145,11 +146,7 @@ def test_no_false_alarm_on_random_trees(seed: int) -> None:
 
     async def slow(ctx: ProcessContext, seconds: float) -> None:
         ctx.started()
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(seconds)
+        await slow_to_end(seconds)
 
     def tree(rng: random.Random, depth: int) -> Supervisor:
         children: list[Any] = []

@@ -316,6 +316,34 @@ async def test_an_upgrade_drops_the_request_in_hand_and_tells_its_caller(
     assert object_of(host, pid).begun == 8
 
 
+@both_deferring
+async def test_an_upgrade_drops_what_the_old_code_has_deferred_and_tells_its_callers(
+    host: Host, server: type[Server], autojump_clock: trio.testing.MockClock
+) -> None:
+    """U1: the old object is let go of at once, and with it the requests that it has kept."""
+
+    class Upgrading(server):  # type: ignore[valid-type, misc]
+        @handles("upgrade")
+        def upgrade_now(self, message: Message) -> None:
+            self.upgrade(None, "state")
+
+        def migrate(self, old_version: int, state: Any) -> None:
+            self.init()
+
+    pid = await host.spawn(Upgrading)
+
+    async def client() -> None:
+        with trio.fail_after(1), pytest.raises(ProcessUnavailable, match="dropped without a reply"):
+            await host.node.ask(pid, Later())
+
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client)
+            await trio.testing.wait_all_tasks_blocked()
+            host.node.send(pid, "upgrade")
+    assert await host.node.ask(pid, Get()) == 0
+
+
 @pytest.mark.parametrize("how", ["typed", "deferring", "task"])
 async def test_queued_requests_go_on_to_upgraded_code_of_any_kind(host: Host, how: str) -> None:
     """U3: unread requests are answered by the new code."""

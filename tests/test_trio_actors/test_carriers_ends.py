@@ -18,6 +18,7 @@ from carriers import (
     text,
     waiting,
 )
+from roaming import unwind_slowly
 
 import trio_actors
 from trio_actors import (
@@ -225,11 +226,8 @@ async def test_a_nursery_in_a_handler_unwinds_before_the_end(
 
     async def child(pid: Pid) -> None:
         try:
-            await trio.sleep_forever()
+            await unwind_slowly(node, pid, steps)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(3)
-            steps.append(pid in node.processes)
             if fails:
                 raise ValueError("while unwinding")
 

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 from stage import CANCEL, EXIT, Stage
+from unwinding import slow_to_end
 
 from trio_actors import (
     CauseKind,
@@ -64,11 +65,7 @@ async def test_second_terminate_before_the_end_changes_nothing(host: Host) -> No
     """T3: between terminate and the end a second terminate succeeds."""
 
     async def target(ctx: ProcessContext) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(1)
+        await slow_to_end(1)
 
     pid = await host.spawn(target)
     await trio.testing.wait_all_tasks_blocked()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 import trio.testing
+from unwinding import slow_to_end
 
 from property_tests.ways import functions_begin
 from trio_actors import Host, ProcessContext, open_node
@@ -83,15 +84,8 @@ async def test_it_ends_though_no_task_is_left(autojump_clock: trio.testing.MockC
 async def test_it_ends_after_its_child_tasks(autojump_clock: trio.testing.MockClock) -> None:
     """TM3, E37: also if it has no handlers, and so could be ended at once."""
 
-    async def lasts() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(3)
-
     async def has_a_child(ctx: ProcessContext) -> None:
-        ctx.start_task(lasts)
+        ctx.start_task(slow_to_end, 3)
         await ctx.inbox.receive()
 
     async with open_node() as node, node.open_host("app:h") as host:

@@ -8,24 +8,12 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from carriers import text
+from unwinding import slow_to_end
 
 import trio_actors
 from trio_actors import Bounded, Exit, Host, Node, ProcessContext, ProcessError, Server, handles
 from trio_actors.server import Migration
-
-
-def text(end: Exit) -> str:
-    """An exit as text."""
-    return str(end.error) if end.error else str(end.value)
-
-
-async def slow_to_end() -> None:
-    """A child task that needs 3 seconds to unwind."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(3)
 
 
 @pytest.mark.parametrize("how", ["terminate", "deadline", "link", None])
@@ -39,7 +27,7 @@ async def test_forced_end_while_child_tasks_unwind(host: Host, how: str | None) 
     async def body(ctx: ProcessContext) -> str:
         if how == "link":
             await ctx.spawn(failing, link=True)
-        ctx.start_task(slow_to_end)
+        ctx.start_task(slow_to_end, 3)
         await trio.sleep(1)
         return "value"
 
@@ -110,7 +98,7 @@ class Plain(Server):
     """A plain server with a child task that needs 3 seconds to unwind."""
 
     def init(self) -> None:
-        self.ctx.start_task(slow_to_end)
+        self.ctx.start_task(slow_to_end, 3)
 
     @handles("return")
     def end(self, message: Any) -> None:
@@ -178,7 +166,7 @@ async def test_awaiting_handler_of_a_plain_server_unwinds_before_its_end(
     class Awaits(Server):
         @handles("go")
         def go(self, message: Any) -> Any:
-            return slow_to_end()
+            return slow_to_end(3)
 
     async with node.open_host("app:a", drain=0) as host:
         pid = await host.spawn(Awaits, ready=True)
@@ -233,6 +221,12 @@ async def test_fired_timers_keep_no_messages(host: Host) -> None:
     assert await host.node.call(body, host=host) <= 1
 
 
+async def sends(ctx: ProcessContext, pid: str, count: int) -> None:
+    """Sends so many numbers, as there is room."""
+    for number in range(count):
+        await ctx.asend(pid, "t", number)
+
+
 @pytest.mark.parametrize("successor", ["function", "plain", "tasked"])
 async def test_sender_that_waits_for_room_is_served_by_the_code_after_an_upgrade(
     host: Host, successor: str
@@ -265,12 +259,8 @@ async def test_sender_that_waits_for_room_is_served_by_the_code_after_an_upgrade
     async def new(ctx: ProcessContext) -> list[int]:
         return [(await ctx.inbox.receive()).payload for _ in range(3)]
 
-    async def sender(ctx: ProcessContext, pid: str) -> None:
-        for number in range(3):
-            await ctx.asend(pid, "t", number)
-
     pid = await host.spawn(old, mailbox=Bounded(1, "block"))
-    await host.spawn(sender, pid)
+    await host.spawn(sends, pid, 3)
     with trio.fail_after(60):
         assert (await host.node.wait(pid)).value == [0, 1, 2]
 
@@ -296,12 +286,8 @@ async def test_every_way_to_take_a_message_makes_room(host: Host, way: str) -> N
             got.append(message.payload)
         return got
 
-    async def sender(ctx: ProcessContext, pid: str) -> None:
-        for number in range(4):
-            await ctx.asend(pid, "t", number)
-
     pid = await host.spawn(reader, mailbox=Bounded(1, "block"))
-    await host.spawn(sender, pid)
+    await host.spawn(sends, pid, 4)
     with trio.fail_after(60):
         assert (await host.node.wait(pid)).value == [0, 1, 2, 3]
 

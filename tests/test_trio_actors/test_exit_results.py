@@ -6,16 +6,22 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from unwinding import slow_to_end
 
 from trio_actors import (
+    Ask,
     CauseKind,
     ErrorKind,
     Exit,
     Host,
+    Message,
     Node,
     ProcessContext,
     ProcessError,
     ProcessNotFound,
+    ProcessUnavailable,
+    Server,
+    handles,
     open_node,
 )
 
@@ -197,11 +203,7 @@ async def _returns() -> object:
 
 
 async def _shielded() -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(60)
+    await slow_to_end(60)
 
 
 @pytest.mark.parametrize("how", list(FORCED))
@@ -311,6 +313,87 @@ async def test_sc28_fatal_exceptions_leave_the_host(
             await host.spawn(body)
             await trio.sleep_forever()
     assert [told(end)["error"] for end in ended] == ["cancel deadline exceeded"]
+
+
+class Fatal(Ask[None]):
+    """Answered by nothing but an exception that stops the host."""
+
+
+class Falling(Server):
+    """Its handler raises it, or a child task does."""
+
+    @handles(Fatal)
+    def fall(self, request: Fatal) -> None:
+        raise SystemExit(3)
+
+    @handles("child")
+    def start(self, message: Message) -> None:
+        self.ctx.start_task(falls)
+
+
+class FallingLater(Falling):
+    """The same with async handlers."""
+
+    @handles(Fatal)
+    async def fall(self, request: Fatal) -> None:  # type: ignore[override]
+        raise SystemExit(3)
+
+
+async def falls() -> None:
+    """A child task."""
+    raise SystemExit(3)
+
+
+async def has_a_child_that_falls(ctx: ProcessContext) -> None:
+    """It is not the process's own code that raises."""
+    await ctx.receive()
+    ctx.start_task(falls)
+    await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("body", [has_a_child_that_falls, Falling, FallingLater])
+async def test_a_fatal_exception_of_a_child_task_leaves_the_host_in_order(
+    autojump_clock: trio.testing.MockClock, body: Any
+) -> None:
+    """E38, SU9: as if its process had raised it; the others are asked to stop and have time to."""
+    log: list[str] = []
+
+    async def other(ctx: ProcessContext) -> None:
+        log.append((await ctx.events.receive()).kind.value)
+        await trio.sleep(1)
+        log.append("saved")
+
+    with pytest.raises(SystemExit):
+        async with open_node() as node, node.open_host("app:main") as host:
+            await host.spawn(other)
+            pid = await host.spawn(body)
+            node.processes[pid].on_exit(lambda end: log.append(told(end)["error"]))
+            node.send(pid, "child")
+            await trio.sleep_forever()
+    assert sorted(log[:2]) == ["pid.cancel", "process cancelled"]
+    assert log[2:] == ["saved"]
+
+
+@pytest.mark.parametrize("server", [Falling, FallingLater])
+async def test_a_fatal_exception_is_raised_once_and_not_where_somebody_asks(
+    autojump_clock: trio.testing.MockClock, server: type[Server]
+) -> None:
+    """E38, PH7: also if the handler ran in its caller's turn; who asks is told of the end."""
+    told_so: list[str] = []
+
+    async def asks(ctx: ProcessContext, pid: str) -> None:
+        try:
+            await ctx.ask(pid, Fatal())
+        except ProcessUnavailable as error:
+            told_so.append(error.message)
+
+    with pytest.raises(SystemExit):
+        async with open_node() as node, node.open_host("app:main") as host:
+            pid = await host.spawn(server)
+            await trio.testing.wait_all_tasks_blocked()
+            await host.spawn(asks, pid)
+            await trio.sleep_forever()
+    assert told_so == [f"{pid} ended before it replied: process cancelled"]
 
 
 async def test_two_fatal_exceptions_leave_as_a_group(

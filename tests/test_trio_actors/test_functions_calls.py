@@ -322,6 +322,19 @@ async def test_upgrade_is_refused_and_the_call_goes_on() -> None:
         assert await functions.call("app:f") == "on"
 
 
+async def test_a_task_of_a_function_is_refused_and_the_call_goes_on() -> None:
+    """P6: only processes have tasks of their own; a nursery does in a function."""
+    async with opened() as functions:
+
+        async def f() -> str:
+            with pytest.raises(trio_actors.ProcessInvalid, match="open a nursery"):
+                trio_actors.current().start_task(trio.sleep, 1)
+            return "on"
+
+        functions.register("app:f", f)
+        assert await functions.call("app:f") == "on"
+
+
 # -- 5: context
 
 

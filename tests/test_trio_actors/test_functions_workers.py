@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 from callees import opened
+from unwinding import slow_to_end
 
 import trio_actors
 from trio_actors import ErrorKind
@@ -173,11 +174,7 @@ async def test_pl18_two_ends_of_a_service_wait_for_the_same_calls(autojump_clock
     """PL18, F17: `aclose` from two tasks at once returns in both."""
 
     async def shielded() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(1)
+        await slow_to_end(1)
 
     async with opened() as functions:
         functions.register("app:f", shielded)

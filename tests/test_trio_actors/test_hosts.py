@@ -8,6 +8,8 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from carriers import text
+from unwinding import slow_to_end
 
 from trio_actors import (
     EventKind,
@@ -37,16 +39,7 @@ async def polite(ctx: ProcessContext) -> str:
 
 async def slow_cleanup(ctx: ProcessContext) -> None:
     """Needs 3 seconds more than it is given."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.sleep(3)
-
-
-def text(end: Exit) -> str:
-    """An exit as text."""
-    return str(end.error) if end.error else str(end.value)
+    await slow_to_end(3)
 
 
 async def test_host_id_is_free_or_taken(node: Node) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from carriers import at_rest, carriers
-from roaming import has_task, here, shown, stepped
+from roaming import Function, has_task, here, shown, stepped
 
 import trio_actors
 from trio_actors import Host, ProcessContext
 from trio_actors._core.carrier import SIGHT
-
-Function = Callable[..., Awaitable[Any]]
-
 
 # -- no task
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from itertools import groupby
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from roaming import has_task, shown
+from roaming import Function, has_task, rest, shown
 
 from trio_actors import (
     EventKind,
@@ -22,10 +21,6 @@ from trio_actors import (
 from trio_actors._core import pace
 from trio_actors._core.dispatch import TURN
 from trio_actors._core.subscription import BUDGET
-
-Function = Callable[..., Awaitable[Any]]
-rest = trio.testing.wait_all_tasks_blocked
-
 
 # -- order
 

@@ -15,12 +15,12 @@ import pytest
 import trio
 import trio.testing
 from carriers import carriers, dispatcher, text
+from roaming import rest
 
 from trio_actors import Host, Message, Node, Pid, ProcessContext, Server, handles
 from trio_actors._core.dispatch import BATCH
 from trio_actors._core.pace import Pace
 
-at_rest = trio.testing.wait_all_tasks_blocked
 place: ContextVar[str] = ContextVar("place", default="nowhere")
 
 
@@ -77,7 +77,7 @@ async def test_who_is_terminated_while_it_pauses_does_not_go_on(
     killed: list[bool] = []
     pid = host.spawn_soon(victim)
     killer = host.spawn_soon(kills)
-    await at_rest()
+    await rest()
     for _ in range(1000):
         node.send(pid, "more")
     node.send(pid, "last")
@@ -134,7 +134,7 @@ async def test_what_is_between_code_and_its_channel_sees_the_cancellation(
         await (generator(ctx) if by == "generator" else Awaits(ctx))
 
     pid = host.spawn_soon(iterates if by == "async generator" else awaits)
-    await at_rest()
+    await rest()
     node.terminate(pid)
     assert text(await node.wait(pid)) == "process terminated"
     assert log == (["Cancelled", "clean"] if by == "async generator" else ["Cancelled"])
@@ -159,9 +159,9 @@ async def test_who_is_ended_before_it_begins_ends_beside_a_handler_that_keeps_th
 
     pids: list[Pid] = []
     server = host.spawn_soon(Locks)
-    await at_rest()
+    await rest()
     node.send(server, "go")
-    await at_rest()
+    await rest()
     with trio.fail_after(1):
         assert text(await node.wait(pids[0])) == "process terminated"
     assert log == []
@@ -175,7 +175,7 @@ async def test_an_abort_with_several_carriers_cuts_each_function_once(
     pids = []
     for _ in range(3):
         pids += [host.spawn_soon(sleeps, 100), host.spawn_soon(cleans, log)]
-    await at_rest()
+    await rest()
     host.abort()
     assert [text(await node.wait(pid)) for pid in pids] == ["process cancelled"] * 6
     assert log == ["clean"] * 3
@@ -190,7 +190,7 @@ async def test_an_abort_reaches_functions_that_no_carrier_is_there_for(
     kept: list[Any] = []
     pid = host.spawn_soon(cleans, log)
     host.spawn_soon(keeps_its_task, kept)
-    await at_rest()
+    await rest()
     await trio.sleep(2)
     assert carriers(host) == 0
     host.abort()
@@ -210,7 +210,7 @@ async def test_an_abort_does_not_wait_for_who_shields_himself(node: Node, host: 
     pid = host.spawn_soon(reads)
     node.processes[pid].on_exit(lambda exit: ended.append(trio.current_time()))
     shielded = host.spawn_soon(shields)
-    await at_rest()
+    await rest()
     before = trio.current_time()
     host.abort()
     await node.wait(shielded)
@@ -223,7 +223,7 @@ async def test_an_abort_does_not_change_an_end_that_was_decided(node: Node, host
     kept: list[Any] = []
     pid = host.spawn_soon(reads)
     host.spawn_soon(keeps_its_task, kept)
-    await at_rest()
+    await rest()
     await trio.sleep(2)
     node.terminate(pid)
     host.abort()
@@ -237,7 +237,7 @@ async def test_carriers_that_come_back_together_are_kept_or_end(node: Node, host
         for _ in range(6):
             node.tasked.clear()
             host.spawn_soon(sleeps, end - trio.current_time())
-            await at_rest()
+            await rest()
         await trio.sleep(10)
     steps = dispatcher(host)
     assert isinstance(steps.parked, trio.lowlevel.Task)
@@ -261,7 +261,7 @@ async def test_the_new_code_of_an_upgrade_sees_the_context_variables_of_the_old(
         log.append(place.get())
 
     pid = host.spawn_soon(old)
-    await at_rest()
+    await rest()
     with trio.move_on_after(1):
         await contexts[0].upgrade(new)
     await node.wait(pid)
@@ -309,13 +309,13 @@ async def test_the_error_of_a_condition_is_freed_with_its_process(
         await ctx.receive(wanted)
 
     pid = host.spawn_soon(chooses)
-    await at_rest()
+    await rest()
     gc.collect()
     gc.disable()
     try:
         node.send(pid, "x")
         assert text(await node.wait(pid)) == "Odd: odd"
-        await at_rest()
+        await rest()
         assert errors[0]() is None
     finally:
         gc.enable()
@@ -324,7 +324,7 @@ async def test_the_error_of_a_condition_is_freed_with_its_process(
 async def test_many_forced_ends_are_carried_out_in_many_turns(node: Node, host: Host) -> None:
     """A checkpoint comes after a number of them, as after messages (design.md §4)."""
     pids = [host.spawn_soon(reads) for _ in range(5000)]
-    await at_rest()
+    await rest()
     alive = []
     for pid in pids:
         node.terminate(pid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any
 
@@ -15,20 +14,19 @@ from roaming import (
     MOMENTS,
     TEXTS,
     UNWOUND,
+    Function,
     at,
     clean_up,
     code,
     force,
     handled,
     has_task,
+    rest,
     shown,
     unwind_slowly,
 )
 
 from trio_actors import Host, ProcessContext, ProcessError
-
-Function = Callable[..., Awaitable[Any]]
-rest = trio.testing.wait_all_tasks_blocked
 
 
 @pytest.mark.parametrize("handlers", UNWOUND)

@@ -8,12 +8,10 @@ import pytest
 import trio
 import trio.testing
 from carriers import Now, Wait, Worker, at_rest
-from roaming import MOMENTS, UNWOUND, at, code, handled, shown, unwind_slowly
+from roaming import MOMENTS, UNWOUND, at, code, handled, rest, shown, unwind_slowly
+from unwinding import slow_to_end
 
 from trio_actors import Host, Node, ProcessContext, ProcessError, open_node
-
-rest = trio.testing.wait_all_tasks_blocked
-
 
 # -- the host is cancelled
 
@@ -105,7 +103,7 @@ async def test_what_ends_the_program_stops_the_host_in_order(
             raise exception
         try:
             if where == "child":
-                ctx.start_task(child)
+                ctx.start_task(slow_to_end, 1)
             await ctx.receive()
             if where == "sleep":
                 await trio.sleep(1)
@@ -115,13 +113,6 @@ async def test_what_ends_the_program_stops_the_host_in_order(
         finally:
             if where == "finally":
                 raise exception
-
-    async def child() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(1)
 
     with pytest.raises(exception):
         async with open_node() as node, node.open_host("app:main") as host:

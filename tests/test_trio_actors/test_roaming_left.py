@@ -12,15 +12,12 @@ import trio
 import trio.testing
 from carriers import Wait, Worker, at_rest
 from roaming import TEXTS as FORCED
-from roaming import code, force, has_task, shown
+from roaming import code, force, has_task, rest, shown
 
 from trio_actors import Host, Node, Pid, Process, ProcessContext, ProcessError
 from trio_actors._core import task
 from trio_actors._core.function import FunctionBody
 from trio_actors._core.roaming import Roaming
-
-rest = trio.testing.wait_all_tasks_blocked
-
 
 # -- what is left behind
 

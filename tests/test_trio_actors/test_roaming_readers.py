@@ -8,12 +8,9 @@ import pytest
 import trio
 import trio.testing
 from carriers import at_rest
-from roaming import has_task, shown
+from roaming import has_task, rest, shown
 
 from trio_actors import Bounded, Host, Node, ProcessContext, ProcessUnavailable
-
-rest = trio.testing.wait_all_tasks_blocked
-
 
 # -- several readers
 

@@ -9,11 +9,9 @@ import pytest
 import trio
 import trio.testing
 from carriers import at_rest
-from roaming import MOMENTS, UNWOUND, code, handled, has_task, shown
+from roaming import MOMENTS, UNWOUND, code, handled, has_task, rest, shown
 
 from trio_actors import Host, Message, ProcessContext, ProcessError, Server, handles
-
-rest = trio.testing.wait_all_tasks_blocked
 
 
 async def reads_on(ctx: ProcessContext, log: list[Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from carriers import text
 
 from trio_actors import (
     EventKind,
-    Exit,
     Host,
     ProcessContext,
     ProcessError,
@@ -86,11 +86,6 @@ async def watch(ctx: ProcessContext, pid: str, link: bool) -> list[str]:
             result = event.result
             told.append(f"{event.kind} {result.error or result.value}")
     return told
-
-
-def text(end: Exit) -> str:
-    """An exit as text."""
-    return str(end.error or end.value)
 
 
 @pytest.mark.parametrize(

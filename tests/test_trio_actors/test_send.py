@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 from stage import Stage
+from unwinding import slow_to_end
 
 import trio_actors
 from trio_actors import (
@@ -111,10 +112,8 @@ async def test_send_to_an_ending_process_succeeds_and_is_discarded(host: Host) -
     async def ending(ctx: ProcessContext) -> None:
         inbox = ctx.inbox
         try:
-            await trio.sleep_forever()
+            await slow_to_end(1)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(1)
             seen.append(len(inbox))
 
     pid = await host.spawn(ending)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -111,18 +110,6 @@ class Awaiting(Plain):
     async def get(self, request: Get) -> int:  # type: ignore[override]
         await trio.lowlevel.checkpoint()
         return self.count
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    async with trio_actors.open_node() as node:
-        yield node
-
-
-@pytest.fixture
-async def host(node: Node) -> AsyncIterator[Host]:
-    async with node.open_host("app:h", drain=1) as host:
-        yield host
 
 
 both = pytest.mark.parametrize("server", [Plain, Awaiting])

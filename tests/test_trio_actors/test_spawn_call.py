@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 from stage import EXIT, Stage
+from unwinding import slow_to_end
 
 from trio_actors import (
     ErrorKind,
@@ -330,10 +331,8 @@ async def test_cancelled_ready_spawn_leaves_nothing_behind(host: Host) -> None:
 
     async def never_ready(ctx: ProcessContext) -> None:
         try:
-            await trio.sleep_forever()
+            await slow_to_end(1)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(1)
             steps.append("cleaned")
 
     with trio.move_on_after(5) as scope:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -12,18 +11,6 @@ import trio
 
 import trio_actors
 from trio_actors import Ask, Bounded, GroupChange, Host, Node, ProcessContext, Server, handles
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    async with trio_actors.open_node() as node:
-        yield node
-
-
-@pytest.fixture
-async def host(node: Node) -> AsyncIterator[Host]:
-    async with node.open_host("app:h", drain=0) as host:
-        yield host
 
 
 async def reader(ctx: ProcessContext) -> list[Any]:
@@ -279,7 +266,7 @@ async def test_monitoring_a_dead_process_fails(node: Node, host: Host) -> None:
     """N2 for handles: NOT_FOUND."""
 
     async def body(ctx: ProcessContext) -> None:
-        async with ctx.monitoring("{app:h|0x0ffff}"):
+        async with ctx.monitoring("{app:main|0x0ffff}"):
             pass
 
     with pytest.raises(trio_actors.ProcessNotFound, match="pid not registered"):
@@ -346,6 +333,55 @@ async def test_a_cancelled_timer_is_never_delivered_late(
         return len(inbox)
 
     assert await node.call(body, host=host) == 0
+
+
+@pytest.mark.parametrize("where", ["inbox", "listen", "bounded"])
+async def test_a_cancelled_interval_takes_back_all_that_is_unread(
+    host: Host, autojump_clock: trio.testing.MockClock, where: str
+) -> None:
+    """TS2: however many of its messages have come, and wherever they wait; those read stay."""
+
+    async def body(ctx: ProcessContext) -> list[str]:
+        channel = ctx.listen("tick", message=True) if where == "listen" else ctx.inbox
+        key = ctx.send_interval(1, "tick")
+        ctx.send_interval(1, "other")
+        assert (await channel.receive()).topic == "tick"
+        await trio.sleep(2.5)
+        assert ctx.cancel_timer(key) is True
+        assert ctx.cancel_timer(key) is False
+        await trio.sleep(2)
+        channels = {channel, ctx.inbox}
+        return [message.topic for each in channels for message in each.unread()]
+
+    mailbox = Bounded(100) if where == "bounded" else None
+    pid = await host.spawn(body, mailbox=mailbox)
+    assert (await host.node.wait(pid)).value == 5 * ["other"]
+
+
+async def test_a_cancelled_interval_takes_back_what_a_server_has_not_handled(
+    host: Host, autojump_clock: trio.testing.MockClock
+) -> None:
+    """TS2: its queue is looked through as well."""
+
+    class Ticked(Server):
+        async def init(self) -> None:  # type: ignore[override]
+            self.ticks = 0
+            self.key = self.ctx.send_interval(1, "tick")
+
+        @handles("slow")
+        async def slow(self, message: trio_actors.Message) -> None:
+            await trio.sleep(3.5)
+            assert self.ctx.cancel_timer(self.key) is True
+
+        @handles("tick")
+        async def tick(self, message: trio_actors.Message) -> None:
+            self.ticks += 1
+
+    pid = await host.spawn(Ticked)
+    await trio.sleep(0.5)
+    host.node.send(pid, "slow")
+    await trio.sleep(10)
+    assert trio_actors.sys.get_state(host.node, pid)["ticks"] == 0
 
 
 async def test_a_key_replaces_its_timer(

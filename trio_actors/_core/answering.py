@@ -18,7 +18,7 @@ from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
 from trio_actors._core.current import running
 from trio_actors._core.dispatch import Dispatched, Dispatcher
 from trio_actors._core.drive import DECLINED, LATER
-from trio_actors._core.errors import FATAL, ProcessError, as_process_error, fresh
+from trio_actors._core.errors import ProcessError, as_process_error, fresh
 from trio_actors._core.exit import Exit
 from trio_actors._core.held import Turns
 from trio_actors._core.message import Event, Message
@@ -86,9 +86,7 @@ class Answering(Serving, Dispatched):
             raise fresh(error) from error
         except BaseException as exc:
             self._busy = False
-            self._end(None, exc)
-            if isinstance(exc, FATAL):
-                raise
+            self._end(None, exc)  # E38: it leaves the host, and not here as well
             record = self.process.node.exits.get(self.process.pid)
             end = record.exit if record else Exit.failed(as_process_error(exc))
             raise ended_error(self.process, end) from exc  # noqa: ASYNC104

@@ -288,6 +288,7 @@ async def ask(
     if entrance.direct:
         value = target.drive.answer_now(request, caller, due, node.turns)
         if value.__class__ is Waiter:
+            del entrance  # an upgrade puts another in its place, and drops what this one keeps
             return await _wait(value, due)
         if value is LATER:
             await checkpoint()
@@ -296,6 +297,7 @@ async def ask(
         if value is not DECLINED:
             return value
     if due != inf or request.__class__ not in entrance.typed:
+        del entrance
         return await _post(node, caller, target, request, due)
     waiter = Waiter()  # `of` and `wait`, written out: most asks come through here
     waiter.sender = None if caller is None else caller.pid
@@ -312,6 +314,7 @@ async def ask(
         node.delivered += 1
         if entrance.put(waiter):
             waiter.at = node.stamp()
+    del entrance
     await sleep()
     answer = waiter.answer
     if answer.__class__ is Failure:

@@ -139,8 +139,9 @@ class Limited(Entrance):
                 return False
             if self._bounds.overflow != "drop_old":
                 raise self._refusal(message)
-            oldest = mailbox.drop_oldest()
+            oldest = mailbox.oldest()
             if oldest is not None:
+                mailbox.discard(oldest)
                 letters.add(self._process.pid, oldest, "mailbox is full")
         return mailbox.put(message)
 
@@ -206,7 +207,7 @@ class Limited(Entrance):
 
         Who waits for room waits for that in the new mailbox.
         """
-        if not hasattr(self._process.mailbox, "drop_oldest"):
+        if not _counted(self._process):
             self._release()
             return False
         if self._waiting:
@@ -228,6 +229,11 @@ class Limited(Entrance):
             trio.lowlevel.reschedule(self._waiting.popleft())
 
 
+def _counted(process: Process) -> bool:
+    """Whether its mailbox is a CountedMailbox (Lua's is none)."""
+    return hasattr(process.mailbox, "oldest")
+
+
 def limit_of(process: Process) -> Limited | None:
     """The limit in front of a process's mailbox, or None."""
     entrance = process.entrance
@@ -242,7 +248,7 @@ def limited(process: Process, bounds: Bounded) -> Limited:
     """
     if not isinstance(bounds, Bounded):
         raise TypeError(f"mailbox must be a Bounded, not {type(bounds).__name__}")
-    if not hasattr(process.mailbox, "drop_oldest"):
+    if not _counted(process):
         raise make_error(ErrorKind.INVALID, f"the mailbox of {process.id} cannot be limited")
     return Limited(process, bounds)
 

@@ -235,7 +235,7 @@ class Dispatcher:
             if self._steppers > 1:
                 self._retire(carrier)
             elif self.ready:
-                yield from checkpoint()
+                yield from checkpoint()  # noqa: ASYNC105  a generator
         return None
 
     def _step(self, carrier: Carrier) -> Waiting | None:

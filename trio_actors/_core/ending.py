@@ -85,6 +85,7 @@ class Ending(Limited, Answering, Routed):
         process = self.process
         end = replace_code(process)
         if end is None:
+            self.server = None  # what the old one keeps is let go of, and who waits for it is told
             if self._timer is not None:
                 self._timer.cancel()
                 process.drive.limit(process.deadline)

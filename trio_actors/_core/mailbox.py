@@ -88,10 +88,6 @@ class CountedMailbox(Mailbox, Protocol):
         """The message that waits longest."""
         ...
 
-    def drop_oldest(self) -> Message | None:
-        """Takes out the message that waits longest."""
-        ...
-
     def discard(self, message: Message) -> bool:
         """Takes out this very message; False if it was read, or never came."""
         ...
@@ -346,13 +342,6 @@ class PythonMailbox(Pace, Routed, Untyped):
     def unread_since(self) -> float | None:
         """When the message that waits longest began to."""
         return since(self.oldest())
-
-    def drop_oldest(self) -> Message | None:
-        """Takes out the message that waits longest."""
-        oldest = self.oldest()
-        if oldest is not None:
-            self.discard(oldest)
-        return oldest
 
     def discard(self, message: Message) -> bool:
         """Takes out this very message."""

@@ -185,7 +185,8 @@ class Node(NodeTools):
     def touch(self, kind: str, key: Hashable, *, write: bool = False) -> None:
         """Tells a gate that code reads or writes what processes share, and not by a message (TS10).
 
-        For what no table of the node shows: of kind "process" is the state of a process, by PID.
+        For what no table of the node shows: of kind "process" is the state of a process, by PID;
+        a "turn" is left to others by code of the process that has nothing to wait for.
         """
         if self.gate is not None:
             self.gate.touch(kind, key, write=write)

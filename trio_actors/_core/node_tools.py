@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trio_actors._core.errors import ErrorKind, ProcessError
 from trio_actors._core.groups import GroupChange, Groups
 from trio_actors._core.mailbox import Routed
 from trio_actors._core.message import Message
+from trio_actors._core.operations import taken
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
@@ -95,16 +95,7 @@ class NodeTools:
 
     def broadcast(self, group: str, topic: str, *payload: Any) -> int:
         """Sends to every member; how many took it."""
-        taken = 0
-        for pid in self.groups.members(group):
-            try:
-                self.send(pid, topic, *payload)
-            except ProcessError as error:
-                if error.kind is not ErrorKind.UNAVAILABLE:
-                    raise
-            else:
-                taken += 1
-        return taken
+        return sum(taken(self.send, pid, topic, *payload) for pid in self.groups.members(group))
 
     # -- statistics
 

@@ -6,6 +6,7 @@ Both languages and the node itself come through here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,17 @@ def send(node: Node, caller: Process | None, dest: str, topic: str, payload: Any
         error.undelivered = message
         raise
     node.delivered += 1
+
+
+def taken(send: Callable[..., None], *args: Any) -> bool:
+    """Sends one of many; False if the receiver takes nothing now, which is passed over."""
+    try:
+        send(*args)
+    except ProcessError as error:
+        if error.kind is not ErrorKind.UNAVAILABLE:
+            raise
+        return False
+    return True
 
 
 def terminate(node: Node, caller: Process | None, dest: str) -> None:

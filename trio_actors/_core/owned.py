@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import trio
 
 from trio_actors._core.current import running
 from trio_actors._core.errors import FATAL, as_process_error, fresh
-from trio_actors._core.exit import Cause, CauseKind, Forced
+from trio_actors._core.exit import Cause, CauseKind, Forced, cancelled_outside
 from trio_actors._core.message import Message
 from trio_actors._core.pid import CLOCK
+from trio_actors._core.task import stops_the_host
 
 if TYPE_CHECKING:
     from trio_actors._core.clock import Timer
@@ -29,13 +31,14 @@ class Tick(Message):
 class Timers:
     """The timers of one process, by key. A cancelled one is never delivered late."""
 
-    __slots__ = ("_made", "_process", "_sent", "_timers")
+    __slots__ = ("_made", "_often", "_once", "_process", "_timers")
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._timers: dict[Hashable, Timer] = {}
-        # Fired last and still unread: who has read a message lets it go.
-        self._sent: WeakValueDictionary[Hashable, Message] = WeakValueDictionary()
+        # Sent and still unread: who has read a message lets it go.
+        self._once: WeakValueDictionary[Hashable, Tick] = WeakValueDictionary()
+        self._often: dict[Hashable, deque[ref[Tick]]] = {}  # oldest first, while it goes on
         self._made = 0
         process.on_exit(lambda exit: self.cancel_all())
 
@@ -55,12 +58,16 @@ class Timers:
         self._timers[key] = self._process.node.clock.at(due, fire)
 
     def _fire(self, due: float, message: Message, key: Hashable, every: float | None) -> None:
+        tick = Tick(message.topic, message.sender, message.payload)
         if every is None:
             del self._timers[key]
+            self._once[key] = tick
         else:
             self._set(due + every, message, key, every)
-        tick = Tick(message.topic, message.sender, message.payload)
-        self._sent[key] = tick
+            sent = self._often.setdefault(key, deque())
+            while sent and sent[0]() is None:
+                sent.popleft()
+            sent.append(ref(tick))
         self._process.node.tell(CLOCK, self._process, tick)
 
     def cancel(self, key: Hashable) -> bool:
@@ -68,17 +75,18 @@ class Timers:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        sent = self._sent.pop(key, None)
-        discard = getattr(self._process.mailbox, "discard", None)
-        withdrawn = sent is not None and discard is not None and discard(sent)
-        return timer is not None or withdrawn
+        sent = [self._once.pop(key, None), *(tick() for tick in self._often.pop(key, ()))]
+        discard = getattr(self._process.mailbox, "discard", lambda tick: False)
+        withdrawn = [tick for tick in sent if tick is not None and discard(tick)]
+        return timer is not None or bool(withdrawn)
 
     def cancel_all(self) -> None:
         """The process has ended."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._sent.clear()
+        self._once.clear()
+        self._often.clear()
 
 
 class Tasks:
@@ -114,20 +122,26 @@ class Tasks:
         try:
             with scope:
                 await function(*args)
-        except FATAL:
-            raise
-        except Exception as exc:
-            if self._empty is not None:
-                self._failed = self._failed or exc
-                return
-            error = as_process_error(exc)
-            failed = Forced(error.message, error.kind, Cause(CauseKind.RAISED))
-            failed.use(fresh(error))
-            self._process.force(failed)
+        except BaseException as exc:  # noqa: ASYNC103  what is not the process's goes on outwards
+            if isinstance(exc, Exception) and not isinstance(exc, FATAL):
+                self._fail(exc)
+            elif stops_the_host(self._process, exc):  # E38, as if its code had raised it
+                self._process.force(cancelled_outside())
+            else:
+                raise
         finally:
             del self._scopes[scope]
             if not self._scopes and self._empty is not None:
                 self._empty.set()
+
+    def _fail(self, exc: Exception) -> None:
+        if self._empty is not None:
+            self._failed = self._failed or exc
+            return
+        error = as_process_error(exc)
+        failed = Forced(error.message, error.kind, Cause(CauseKind.RAISED))
+        failed.use(fresh(error))
+        self._process.force(failed)
 
     def cancel(self) -> None:
         """Cancels all."""

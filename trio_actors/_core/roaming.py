@@ -166,6 +166,8 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     def pause(self) -> None:
         """Sees that it has another turn."""
+        if self._stepper is not None:  # it lets others run
+            self.process.node.touch("turn", self.process.pid)
         if not self._scheduled:
             self._scheduled = True
             self._dispatcher.add(self)

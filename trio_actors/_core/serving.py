@@ -252,13 +252,6 @@ class Serving(Queue):
         """When the message that waits longest began to."""
         return since(self.oldest())
 
-    def drop_oldest(self) -> Message | None:
-        """Takes out the message that waits longest."""
-        oldest = self.oldest()
-        if oldest is not None:
-            self.discard(oldest)
-        return oldest
-
     def close(self) -> None:
         """The process has ended: what is unread is discarded, and who asked is told."""
         if self._one is not None or self._queue is not None or self.request is not None:

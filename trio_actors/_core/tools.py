@@ -11,7 +11,7 @@ import trio
 from trio_actors._core import operations
 from trio_actors._core.bounded import limit_of
 from trio_actors._core.duration import duration_seconds
-from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.message import Message, payload_of, vet_topic
 from trio_actors._core.owned import Tasks, Timers
@@ -196,18 +196,11 @@ class ProcessTools:
         """Sends to every member but itself; how many took it. A full mailbox is passed over."""
         node, process = self.node, self.process
         value = payload_of(payload)
-        taken = 0
-        for pid in node.groups.members(group):
-            if pid == process.pid:
-                continue
-            try:
-                operations.send(node, process, pid, topic, value)
-            except ProcessError as error:
-                if error.kind is not ErrorKind.UNAVAILABLE:
-                    raise
-            else:
-                taken += 1
-        return taken
+        return sum(
+            operations.taken(operations.send, node, process, pid, topic, value)
+            for pid in node.groups.members(group)
+            if pid != process.pid
+        )
 
 
 class Downs:

@@ -12,7 +12,7 @@ The code runs in the caller's task, so every cancellation of the caller is one o
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import trio
@@ -231,6 +231,13 @@ class FrameContext(ProcessContext):
         if host is self._function_host:
             raise make_error(ErrorKind.INVALID, "a function called from outside must name a host")
         return host
+
+    def start_task(self, function: Callable[..., Awaitable[object]], *args: Any) -> Never:
+        """Only processes have tasks of their own. Raises: ProcessInvalid."""
+        raise make_error(
+            ErrorKind.INVALID,
+            "a function has no tasks of its own: open a nursery in it, or spawn a process",
+        )
 
     async def checkpoint(self) -> None:
         """A call has a task. Checkpoint: always."""

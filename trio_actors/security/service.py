@@ -7,7 +7,7 @@ Rules: SE8 (a group exists while a policy names it), the table of section 9.3. I
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trio_actors._core.current import current_or_none
 from trio_actors._core.errors import ErrorKind, make_error
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from trio_actors.security.tokens import TokenStore
 
 __all__ = ["Security"]
+
+T = TypeVar("T")
 
 
 class Security:
@@ -68,10 +70,7 @@ class Security:
     def policy(self, id: str) -> Policy:
         """A policy by id. Needs `security.policy.get`. Raises: ProcessNotFound."""
         self._require("security.policy.get", id)
-        found = self.policies.get(id)
-        if found is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"policy not found: {id}")
-        return found
+        return _known(self.policies, id, "policy")
 
     def named_scope(self, group: str) -> Scope:
         """All policies of a group. Needs `security.policy_group.get`. Raises: ProcessNotFound."""
@@ -86,18 +85,12 @@ class Security:
         if id == "":
             raise make_error(ErrorKind.INVALID, "token store ID required")
         self._require("security.token_store.get", id)
-        found = self.token_stores.get(id)
-        if found is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"token store not found: {id}")
-        return found
+        return _known(self.token_stores, id, "token store")
 
     def store(self, id: str) -> MemoryStore:
         """A memory store. Needs `store.get`."""
         self._require("store.get", id)
-        found = self.stores.get(id)
-        if found is None:
-            raise make_error(ErrorKind.NOT_FOUND, f"store not found: {id}")
-        return found
+        return _known(self.stores, id, "store")
 
     def _require(self, action: str, resource: str) -> None:
         require(self._node, current_or_none(), action, resource)
@@ -109,3 +102,10 @@ def _all_policies(policies: Iterable[Policy]) -> list[Policy]:
         if not isinstance(item, Policy):
             raise TypeError(f"expected a policy, not {type(item).__name__}")
     return items
+
+
+def _known(named: Mapping[str, T], id: str, what: str) -> T:
+    found = named.get(id)
+    if found is None:
+        raise make_error(ErrorKind.NOT_FOUND, f"{what} not found: {id}")
+    return found

@@ -31,6 +31,9 @@ class ScheduleFailure(AssertionError):
         self.token = str(report.schedule)
 
 
+CHECKPOINTS = 'of checkpoints one order only: level="step" explores them'
+
+
 class Vacuous(AssertionError):
     """The test cannot fail: nothing was delivered, or a `sometimes` never held (TS11)."""
 
@@ -48,10 +51,12 @@ class Explored:
     seconds: float  # virtual time of all runs together
     sometimes: dict[str, int]  # in how many runs each held
     unmet: tuple[str, ...] = ()  # annotations of a replayed schedule whose messages did not occur
+    yielded: bool = False  # processes let each other run at checkpoints, in one order only
 
     def __str__(self) -> str:
         if self.verified is not None:
-            return f"verified: all {self.verified} traces"
+            found = f"verified: all {self.verified} traces"
+            return f"{found} of messages ({CHECKPOINTS})" if self.yielded else found
         passed = f"passed: {self.runs} schedule{'' if self.runs == 1 else 's'}"
         return f"{passed} (did not occur: {'; '.join(self.unmet)})" if self.unmet else passed
 
@@ -106,7 +111,7 @@ class Exploration:
             self.strategy, self.schedules, self.options.seed, faults=self.options.faults.any
         )
         chance = random.Random(f"{self.options.seed}/check")
-        runs, delivered, seconds = 0, 0, 0.0
+        runs, delivered, seconds, yielded = 0, 0, 0.0, False
         held: dict[str, int] = {}
         plan = next(plans)
         while True:
@@ -115,6 +120,7 @@ class Exploration:
                 runs += 1
                 delivered += outcome.delivered
                 seconds += outcome.time
+                yielded = yielded or outcome.yielded
                 for name, true in outcome.sometimes.items():
                     held[name] = held.get(name, 0) + true
                 if self.progress is not None:
@@ -129,7 +135,7 @@ class Exploration:
                 verified: int | None = stop.value
                 break
         self._check_worth(delivered, held, runs)
-        return Explored(runs, verified, seconds, held)
+        return Explored(runs, verified, seconds, held, yielded=yielded)
 
     def _check_worth(self, delivered: int, held: dict[str, int], runs: int) -> None:
         if not delivered:

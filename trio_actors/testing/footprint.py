@@ -8,7 +8,7 @@ behind the kernel's back (Python objects in a closure) is not seen here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -40,14 +40,24 @@ TIMED = "timed", ""  # there is a deadline
 class Footprint:
     """Collects what the step under way touches: resource -> READ, WRITE or COUNT.
 
-    Only if it is `taken`; otherwise nothing is collected.
+    Only if it is `taken`; otherwise nothing is collected. `more()` says whether another step could
+    come before the one under way is over. If one could where code came to a checkpoint, between two
+    looks at what processes share, this has `yielded`: no step stands for the second of them.
     """
 
-    __slots__ = ("now", "taken")
+    __slots__ = ("_cut", "_more", "now", "taken", "yielded")
 
-    def __init__(self, *, taken: bool) -> None:
+    def __init__(self, *, taken: bool, more: Callable[[], bool] = lambda: False) -> None:
         self.taken = taken
+        self._more = more
+        self._cut = False  # the step under way was, after a look
+        self.yielded = False
         self.now: dict[Any, int] = {}  # of the step under way
+
+    def checkpoint(self) -> None:
+        """Code of a process lets others run."""
+        if self.taken and not self.yielded and self._more():
+            self._cut = any(_shared(resource, access) for resource, access in self.now.items())
 
     def begin(self, resource: Resource) -> None:
         """A step begins; it writes `resource`."""
@@ -56,8 +66,12 @@ class Footprint:
 
     def touch(self, resource: Resource, access: int) -> None:
         """The step reads or changes something."""
-        if self.taken and self.now.setdefault(resource, access) != access:
+        if not self.taken:
+            return
+        if self.now.setdefault(resource, access) != access:
             self.now[resource] = WRITE
+        if self._cut and _shared(resource, access):
+            self.yielded = True
 
     def runs(self) -> list[Resource]:
         """The processes that have run so far in this step."""
@@ -68,9 +82,20 @@ class Footprint:
         if not self.taken:
             return None
         now, self.now = self.now, {}
+        self._cut = False
         return now or {("nothing", ""): READ}
 
 
+def _shared(resource: Resource, access: int) -> bool:
+    """Whether code sees what others do by it, or shows them; its begin and end touch more."""
+    return (resource[0], access) in _SHARED
+
+
+_SHARED = frozenset(
+    {(kind, access) for kind in ("name", "group", "events") for access in (READ, WRITE)}
+    | {(kind, READ) for kind in ("life", "exits", "letters")}
+    | {("tie", WRITE)}
+)
 NOT_TAKEN = Footprint(taken=False)
 
 
@@ -105,6 +130,7 @@ class RanInstrument(trio.abc.Instrument):
 
     def __init__(self, main: trio.lowlevel.Task) -> None:
         self._main = main  # the task of the test itself
+        self._running: trio.lowlevel.Task | None = None
         self.footprint = NOT_TAKEN  # of the run under way
         self.labels: Labels  # of that run
 
@@ -113,9 +139,19 @@ class RanInstrument(trio.abc.Instrument):
         footprint = self.footprint
         if not footprint.taken:
             return
+        self._running = task
         if task is self._main:
             footprint.now["run", TEST] = WRITE
             return
         pid = owner_of(task.context.get(running))
         if pid is not None:
             footprint.now["run", self.labels.of(pid)] = WRITE
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        """A task will run: if it is the one that runs, it has come to a checkpoint."""
+        if task is self._running and owner_of(task.context.get(running)) is not None:
+            self.footprint.checkpoint()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """It has run."""
+        self._running = None

@@ -27,6 +27,9 @@ class NodeGate:
 
     def touch(self, kind: str, key: Hashable, *, write: bool) -> None:
         """See `Pump.footprint`; the state of a process is touched as by itself."""
+        if kind == "turn":
+            self._pump.footprint.checkpoint()
+            return
         if kind == "process":
             label = self._pump.labels.seen(key)  # type: ignore[arg-type]  # a PID, or None
             kind, key = "run", label or key

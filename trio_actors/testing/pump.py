@@ -81,7 +81,7 @@ class Pump:
         self.policy = policy
         self.watcher = watcher
         self.max_steps = max_steps
-        self.footprint = Footprint(taken=footprints)
+        self.footprint = Footprint(taken=footprints, more=lambda: bool(self._pairs))
         self.labels = Labels(self.footprint)
         self.waiting = Waiting(self.footprint)
         self.nodes: list[Node] = []

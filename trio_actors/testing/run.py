@@ -69,6 +69,7 @@ class Outcome:
     time: float  # virtual seconds
     labels: dict[Pid, str]
     unmet: tuple[str, ...]  # annotations of the given schedule whose messages did not occur
+    yielded: bool  # code has let other code run at a checkpoint, in the one order there is
 
     @property
     def digest(self) -> str:
@@ -238,6 +239,8 @@ class Run:
         def ended(pid: Pid, id: str, exit: Exit) -> None:
             self._ended(node, pid, id, exit)
 
+        if self._options.level == "step":  # each checkpoint is a step then
+            node.tasked = Everything()
         trace(node, pump.footprint, ended)
         node.install(pump.gate(node))
         rng.begin(self._options.seed, self._who)
@@ -361,7 +364,15 @@ class Run:
             time=self.pump.clock.time,
             labels=self.pump.labels.known(),
             unmet=self._unmet(),
+            yielded=self.pump.footprint.yielded and self._options.level == "message",
         )
+
+
+class Everything(dict[int, object]):
+    """Functions that need a task: all of them."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
 
 
 def _digest(steps: list[Step], failure: BaseException | None) -> str:

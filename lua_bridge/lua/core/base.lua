@@ -69,6 +69,19 @@ function H.argerror(n, fname, expected, got)
   H.raise(format("bad argument #%d to '%s' (%s expected, got %s)", n, fname, expected, H.typename(got)))
 end
 
+-- Argument n of fname, which has to be a string.
+function H.string_argument(v, n, fname)
+  if type(v) ~= "string" then H.argerror(n, fname, "string", v) end
+  return v
+end
+
+-- As string_argument; numbers are taken as strings (M9).
+function H.text_argument(v, n, fname)
+  if type(v) == "string" then return v end
+  if type(v) ~= "number" then H.argerror(n, fname, "string", v) end
+  return tostring(v)
+end
+
 -- ---------------------------------------------------------------- objects
 
 -- A class of host objects. methods: name -> function(self, ...). meta: further metamethods.

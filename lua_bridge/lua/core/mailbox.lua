@@ -24,14 +24,7 @@ end
 
 local function no_context() return fail("Invalid", "no process context") end
 
--- A string argument; numbers are taken as strings (M9).
-local function str(v, n, fname)
-  if type(v) == "string" then return v end
-  if type(v) == "number" then return tostring(v) end
-  return H.argerror(n, fname, "string", v)
-end
-
-H.process_module, H.me, H.no_context, H.text_argument = M, me, no_context, str
+H.process_module, H.me, H.no_context = M, me, no_context
 
 -- ---------------------------------------------------------------- messages
 
@@ -189,7 +182,7 @@ end
 
 function M.listen(topic, options)
   if topic == nil then return fail("Invalid", "listen requires a topic argument") end
-  topic = str(topic, 1, "listen")
+  topic = H.text_argument(topic, 1, "listen")
   local p = me()
   if not p then return no_context() end
   if byte(topic) == AT then return fail("Invalid", "cannot listen to @ topics") end
