@@ -33,6 +33,12 @@ class Script:
         return f"{self.id}#{self.number}"
 
     @property
+    def place(self) -> str:
+        """Where the text begins, `path:line`; empty lines before it stand for those of its file."""
+        line = 1 + len(self.source) - len(self.source.lstrip("\n"))
+        return f"{self.path or self.id}:{line}"
+
+    @property
     def chunkname(self) -> str:
         """For Lua: positions read `path:line:`."""
         return "@" + (self.path or self.id)

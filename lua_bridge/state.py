@@ -224,7 +224,7 @@ class LuaState:
             key = self._compiled[script.number]
         result = self._prepare(idx, key, text_out(method), instructions, *args)
         if result is not True:
-            raise error_of(result[1:])
+            raise refusal(script, method, result[1:])
 
     def prepare_call(
         self,
@@ -244,7 +244,7 @@ class LuaState:
             worker, idx, text_out(script.key), text_out(method), instructions, *args
         )
         if result is not True:
-            raise error_of(result[1:])
+            raise refusal(script, method, result[1:])
 
     def call_now(
         self,
@@ -268,7 +268,7 @@ class LuaState:
             *turn, *identity, worker, idx, key, text_out(method), instructions, *args
         )
         if result[0] == "refused":
-            raise error_of(result[1:])
+            raise refusal(script, method, result[1:])
         return result
 
     @property
@@ -295,6 +295,17 @@ ALWAYS = frozenset({"process", "channel", "coroutine", "string", "table", "utf8"
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8")
+
+
+def refusal(script: Script, method: str, parts: tuple[Any, ...]) -> ProcessError:
+    """The error of a script that cannot begin; a note on a missing method has the remedy (E6)."""
+    error = error_of(parts)
+    if error.kind is ErrorKind.NOT_FOUND and error.stack is None:
+        error.add_note(
+            f"{script.place}: entry {script.id}: {error.message}; the script has to return a "
+            f"function or a table with this method: end it with `return {{{method} = {method}}}`"
+        )
+    return error
 
 
 def error_of(parts: tuple[Any, ...]) -> ProcessError:

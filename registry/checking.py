@@ -4,7 +4,8 @@ Pure but for one thing: a Python source is imported to see that it is there (DE9
 change at run time take the same way (RG5).
 
 Rules: LD3-LD6, I10, I13, PG2, Y7. A mistake is reported once: an entry whose kind is unknown or
-whose fields are wrong still counts as being there, so what refers to it is not called dangling.
+whose fields are wrong still counts as being there, so what refers to it is not called dangling, and
+nothing is said of a value that could not be had (a missing file, a variable that is not set).
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def check(
     problems += [_cycle_problem(cycle, definitions) for cycle in cycles]
     for definition in definitions.values():
         problems += _findings(definition, definitions, catalog)
-    ordered = {id: definitions[id] for id in order}
-    return Checked(ordered, tuple(sorted(set(problems))))
+    told = {(e.id, field_text(p)) for e in all_entries if e.origin for p in e.origin.unknown()}
+    new = {problem for problem in problems if (problem.entry, problem.field) not in told}
+    return Checked({id: definitions[id] for id in order}, tuple(sorted(new)))
 
 
 def _define(entry: Entry, catalog: Catalog) -> Definition | list[Problem]:

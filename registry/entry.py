@@ -5,6 +5,7 @@ Rules: I7 (structure and data), section 11 of functions.md (the same four parts 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -31,7 +32,9 @@ class Origin:
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return self.overridden[path[:length]]
-        if path[:1] == ("meta",) and (*self.prefix, *path[:2]) not in self.document.values:
+        values, key = self.document.values, path[:2]
+        own = (*self.prefix, *key) in values
+        if len(path) > 1 and path[0] == "meta" and key in values and not own:
             return self.document.value_at(path)  # from the meta of the whole file
         return self.document.value_at((*self.prefix, *path))
 
@@ -39,6 +42,12 @@ class Origin:
         """Where the key of this field of the entry stands."""
         at = self.overridden.get(path) or self.document.keys.get((*self.prefix, *path))
         return at or self.value_at(path)
+
+    def unknown(self) -> Iterator[Path]:
+        """Fields whose value could not be had, which has been reported."""
+        for path in self.document.unknown:
+            if path[: len(self.prefix)] == self.prefix:
+                yield path[len(self.prefix) :]
 
     def text_source(self, path: Path) -> tuple[str, int]:
         """File and line of the first line of the text at `path`; scripts report these lines."""

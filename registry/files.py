@@ -71,6 +71,17 @@ def read_document(folder: Folder, file: FilePath, environ: Mapping[str, str]) ->
     return document
 
 
+def included_files(path: str | os.PathLike[str]) -> frozenset[str]:
+    """The files whose text the entry files name, whether they are there or not. Never raises."""
+    try:
+        folder = find_files(path)
+    except OSError:
+        return frozenset()
+    documents = (read_document(folder, file, os.environ) for file in folder.files)
+    names = {name for document in documents for name in document.included.values()}
+    return frozenset(os.fspath(FilePath(name).resolve()) for name in names)
+
+
 def defined_in_broken_text(text: str) -> set[str]:
     """Ids that a file which cannot be parsed probably defines, so that references to them pass."""
     spaces = re.findall(r"""^namespace:\s*["']?([^\s"'#]+)""", text, re.MULTILINE)
@@ -112,14 +123,13 @@ class _Filler:
         if not target.is_relative_to(self.folder.root):
             self._fault(path, "a file below the application directory", f'"{value}"')
             return ""
+        self.document.included[path] = self.folder.name_of(target)
         try:
-            text = target.read_text(encoding="utf-8")
+            return target.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             got = f'"{value}" ({type(error).__name__})'
             self._fault(path, "a readable text file", got, self._similar_file(target))
             return ""
-        self.document.included[path] = self.folder.name_of(target)
-        return text
 
     def _similar_file(self, target: FilePath) -> str | None:
         if not target.parent.is_dir():
@@ -131,4 +141,5 @@ class _Filler:
 
     def _fault(self, path: Path, expected: str, got: str, hint: str | None = None) -> None:
         at = self.document.value_at(path)
+        self.document.unknown.add(path)
         self.document.faults.append(Fault(at, path, expected, got, hint))

@@ -93,6 +93,8 @@ class BaseKind:
     irrevocable: bool = False
     # The sentence under the kind's heading in the reference documentation.
     doc: str = ""
+    # The fields of that reference, where the model is not what the entry's data looks like.
+    documented: type[Any] | None = None
 
     def references(self, model: Any) -> Iterable[Reference]:
         """Every field whose type is marked as a reference."""

@@ -180,6 +180,8 @@ class _FileReader:
         self.problems.append(Problem(at, "", key, expected, f'"{key}"', hint))
 
     def _problem(self, path: Path, expected: str, got: str, *, field: str | None = None) -> None:
+        if path in self.document.unknown:
+            return
         fault = Fault(self.document.value_at(path), path, expected, got)
         problem = self._of_entry(fault)
         self.problems.append(problem if field is None else attrs.evolve(problem, field=field))

@@ -29,7 +29,7 @@ def kinds_markdown(catalog: Catalog) -> str:
         kind: Any = catalog.get(name)
         if kind is None:
             continue
-        rows = list(_rows(kind.model, ""))
+        rows = list(_rows(getattr(kind, "documented", None) or kind.model, ""))
         if getattr(kind, "meta_model", None):
             rows += _rows(kind.meta_model, "meta.")
         table = "\n".join([HEADER, *rows]) if rows else "It has no fields of its own."

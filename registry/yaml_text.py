@@ -55,6 +55,8 @@ class Document:
     # Files whose text a `file://` value stands for.
     included: dict[Path, str] = attrs.field(factory=dict)
     faults: list[Fault] = attrs.field(factory=list)
+    # Values that could not be had: what follows from that is no fault of its own.
+    unknown: set[Path] = attrs.field(factory=set)
     # The text could not be parsed, so nothing is known about what it defines.
     broken: bool = False
 

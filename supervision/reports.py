@@ -52,8 +52,9 @@ class Record:
 
 
 def reason_text(reason: Any) -> str:
-    """An exit reason as text."""
-    return "" if reason is None else str(reason)
+    """An exit reason as text: the note of an error, which says more than its message, if any."""
+    notes = getattr(reason, "__notes__", None)
+    return notes[-1] if notes else "" if reason is None else str(reason)
 
 
 _UNHEARD: Final[dict[int, frozenset[ReportKind]]] = {}  # by the lowest level that is seen

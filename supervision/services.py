@@ -20,7 +20,7 @@ import trio
 from attrs import define, field, frozen
 
 from supervision import order
-from supervision.reports import Record, report
+from supervision.reports import Record, reason_text, report
 from supervision.runner import signals_readiness
 from supervision.service_machine import Hold, Next, ServiceEvent, ServiceMachine, ServiceState, hold
 from supervision.service_spec import ServiceSpec
@@ -303,7 +303,7 @@ class ServiceManager:
         except Exception as exc:
             error = error_of(exc)
             stops = error.kind is ErrorKind.UNAVAILABLE and "shutting down" in error.message
-            service.put(_E.CANCELLED if stops else _E.FAILED, str(error))
+            service.put(_E.CANCELLED if stops else _E.FAILED, reason_text(error))
             return
         process = self.node.processes[pid]
         service.pid, service.process = pid, process
@@ -375,7 +375,8 @@ class ServiceManager:
     def _report(
         self, kind: ReportKind, service: _Service, reason: str = "", delay: float = 0.0
     ) -> None:
-        restarts = max(0, service.machine.runs - 1)
+        runs = service.machine.runs  # the first one is no restart
+        restarts = runs if kind is ReportKind.RESTARTING else max(0, runs - 1)
         id, logged = service.spec.id, service.logged
         record = Record(kind, "services", id, service.pid, reason, restarts, delay)
         report(record, logged=logged)

@@ -2,7 +2,7 @@
 
 The words of `-x` are taken out first (words.py), all else is parsed by cyclopts. Commands are plain
 functions that return an exit code; `run` opens its own Trio loop, because its exit code and
-its signals are part of its contract.
+its signals are part of its contract. Each imports what carries it out: `--help` needs none of that.
 """
 
 from __future__ import annotations
@@ -17,20 +17,14 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 
-from lua_bridge.stubs import write_stubs
-from supervision import pictures
-
-from ..definitions import read_application
-from . import USAGE, exploring, functions, live, logs, looking, observing, prompt, queues, runner
+from . import USAGE, live, logs
 from .arguments import HERE, App, Control, LogFormat, LogLevel, Running, Set, exec_option, read
-from .tree import mermaid, outline, render
-from .watch import watch as apply_watched
 from .words import EXEC, Words, WordsError, split_words
 
 EPILOGUE = """\
 Exit codes of `run`: 0 after an orderly stop; with `-x` what the process decides (a number is that \
 number, true 0, false 1, nothing 0, an error 1); 2 when the application or the command line is \
-wrong; 128 + the signal's number after a second Ctrl-C.
+wrong, or the script of `-x` returns no method; 128 + the signal's number after a second Ctrl-C.
 """
 
 cli = cyclopts.App(
@@ -89,6 +83,9 @@ def run(
 
     The first Ctrl-C (or SIGTERM) stops all in order, within 30 seconds; a second one at once.
     """
+    from . import runner
+    from .watch import watch as apply_watched
+
     logs.configure(log_level, log_format)
     application = read(app, set)
     if application is None:
@@ -138,23 +135,25 @@ def tree(
     control: Control = None,
 ) -> int:
     """Show what an application consists of, without starting it; with `--live` what runs."""
+    from supervision import pictures
+
+    from . import looking
+    from . import tree as trees
+
     if live or control is not None:
         subject = looking.Subject(None if control else app, control)
         return looking.tree(subject, mermaid=mermaid, svg=svg)
     application = read(app, set)
     if application is None:
         return USAGE
-    picture = outline(application, app.resolve().name)
+    picture = trees.outline(application, app.resolve().name)
     if mermaid:
-        sys.stdout.write(_mermaid(application) + "\n")
+        sys.stdout.write(trees.mermaid(application) + "\n")
     elif svg:
         sys.stdout.write(pictures.svg(picture))
     else:
-        Console().print(render(picture))
+        Console().print(trees.render(picture))
     return 0
-
-
-_mermaid = mermaid
 
 
 @cli.command
@@ -174,6 +173,8 @@ def ps(
     Services come first, then processes that no service started; below each the children that it
     supervises or has started. Functions with a pool are listed after them.
     """
+    from . import looking
+
     return looking.ps(looking.Subject(app, control), as_json=json, svg=svg, exits=exits)
 
 
@@ -188,6 +189,8 @@ def top(
     frames: Annotated[int, Parameter(help="End after so many frames; 0: never.")] = 0,
 ) -> int:
     """Watch the processes of a running application; q or Ctrl-C ends it, not the application."""
+    from . import looking
+
     return looking.top(looking.Subject(app, control), by=by, interval=interval, frames=frames)
 
 
@@ -204,6 +207,8 @@ def observe(
     The address that is printed has a key: only who knows it sees anything. Processes can be
     cancelled, terminated, suspended and upgraded from the page if `run` was given `--operators`.
     """
+    from . import looking, observing
+
     return observing.observe(looking.Subject(app, control), addr)
 
 
@@ -222,6 +227,8 @@ def call(
     Every word after the id is one argument: `trio-actors call shop shop:price '"tea"' 3`. The exit
     code is 1 when the call fails, with the error on standard error.
     """
+    from . import functions
+
     logs.configure(log_level, log_format)
     application = read(app, set)
     return USAGE if application is None else functions.call(application, id, arguments)
@@ -259,6 +266,10 @@ def lua(
 
     All modules are there. Ctrl-C stops the chunk that runs, Ctrl-D leaves.
     """
+    from lua_bridge.stubs import write_stubs
+
+    from . import prompt
+
     if stubs is not None:
         for path in write_stubs(stubs):
             sys.stdout.write(f"written: {path}\n")
@@ -283,6 +294,9 @@ def docs(
     set: Set = (),
 ) -> int:
     """Write the documentation of an application's contracts as Markdown, without starting it."""
+    from ..definitions import read_application
+    from . import functions
+
     application = read(app, set)
     if application is None:
         return USAGE
@@ -308,6 +322,8 @@ def queue(
 
     It reads the files of durable queues (`driver: sqlite`), whether the application runs or not.
     """
+    from . import queues
+
     application = read(app, set)
     if application is None:
         return USAGE
@@ -345,6 +361,8 @@ def explore(
     released, nothing handled after an end, ...) and that it starts. A failure is shrunk and drawn;
     its token repeats it with `--replay`. The exit code is then 1.
     """
+    from . import exploring
+
     application = read(app, set)
     if application is None:
         return USAGE

@@ -20,7 +20,6 @@ from trio_actors.functions.contract_model import Catalogue
 from ..app import start_application
 from ..definitions import Application
 from ..problems import LoadError, nearest
-from .pages import make_server
 
 FAILED = 1
 USAGE = 2
@@ -88,6 +87,7 @@ def docs(application: Application, output: Path | None) -> int:
 
 def serve(read: Callable[[], Application], port: int) -> int:
     """Shows the same pages in a browser, until Ctrl-C; `read` reads the application anew."""
+    from .pages import make_server
 
     def source() -> dict[str, str] | str:
         try:

@@ -38,14 +38,20 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _ORDINARY}
 
 
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 class TextFormatter(logging.Formatter):
     """`12:30:01.250 INFO  supervision: service app:x started  pid={app:h|0x00001}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback below it."""
+        """One line with the fields that say more than its text, and the traceback below it."""
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         text = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}"
-        extra = " ".join(f"{key}={value}" for key, value in fields_of(record).items())
+        shown = {key: _shown(value) for key, value in fields_of(record).items() if value}
+        # Many texts are made from the fields: what they say is not said again.
+        extra = " ".join(f"{key}={value}" for key, value in shown.items() if value not in text)
         lines = [f"{text}  {extra}" if extra else text]
         if record.exc_info:
             lines.append(self.formatException(record.exc_info))

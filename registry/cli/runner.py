@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from lua_bridge.modules.io import TERMINAL
+from supervision.reports import reason_text
 from trio_actors import Exit, ProcessError, ProcessNotFound
 from trio_actors._core.scopes import reraise
 from trio_actors.sys import dump_on_signal
@@ -148,7 +149,11 @@ class Runner:
         terminal.arguments = tuple(self.arguments)
         if terminal.hide_logs:
             silence()
-        self.pid = await host.spawn(process, *self.arguments)
+        try:
+            self.pid = await host.spawn(process, *self.arguments)
+        except ProcessError as error:  # its script cannot begin (E6)
+            sys.stderr.write(f"{reason_text(error)}\n")
+            return USAGE if isinstance(error, ProcessNotFound) else 1
         end = await app.node.wait(self.pid)
         terminal.flush()
         if end.error is not None and self.decided is None:

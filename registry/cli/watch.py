@@ -1,10 +1,12 @@
 """`run --watch`: edits of the application's files become changes of the running registry.
 
-The files are looked at twice a second, in a thread, and read when nothing has changed between two
-looks: an editor may be writing. A set of files that is wrong changes nothing, and its problems are
+The files are looked at twice a second, in a thread, and read when none of the application's has
+changed between two looks: an editor may be writing. Those are its entry files, Python modules, and
+the texts that entries name by `file://`; what else is written beside them, a log or a database,
+does not count. A set of files that is wrong changes nothing, and its problems are
 shown; of a right one what was edited is applied as one change set, on top of what was changed while
 the program ran, and what it did is shown, or why it was refused. Python modules are not imported
-again (DE15). Whatever is wrong with the files, the application goes on.
+again (DE15). Whatever is wrong with the files, the application goes on, and it is said once.
 
 Rules: LD3, RG5.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,26 +27,22 @@ from trio_actors import ProcessError
 from ..app import App
 from ..changes import Op
 from ..definitions import read_application
+from ..files import SUFFIXES, included_files
 from ..problems import LoadError
 
 log = logging.getLogger("trio_actors.registry")
 PERIOD = 0.5  # seconds
-DATABASES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
+SOURCES = (*SUFFIXES, ".py")
 
 Marks = Mapping[str, tuple[int, int]]
 
 
 def fingerprint(root: Path) -> Marks:
-    """Time of change and size of every file below a directory.
-
-    Dot directories are skipped, and SQLite files, which the application itself may write.
-    """
+    """Time of change and size of every file below a directory; dot directories are skipped."""
     marks = {}
     for directory, subdirectories, names in os.walk(root):
         subdirectories[:] = [d for d in subdirectories if not d.startswith((".", "__"))]
         for name in names:
-            if name.endswith(DATABASES):
-                continue
             path = os.path.join(directory, name)
             try:
                 status = os.stat(path)
@@ -52,6 +50,11 @@ def fingerprint(root: Path) -> Marks:
                 continue
             marks[path] = (status.st_mtime_ns, status.st_size)
     return marks
+
+
+def counted(marks: Marks, named: Collection[str]) -> Marks:
+    """Those of the application: `named` are the files whose text an entry has."""
+    return {path: mark for path, mark in marks.items() if path.endswith(SOURCES) or path in named}
 
 
 def shown(op: Op) -> str:
@@ -85,14 +88,19 @@ async def apply_edits(app: App, path: Path, overrides: Sequence[str]) -> str:
 async def watch(app: App, path: Path, overrides: Sequence[str]) -> None:
     """Apply edits until cancelled, those made since the files were loaded included."""
     look = partial(app.node.blocking, fingerprint, app.application.root)
+    named: Collection[str] = ()
     applied: Marks = {}
+    told = ""
     seen = await look()
     while True:
         await trio.sleep(PERIOD)
         now = await look()
-        if now == seen and now != applied:
+        if counted(seen, named) == counted(now, named) != counted(applied, named):
+            # All files are kept: some of them may be named from now on.
             applied = now
+            named = await app.node.blocking(included_files, path)
             text = await apply_edits(app, path, overrides)
-            if text:
+            if text and text != told:
                 sys.stderr.write(f"watch: {text}\n")
+            told = text
         seen = now

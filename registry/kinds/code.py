@@ -6,6 +6,7 @@ F27 (`meta.default_host`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # Modules without declaration (E3); naming them under `modules` does no harm (DE8).
 GLOBAL = ("process", "channel", "coroutine", "string", "table")
+FILE_NAME = re.compile(r"[\w./-]+\.lua")  # no script is such a text
 Modules = tuple[Text, ...]
 Imports = dict[str, LibraryRef]
 
@@ -141,9 +143,10 @@ class LuaKind(BaseKind):
         if wrong is not None:
             line, text = wrong
             file, first = definition.entry.text_source(SOURCE)
-            yield Finding(
-                SOURCE, "valid Lua", f"a syntax error: {text}", place=(file, first + line - 1)
-            )
+            got = f"a syntax error: {text}"
+            if FILE_NAME.fullmatch(definition.model.source):
+                got += f' (the text is taken as code; a file is "file://{definition.model.source}")'
+            yield Finding(SOURCE, "valid Lua", got, place=(file, first + line - 1))
         known = offered()
         for index, name in enumerate(definition.model.modules):
             if ":" in name:

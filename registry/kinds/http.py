@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from supervision import ServiceSpec
-from trio_actors import EventKind, ProcessContext
+from trio_actors import ErrorKind, EventKind, ProcessContext, make_error
 from trio_actors.fields import shown
 
 from ..edge.middleware import Middleware, endpoint_firewall, token_auth
@@ -223,7 +223,11 @@ async def run_service(ctx: ProcessContext, app: App, definition: Definition) -> 
     site = edge_of(app).site(definition.id)
     site.limits = limits
     web = WebApp(site, ctx, trio.Event())
-    listeners = await listen(*address, tls)
+    try:
+        listeners = await listen(*address, tls)
+    except OSError as error:  # in use, say: no fault of this code, so no traceback
+        text = f"cannot listen on {model.addr}: {error}"
+        raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True) from None
     site.address = bound_to(listeners[0])
     log.info("%s listens on %s port %d", definition.id, *site.address)
     ctx.started()

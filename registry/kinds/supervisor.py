@@ -10,7 +10,7 @@ Rules: supervision.md section 1, SU1, SU2, GC8, LD6.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import attrs
 
@@ -24,7 +24,7 @@ from supervision import (
 )
 
 from ..entry import Entry
-from ..fields import Ref, setting
+from ..fields import Ref, Seconds, Within, setting
 from ..ids import id_text, resolve
 from ..kind import BaseKind, Definition
 from ..problems import Path
@@ -41,13 +41,37 @@ REFERENCES: Mapping[str, Ref] = {"process": PROCESS, "host": HOST}
 
 @attrs.frozen(slots=True)
 class SupervisorModel:
-    """A supervisor; see the reference of the package supervision for its fields."""
+    """A supervisor that was read, and what its children name."""
 
-    spec: SupervisorSpec = setting(
-        "`strategy`, `intensity`, `period`, `auto_shutdown`, `backoff`, `max_children`, and "
-        "`children`, each with `id`, `process`, `host`, `args`, `restart`, `shutdown`, ..."
-    )
+    spec: SupervisorSpec
     references: tuple[Reference, ...] = ()
+
+
+@attrs.frozen(slots=True)
+class SupervisorFields:
+    """The fields of an entry, for the documentation; a test compares them with supervision's."""
+
+    strategy: Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"] = setting(
+        "who is restarted when a child ends", default="one_for_one"
+    )
+    intensity: Annotated[int, Within(0)] = setting(
+        "more restarts than this within `period` end the supervisor", default=1
+    )
+    period: Seconds = setting("the window of `intensity`", default=5.0)
+    auto_shutdown: Literal["never", "any_significant", "all_significant"] = setting(
+        "whether ends of `significant` children end the supervisor", default="never"
+    )
+    backoff: dict[str, Any] | None = setting(
+        "[delays before restarts](supervision.md#fields-of-a-backoff); none: at once", default=None
+    )
+    max_children: Annotated[int, Within(0)] = setting(
+        "of `simple_one_for_one`; 0 = no limit", default=0
+    )
+    children: tuple[Any, ...] = setting(
+        "in start order, each with [its fields](supervision.md#fields-of-a-child): `id`, and "
+        "`process` or a nested `supervisor`, ...",
+        default=(),
+    )
 
 
 def completed(data: Any, namespace: str) -> Any:
@@ -81,6 +105,7 @@ class SupervisorKind(BaseKind):
     """`supervisor`."""
 
     model = SupervisorModel
+    documented = SupervisorFields
     doc = "A supervisor: children that are started in order and restarted by a strategy."
 
     def read(self, entry: Entry) -> SupervisorModel | list[Mistake]:

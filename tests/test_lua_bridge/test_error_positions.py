@@ -51,3 +51,19 @@ async def test_an_error_that_the_host_does_not_make_stays(world: Any) -> None:
     assert await world.run(source) == "host lines: 7: mine"
     source = "return function() local _, e = pcall(error, {1}) return e[1] end"
     assert await world.run(source) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\nlocal j = require('json') return function() end",
+        "return function()\n require('json') end",
+        "return function()\n local ok, e = pcall(function() require('json') end) error(e, 0) end",
+    ],
+)
+async def test_a_module_that_is_not_declared_names_the_line(world: Any, source: str) -> None:
+    """E2: also at the top of a script, where most of them stand"""
+    with pytest.raises(ProcessError) as caught:
+        await world.run(source)
+    remedy = "; is it missing under modules of the entry?"
+    assert caught.value.message == f"app/test.lua:2: module 'json' not found{remedy}"

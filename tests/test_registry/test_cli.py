@@ -184,6 +184,36 @@ def test_a_wrong_command_line_starts_nothing_and_is_2(
     assert (out, text in err) == ("", True)
 
 
+NO_MAIN = """\
+namespace: app
+entries:
+  - {name: terminal, kind: terminal.host}
+  - name: script
+    kind: process.lua
+    source: |
+      function main() end
+  - {name: early, kind: process.lua, source: "error('early')"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("process", "code", "line"),
+    [
+        ("app:script", 2, 'app/main.yaml:7: entry app:script: method "main" not found in module; '
+         "the script has to return a function or a table with this method: "
+         "end it with `return {main = main}`\n"),
+        ("app:early", 1, "app/main.yaml:8: early\n"),
+    ],
+)  # fmt: skip
+def test_a_script_that_cannot_begin_is_one_line(
+    write_app: WriteApp, process: str, code: int, line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """E6, I2: its place, its entry and the remedy; 2 if the definition is wrong, 1 if it failed."""
+    app = write_app({"main.yaml": NO_MAIN})
+    assert main(["run", str(app), "-x", process]) == code
+    assert capfd.readouterr().err == line
+
+
 def test_tree_shows_entries_by_subject(app: str, capfd: pytest.CaptureFixture[str]) -> None:
     """SU41: the definition, without starting it."""
     assert main(["tree", app]) == 0
@@ -203,6 +233,14 @@ def test_without_the_extra_it_says_what_to_install(
         monkeypatch.delitem(sys.modules, name)
     assert main(["--help"]) == 2
     assert 'pip install "trio-actors[cli]"' in capfd.readouterr().err
+
+
+def test_help_imports_nothing_of_what_the_commands_do() -> None:
+    """Nor does a command import what only another one needs: a start is paid every time."""
+    heavy = {"markdown_it", "starlette", "hypercorn", "trio_actors.testing", "registry.cli.runner"}
+    code = "import sys; import registry.cli.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert heavy & set(done.stdout.split()) == set()
 
 
 class Program:

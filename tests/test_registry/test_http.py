@@ -454,3 +454,19 @@ async def test_the_example_of_the_docs(write_app: WriteApp) -> None:
             answer = await client.get(f"/api/greetings/{name}")
             assert answer.status_code == status
             assert f"`{answer.text}`" in page
+
+
+async def test_an_address_in_use_is_one_line(
+    write_app: WriteApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the address and the entry, and no traceback: it is tried again later (Y34)."""
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    addr = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+    service = f"{{name: web, kind: http.service, addr: '{addr}', lifecycle: {{auto_start: true}}}}"
+    async with listener, open_app(write_app({"a.yaml": f"namespace: a\nentries: [{service}]"})):
+        pass
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == 1
+    assert "a:web" in told[0].getMessage()
+    assert f"failed: cannot listen on {addr}: " in told[0].getMessage()
+    assert all(record.exc_info is None for record in caplog.records)

@@ -142,6 +142,49 @@ def test_file_values_stay_inside_the_application(problems: Report) -> None:
     ]
 
 
+def test_a_value_that_could_not_be_had_is_told_once(problems: Report) -> None:
+    """LD3: of a missing file and an unset variable nothing else is said, of other fields it is."""
+    assert problems(
+        {
+            "a.yaml": HEAD
+            + '- {name: x, kind: process.lua, source: "file://nix.lua", methd: m}\n'
+            + "- {name: y, kind: http.service, addr: '${env:NIX_ADDR}'}\n"
+            + "- {name: z, kind: process.service, process: '${env:NIX_P}', host: no}\n"
+            + "- {name: '${env:NIX_NAME}', kind: registry.entry}\n",
+        }
+    ) == [
+        'app/a.yaml:3:40: entry app:x: source: expected a readable text file, got "file://nix.lua" '
+        "(FileNotFoundError)",
+        "app/a.yaml:3:58: entry app:x: methd: expected source, method, modules, imports or limits, "
+        'got "methd"; did you mean "method"?',
+        "app/a.yaml:4:39: entry app:y: addr: expected the environment variable NIX_ADDR to be set "
+        "(or a default: ${env:NIX_ADDR|...}), got no such variable",
+        "app/a.yaml:5:45: entry app:z: process: expected the environment variable NIX_P to be set "
+        "(or a default: ${env:NIX_P|...}), got no such variable",
+        "app/a.yaml:6:10: entries[3].name: expected the environment variable NIX_NAME to be set "
+        "(or a default: ${env:NIX_NAME|...}), got no such variable",
+    ]
+
+
+def test_the_name_of_a_script_is_not_its_text(problems: Report) -> None:
+    """E6: `file://` was forgotten."""
+    entry = "- {name: x, kind: process.lua, source: lua/nix.lua}\n"
+    assert problems({"a.yaml": HEAD + entry}) == [
+        "app/a.yaml:3:1: entry app:x: source: expected valid Lua, got a syntax error: syntax error "
+        "near '/' (the text is taken as code; a file is \"file://lua/nix.lua\")"
+    ]
+
+
+@pytest.mark.parametrize("meta", ["", "meta: {team: core}\n"])
+def test_a_missing_key_of_meta_is_reported_at_the_entry(meta: str, problems: Report) -> None:
+    """I14: whether the file has a meta of its own or not."""
+    entry = "- {name: e, kind: http.endpoint, path: /, func: f}\n"
+    place = f"app/a.yaml:{4 if meta else 3}:3: entry app:e: "
+    assert problems({"a.yaml": f"{meta}{HEAD}{entry}"}) == [
+        f"{place}meta.router: expected the id of a http.router, got nothing"
+    ]
+
+
 def test_environment_fills_texts(write_app: Callable[..., object]) -> None:
     """LD2: `${env:NAME}` and `${env:NAME|default}` inside string values."""
     path = write_app(

@@ -139,3 +139,30 @@ def test_wrong_lifecycles_are_load_errors(
             lifecycle: {lifecycle}
         """})  # fmt: skip
     assert [text.partition("entry app:service: ")[2] for text in found] == ([line] if line else [])
+
+
+NO_MAIN = """\
+namespace: app
+entries:
+  - {name: hosts, kind: process.host}
+  - {name: script, kind: process.lua, method: go, source: "function go() end"}
+  - {name: s, kind: process.service, process: script, host: hosts, lifecycle: {auto_start: true}}
+"""
+
+
+async def test_a_service_whose_script_cannot_begin_says_where_and_what_to_do(
+    write_app: WriteApp, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Y35, E6: it is tried again, and its code may be changed meanwhile."""
+    async with open_app(write_app({"main.yaml": NO_MAIN})) as app:
+        reason = app.supervisor.status("app:s").reason
+        assert reason == (
+            'app/main.yaml:4: entry app:script: method "go" not found in module; the script has '
+            "to return a function or a table with this method: end it with `return {go = go}`"
+        )
+        source = "function go() process.inbox():receive() end return {go = go}"
+        data = {"source": source, "method": "go"}
+        change = {"id": "app:script", "kind": "process.lua", "data": data}
+        await app.registry.changes().update(change).apply()
+        await trio.sleep(2)
+        assert app.supervisor.status("app:s").state is ServiceState.RUNNING

@@ -25,6 +25,12 @@ entries:
   - {name: b, kind: registry.entry, n: 1}
   - {name: f, kind: function.lua, method: m, source: "return {m = function() return 1 end}"}
 """
+TEXT = "return {m = function() return 1 end}"
+NAMES_TEXT = """\
+namespace: app
+entries:
+  - {name: g, kind: function.lua, method: m, source: "file://t.lua"}
+"""
 
 
 def edit(file: Path, text: str) -> None:
@@ -74,12 +80,18 @@ class Looks:
     def fingerprint(self, root: Path) -> Any:
         """One look."""
         self.count += 1
-        return {"file": self.marks[min(self.count, len(self.marks)) - 1]}
+        return {"main.yaml": self.marks[min(self.count, len(self.marks)) - 1]}
 
     async def apply(self, app: App, path: Path, overrides: Any) -> str:
         """The files are read now."""
         self.read_at.append(self.count)
         return ""
+
+
+async def at_once(function: Callable[..., Any], *args: Any) -> Any:
+    """In the place of `Node.blocking`: a thread would take real time."""
+    await trio.lowlevel.checkpoint()
+    return function(*args)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +115,53 @@ async def test_files_are_read_when_nobody_writes_any_more(
     looks = Looks(*marks)
     monkeypatch.setattr(watching, "fingerprint", looks.fingerprint)
     monkeypatch.setattr(watching, "apply_edits", looks.apply)
-
-    async def at_once(function: Callable[..., Any], *args: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        return function(*args)
-
     async with open_app(write_app({"main.yaml": MAIN})) as app:
         monkeypatch.setattr(app.node, "blocking", at_once)
         with trio.move_on_after(60):
             await watching.watch(app, app.application.root, ())
     assert looks.read_at == read_at
+
+
+async def test_only_files_of_the_application_count(
+    write_app: WriteApp,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: trio.testing.MockClock,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A log in its directory that always grows holds up no edit; what is wrong is said once."""
+    path = write_app({
+        "main.yaml": MAIN, "a.yaml": "namespace: app\nentries: []\n", "t.lua": TEXT,
+    })  # fmt: skip
+    told: list[str] = []
+
+    async def write_a_log() -> None:
+        while True:
+            with (path / "log.err").open("a") as log:
+                log.write("a line\n")
+            await trio.sleep(0.3)
+
+    async def after(name: str, text: str) -> None:
+        edit(path / name, text)
+        await trio.sleep(5)
+        told.append(capsys.readouterr().err)
+
+    async with open_app(path) as app, trio.open_nursery() as nursery:
+        monkeypatch.setattr(app.node, "blocking", at_once)
+        nursery.start_soon(write_a_log)
+        nursery.start_soon(watching.watch, app, path, ())
+        await after("main.yaml", MAIN.replace("n: 1", "n: 2"))
+        await after("a.yaml", NAMES_TEXT.replace("t.lua", "u.lua"))
+        await after("main.yaml", MAIN.replace("n: 1", "n: 3"))  # the problem is what it was
+        await after("u.lua", TEXT)  # named by an entry, and now it is there
+        await after("u.lua", TEXT.replace("1", "2"))
+        await after("t.lua", "return {")  # named by nobody
+        await after("new.yaml", "namespace: new\nname: e\nkind: registry.entry\n")
+        nursery.cancel_scope.cancel()
+    assert told[0] == "watch: applied as v1:\n~ app:a\n~ app:b\n"
+    assert told[1].startswith("watch: nothing applied, the files have problems:\napp/a.yaml:3:")
+    assert [text.replace("watch: applied as ", "") for text in told[2:]] == [
+        "", "v2:\n~ app:a\n~ app:b\n+ app:g\n", "v3:\n~ app:g\n", "", "v4:\n+ new:e\n",
+    ]  # fmt: skip
 
 
 async def test_changes_at_run_time_stay_when_files_are_edited(write_app: WriteApp) -> None:

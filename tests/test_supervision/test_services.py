@@ -505,7 +505,7 @@ async def test_events_are_records_with_data(
     assert rows == [
         ("started", "app:s", "", 0, 0.0, "DEBUG"),
         ("failed", "app:s", "boom", 0, 0.0, "ERROR"),
-        ("restarting", "app:s", "boom", 0, 1.0, "WARNING"),
+        ("restarting", "app:s", "boom", 1, 1.0, "WARNING"),
         ("started", "app:s", "", 1, 0.0, "DEBUG"),
         ("failed", "app:s", "boom", 1, 0.0, "ERROR"),
         ("gave up", "app:s", "boom", 1, 0.0, "ERROR"),

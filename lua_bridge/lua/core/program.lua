@@ -27,7 +27,10 @@ function H.always(names)
   base.print = H.print
 end
 
-local function not_found(name) raw.error("module '" .. raw.tostring(H.text(name) or type(name)) .. "' not found", 0) end
+-- At the line that called `require`, which calls this.
+local function not_found(name)
+  raw.error("module '" .. raw.tostring(H.text(name) or type(name)) .. "' not found", 3)
+end
 
 -- Python: compile an entry -> true, or false and the text of the syntax error.
 -- modules: names; imports: alias and key in turn; each one per line.
