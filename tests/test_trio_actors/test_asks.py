@@ -421,6 +421,38 @@ async def test_a_request_that_is_collected_in_another_thread_tells_its_caller(ho
     host.node.terminate(pid)
 
 
+async def test_a_request_that_is_collected_in_another_run_tells_its_caller(host: Host) -> None:
+    """TM6: a thread may have a Trio of its own, which knows nothing of the caller."""
+
+    async def keeper(ctx: ProcessContext) -> None:
+        cycle: list[Any] = [await ctx.receive()]
+        cycle.append(cycle)
+        del cycle
+        await trio.sleep_forever()
+
+    async def collect() -> None:
+        gc.collect()
+        await trio.lowlevel.checkpoint()
+
+    pid = await host.spawn(keeper)
+    gc.disable()
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def client() -> None:
+                with trio.fail_after(1), pytest.raises(ProcessUnavailable, match="without a reply"):
+                    await host.node.ask(pid, Get())
+
+            nursery.start_soon(client)
+            await trio.testing.wait_all_tasks_blocked()
+            thread = threading.Thread(target=trio.run, args=(collect,))
+            thread.start()
+            thread.join()
+    finally:
+        gc.enable()
+    host.node.terminate(pid)
+
+
 # -- which way a request travels
 
 

@@ -235,10 +235,10 @@ class Request(Message):
         waiter = self._waiter
         if waiter is None:
             return
-        if trio.lowlevel.in_trio_run():
+        if waiter.callee.node.here():
             self._release()
             waiter.dropped()
-        else:  # the garbage was collected in some other thread (TM6)
+        else:  # the garbage was collected in some other thread (TM6), or run of Trio
             waiter.callee.node.soon(waiter.lost)
 
 

@@ -157,6 +157,12 @@ class Node(NodeTools):
         text = f"{bits | 4 << 76 | 0x8000 << 48:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
+    def here(self) -> bool:
+        """True in the run of Trio that the node belongs to; other threads may have runs too."""
+        return trio.lowlevel.in_trio_run() and (
+            trio.lowlevel.current_trio_token() is self._token
+        )
+
     def soon(self, function: Callable[[], object]) -> None:
         """Calls it in the Trio thread; for code that may run in any (TM6)."""
         with suppress(trio.RunFinishedError):
