@@ -239,16 +239,19 @@ class Dispatcher:
         return None
 
     def _step(self, carrier: Carrier) -> Waiting | None:
-        """A turn of the dispatcher; a function of its own, so that it keeps no process alive."""
+        """A turn of the dispatcher; a function of its own, so that it keeps no process alive.
+
+        It has no variable with the task: as long as somebody kept an error of this turn, with the
+        frames of its traceback, that would be a reference which could go away in a later turn.
+        """
         ready = self.ready
         stepping = self._stepping
         pace = self.pace
         if self._steppers == 1:  # several share what one has: together they last 1 ms at most
             pace.left = 0  # renew, written out
             pace.until = 0.0
-        task = carrier.task  # what ties code to it is what is there beyond this
-        carrier.innermost = SIGHT.innermost(task)
-        carrier.references = getrefcount(task)
+        carrier.innermost = SIGHT.innermost(carrier.task)
+        carrier.references = getrefcount(carrier.task)  # what ties code to it is beyond this
         waiting = None
         while ready and (pace.left >= 0 or pace.look()):
             one = ready.popleft()
