@@ -9,7 +9,8 @@ known by `custom_sleep_data`, which is the channel only while the task sleeps he
 Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
 `receive` of a full channel is not always a checkpoint, and why it is fast. What may be taken before
 the next look at the clock is not counted: a *mark* stands in the queue behind it, and whoever takes
-the mark looks. Before anything else is done with a queue its mark is taken out (`items`).
+the mark looks. Before anything else is done with a queue its mark is taken out (`items`). After
+an interrupt (E38) a mark may be missing; then that is all, and the rest may be taken.
 
 Rejected: trio memory channels (5.6 us per item, 2.2 KB each), an Event per wait, a Condition; to
 wake a task and let it look for itself (another task may be quicker).
@@ -101,7 +102,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
     def oldest(self) -> Any:
         """The next item, or None; it stays."""
         queue = self.items()
-        if queue is None:
+        if not queue:
             return None
         item = queue[0] = unpacked(queue[0])
         return item
@@ -140,10 +141,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                 left = mailbox.left + 1
             if left > 0:
                 if self._marked is None:
-                    self._marked = queue
                     if mailbox.marked is None:
                         mailbox.marked = []
                     mailbox.marked.append(self)
+                    self._marked = queue
                 if left < len(queue):
                     mailbox.left = 0
                     queue.insert(left, MARK)
@@ -165,8 +166,12 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """Takes the mark out, if there is one; what stands before it may be taken later."""
         queue = self._marked
         if queue is not None:
-            index = queue.index(MARK)
-            del queue[index]
+            try:
+                index = queue.index(MARK)
+            except ValueError:  # interrupted while it was being moved
+                index = 0
+            else:
+                del queue[index]
             self._mailbox.left += index
             self._unmarked()
 
@@ -211,7 +216,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             trio.WouldBlock: nothing is there.
             trio.EndOfChannel: closed and drained.
         """
-        if self.items() is not None:
+        if self.items():
             return self._take()
         if self.closed:
             raise trio.EndOfChannel
@@ -227,7 +232,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         queue = self._marked
         while True:
             if queue is not None:
-                item = queue.popleft()
+                try:
+                    item = queue.popleft()
+                except IndexError:  # interrupted while the mark was being moved
+                    item = MARK
                 if item.__class__ is tuple:  # unpacked, written out: every consumer's inner loop
                     message = Sent()
                     message.topic, message.sender, message.payload, _ = item
@@ -330,7 +338,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """
         mailbox = self._mailbox
         items = []
-        if self.items() is not None and mailbox.take():  # without a mark, which would be in the way
+        if self.items() and mailbox.take():  # without a mark, which would be in the way
             items.append(self._take())
         else:
             items.append(await self.receive())
@@ -371,4 +379,4 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
 
     def __len__(self) -> int:
         queue = self.queue
-        return 0 if queue is None else len(queue) - (self._marked is not None)
+        return len(queue) - (self._marked is not None) if queue else 0
