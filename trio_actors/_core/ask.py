@@ -145,9 +145,12 @@ class Waiter(Message):
             self.settle(Failure(make_error(ErrorKind.TIMEOUT, text, retryable=None)))
 
     def abandon(self) -> None:
-        """The caller will not even begin to wait: a server skips the request."""
+        """The caller does not wait, or not any more: a server skips the request."""
         if self.answer is PENDING:
             self.answer = _ABANDONED
+        self.task = task = current_task()
+        if task.custom_sleep_data is self:  # it was interrupted before it slept
+            task.custom_sleep_data = None
 
     async def wait(self) -> Any:
         """The answer. Checkpoint: always."""
@@ -157,10 +160,15 @@ class Waiter(Message):
             await sleep()
         else:  # nobody took the request
             await checkpoint()
-        answer = self.answer
-        if answer.__class__ is Failure:
-            raise answer.error
-        return answer
+        if self.answer.__class__ is Failure:
+            raise self.take_error()
+        return self.answer
+
+    def take_error(self) -> ProcessError:
+        """What it was answered with; a waiter that kept it would be in a cycle with it."""
+        failure: Failure = self.answer
+        self.answer = _ABANDONED
+        return failure.error
 
 
 class TimedWaiter(Waiter):
@@ -303,20 +311,23 @@ async def ask(
     waiter.callee = target
     waiter.answer = PENDING
     waiter.task = task = current_task()
-    task.custom_sleep_data = waiter
-    route = entrance.route
-    if route is not None:
-        waiter.at = node.hand.at
-        route.append(waiter)
-    else:
-        node.delivered += 1
-        if entrance.put(waiter):
-            waiter.at = node.stamp()
-    await sleep()
-    answer = waiter.answer
-    if answer.__class__ is Failure:
-        raise answer.error
-    return answer
+    try:
+        task.custom_sleep_data = waiter
+        route = entrance.route
+        if route is not None:
+            waiter.at = node.hand.at
+            route.append(waiter)
+        else:
+            node.delivered += 1
+            if entrance.put(waiter):
+                waiter.at = node.stamp()
+        await sleep()
+    except BaseException:
+        waiter.abandon()
+        raise
+    if waiter.answer.__class__ is Failure:
+        raise waiter.take_error()
+    return waiter.answer
 
 
 def _callee(node: Node, caller: Process | None, dest: str) -> Process:
@@ -349,11 +360,11 @@ async def _post(
     node.delivered += 1
     try:
         node.post(sender, target, message)
+        del message  # who drops the request is to be noticed
+        return await _wait(waiter, due)
     except BaseException:
         waiter.abandon()
         raise
-    del message  # who drops the request is to be noticed
-    return await _wait(waiter, due)
 
 
 async def _wait(waiter: Waiter, due: float) -> Any:

@@ -85,6 +85,7 @@ class Ending(Limited, Answering, Routed):
         process = self.process
         end = replace_code(process)
         if end is None:
+            self.server = None  # it knows this one: they would be in a cycle
             if self._timer is not None:
                 self._timer.cancel()
                 process.drive.limit(process.deadline)

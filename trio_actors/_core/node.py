@@ -159,9 +159,7 @@ class Node(NodeTools):
 
     def here(self) -> bool:
         """True in the run of Trio that the node belongs to; other threads may have runs too."""
-        return trio.lowlevel.in_trio_run() and (
-            trio.lowlevel.current_trio_token() is self._token
-        )
+        return trio.lowlevel.in_trio_run() and (trio.lowlevel.current_trio_token() is self._token)
 
     def soon(self, function: Callable[[], object]) -> None:
         """Calls it in the Trio thread; for code that may run in any (TM6)."""

@@ -37,7 +37,7 @@ class Timers:
         # Fired last and still unread: who has read a message lets it go.
         self._sent: WeakValueDictionary[Hashable, Message] = WeakValueDictionary()
         self._made = 0
-        process.on_exit(lambda exit: self.cancel_all())
+        process.on_exit(lambda exit: self._ended())
 
     def arm(
         self, due: float, message: Message, key: Hashable | None, every: float | None
@@ -73,8 +73,12 @@ class Timers:
         withdrawn = sent is not None and discard is not None and discard(sent)
         return timer is not None or withdrawn
 
+    def _ended(self) -> None:
+        self.cancel_all()
+        self._process.timers = None  # else both would be in a cycle
+
     def cancel_all(self) -> None:
-        """The process has ended."""
+        """None of them sends anything more."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -94,7 +98,7 @@ class Tasks:
         self._scopes: dict[trio.CancelScope, None] = {}
         self._empty: trio.Event | None = None  # while the process waits for the last of them
         self._failed: Exception | None = None  # the first that failed meanwhile
-        process.on_exit(lambda exit: self.cancel())
+        process.on_exit(lambda exit: self._ended())
 
     def start(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
         """Starts `function(*args)` soon."""
@@ -123,11 +127,17 @@ class Tasks:
             error = as_process_error(exc)
             failed = Forced(error.message, error.kind, Cause(CauseKind.RAISED))
             failed.use(fresh(error))
+            del error  # it may be the one that was raised: this frame is in its traceback
             self._process.force(failed)
         finally:
             del self._scopes[scope]
             if not self._scopes and self._empty is not None:
                 self._empty.set()
+
+    def _ended(self) -> None:
+        self.cancel()
+        if not self._scopes:  # else it was given up, and its code waits for them
+            self._process.tasks = None  # it would be in a cycle
 
     def cancel(self) -> None:
         """Cancels all."""
