@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import checkpoint, current_task, reschedule
+from trio.lowlevel import checkpoint, current_task, enable_ki_protection, reschedule
 
 from trio_actors._core import operations
 from trio_actors._core.drive import DECLINED, LATER
@@ -107,6 +107,7 @@ class Waiter(Message):
         """False once answered or abandoned: a server skips such a request."""
         return self.pending
 
+    @enable_ki_protection
     def settle(self, answer: Any) -> bool:
         """Gives the answer to the caller; False if there is one already, or it has given up."""
         if not self.pending:
@@ -148,10 +149,12 @@ class Waiter(Message):
         """The caller does not wait, or not any more: a server skips the request."""
         if self.answer is PENDING:
             self.answer = _ABANDONED
-        self.task = task = current_task()
-        if task.custom_sleep_data is self:  # it was interrupted before it slept
-            task.custom_sleep_data = None
+        if self.task is None:
+            self.task = current_task()
+        elif self.task.custom_sleep_data is self:  # it was interrupted before it slept
+            self.task.custom_sleep_data = None
 
+    @enable_ki_protection
     async def wait(self) -> Any:
         """The answer. Checkpoint: always."""
         if self.answer is PENDING:
@@ -261,6 +264,7 @@ def ended_error(callee: Process, exit: Exit) -> ProcessError:
     )
 
 
+@enable_ki_protection
 async def ask(
     node: Node,
     reach: Mapping[str, Process],
@@ -343,6 +347,7 @@ def _due(node: Node, timeout: float | str | None) -> float:
     return inf if timeout is None else node.now() + duration_seconds(timeout)
 
 
+@enable_ki_protection
 async def _post(
     node: Node, caller: Process | None, target: Process, request: Any, due: float
 ) -> Any:
@@ -367,6 +372,7 @@ async def _post(
         raise
 
 
+@enable_ki_protection
 async def _wait(waiter: Waiter, due: float) -> Any:
     if due == inf:
         return await waiter.wait()

@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
@@ -211,6 +212,7 @@ class Node(NodeTools):
         event = Event(EventKind.CANCEL, sender, at, deadline=text)
         self.post(sender, process, Cancel(event, deadline))
 
+    @enable_ki_protection
     def end(self, process: Process, exit: Exit) -> None:
         """The order of effects at exit, in one piece (V20)."""
         pid = process.pid

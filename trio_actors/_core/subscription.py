@@ -24,7 +24,7 @@ from types import FunctionType, TracebackType
 from typing import Any, Self
 
 import trio
-from trio.lowlevel import Task, current_task, reschedule
+from trio.lowlevel import Task, current_task, enable_ki_protection, reschedule
 
 from trio_actors._core.message import Sent, unpacked
 from trio_actors._core.reader import Owner, Reader, wake
@@ -62,6 +62,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """True if a task was handed an item and has not run yet."""
         return self._handed is not None
 
+    @enable_ki_protection
     def push(self, item: Any) -> bool:
         """Hands an item to the longest waiting task, or appends it and returns True."""
         if self.selective is not None and self._hand_over(item):
@@ -123,6 +124,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if self._first is not None or self.selective is not None:
             self.shut()
 
+    @enable_ki_protection
     def _delete(self, index: int) -> None:
         assert self.queue is not None
         self._mailbox.close_route()
@@ -130,6 +132,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if not self.queue:
             self._set(None)
 
+    @enable_ki_protection
     def _mark(self) -> deque[Any] | None:
         """Puts a mark behind what may be taken before the next look at the clock, when there was
         none, or when it was taken. The queue, or None: it is empty, or a checkpoint is due."""
@@ -162,6 +165,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if not self.queue:
             self.queue = None
 
+    @enable_ki_protection
     def unmark(self) -> None:
         """Takes the mark out, if there is one; what stands before it may be taken later."""
         queue = self._marked
@@ -209,6 +213,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
 
     # -- the program's side
 
+    @enable_ki_protection
     def receive_nowait(self) -> Any:
         """The next item; never a checkpoint.
 
@@ -222,6 +227,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
+    @enable_ki_protection
     async def receive(self) -> Any:
         """The next item, waiting for it if need be.
 
@@ -291,8 +297,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         return self._given(item, END)
 
     # The same code again: `async for` wants another exception, and no call in between.
-    __anext__ = FunctionType(
-        receive.__code__.replace(co_name="__anext__"), {**globals(), "END": StopAsyncIteration}
+    __anext__ = enable_ki_protection(
+        FunctionType(
+            receive.__code__.replace(co_name="__anext__"), {**globals(), "END": StopAsyncIteration}
+        )
     )
 
     def _given(self, item: Any, end: type[Exception]) -> Any:
@@ -328,6 +336,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             self._others = deque()
         self._others.append(task)
 
+    @enable_ki_protection
     async def receive_many(self) -> list[Any]:
         """What is there: at least one item, waiting for it if need be; in arrival order.
 
