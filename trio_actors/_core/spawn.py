@@ -241,11 +241,13 @@ def wait_for_end(process: Process) -> Awaitable[Exit]:
     task = trio.lowlevel.current_task()
 
     def wake(exit: Exit) -> None:
-        trio.lowlevel.reschedule(task, Given(exit))
+        if task.custom_sleep_data is process:  # else another watcher has cancelled it
+            trio.lowlevel.reschedule(task, Given(exit))
 
     def give_up(_: Any) -> trio.lowlevel.Abort:
         process.forget(wake)
         return trio.lowlevel.Abort.SUCCEEDED
 
     process.on_exit(wake)
+    task.custom_sleep_data = process
     return trio.lowlevel.wait_task_rescheduled(give_up)  # noqa: ASYNC105  by the caller
