@@ -29,6 +29,7 @@ from trio_actors import (
     handles,
 )
 from trio_actors._core import pace
+from trio_actors._core.dormant import Dormant
 from trio_actors._core.serving import may_defer
 
 
@@ -447,6 +448,67 @@ async def test_a_request_that_is_collected_in_another_thread_tells_its_caller(ho
     finally:
         gc.enable()
     host.node.terminate(pid)
+
+
+async def test_a_request_that_is_collected_in_another_run_tells_its_caller(host: Host) -> None:
+    """TM6: a thread may have a Trio of its own, which knows nothing of the caller."""
+
+    async def keeper(ctx: ProcessContext) -> None:
+        cycle: list[Any] = [await ctx.receive()]
+        cycle.append(cycle)
+        del cycle
+        await trio.sleep_forever()
+
+    async def collect() -> None:
+        gc.collect()
+        await trio.lowlevel.checkpoint()
+
+    pid = await host.spawn(keeper)
+    gc.disable()
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def client() -> None:
+                with trio.fail_after(1), pytest.raises(ProcessUnavailable, match="without a reply"):
+                    await host.node.ask(pid, Get())
+
+            nursery.start_soon(client)
+            await trio.testing.wait_all_tasks_blocked()
+            thread = threading.Thread(target=trio.run, args=(collect,))
+            thread.start()
+            thread.join()
+    finally:
+        gc.enable()
+    host.node.terminate(pid)
+
+
+@pytest.mark.parametrize("name", [None, "server"])
+@pytest.mark.parametrize("server", [Plain, Awaiting])
+async def test_who_is_interrupted_before_it_sleeps_is_not_woken(
+    node: trio_actors.Node, monkeypatch: pytest.MonkeyPatch, server: type[Server], name: str | None
+) -> None:
+    """E38: Ctrl-C may come when the request is in the mailbox; its answer reaches nobody."""
+    async with node.open_host("app:h", drain=0) as host:
+        pid = await host.spawn(server, name=name)
+        await trio.testing.wait_all_tasks_blocked()
+        mailbox = node.processes[pid].mailbox
+        kind = type(mailbox.wake() if isinstance(mailbox, Dormant) else mailbox)
+        put = kind.put
+
+        def interrupted(self: Any, message: Message) -> None:
+            put(self, message)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(kind, "direct", False)
+        monkeypatch.setattr(kind, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await node.ask(name or pid, Get())
+        monkeypatch.undo()
+        before = trio.current_time()
+        await trio.sleep(1)  # is not woken
+        assert trio.current_time() == before + 1
+        assert await node.ask(pid, Get()) == 1
+        assert pid in node.processes
 
 
 # -- which way a request travels

@@ -352,3 +352,19 @@ async def test_what_ends_the_program_may_come_from_a_plain_terminate(
             await trio.sleep_forever()
     assert [text(node.exits.get(pid).exit) for pid in pids] == ends  # type: ignore[union-attr]
     assert called == ends
+
+
+async def test_who_is_given_up_may_wait_for_its_own_end(node: Node) -> None:
+    """SU8: its child task is cancelled, and is not told as well."""
+
+    async def waits(ctx: ProcessContext) -> None:
+        ctx.start_task(node.wait, ctx.pid)
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+
+    with pytest.raises(ProcessError, match="could not be stopped"):
+        async with node.open_host("app:h", drain=0) as host:
+            pid = await host.spawn(waits)
+            await trio.testing.wait_all_tasks_blocked()
+            node.abandon(node.processes[pid], "would not end")
+            assert str((await node.wait(pid)).error) == "would not end"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -16,14 +17,17 @@ from trio_actors import (
     Exit,
     Host,
     Node,
+    Pid,
     ProcessAlreadyExists,
     ProcessContext,
     ProcessError,
     ProcessInvalid,
     ProcessNotFound,
     ProcessUnavailable,
+    Server,
     open_node,
 )
+from trio_actors._core.spawn import SpawnTarget
 
 
 async def idle(ctx: ProcessContext) -> None:
@@ -40,6 +44,17 @@ async def polite(ctx: ProcessContext) -> str:
 async def slow_cleanup(ctx: ProcessContext) -> None:
     """Needs 3 seconds more than it is given."""
     await slow_to_end(3)
+
+
+class Waits(Server):
+    """For what nobody sends."""
+
+
+class WaitsAsync(Server):
+    """As `Waits`."""
+
+    async def init(self) -> None:
+        pass
 
 
 async def test_host_id_is_free_or_taken(node: Node) -> None:
@@ -352,3 +367,24 @@ async def test_error_of_a_process_is_never_the_hosts(host: Host) -> None:
         host.spawn_soon(fails)
     await host.join()
     assert await host.node.call(polite_now, host=host) == "now"
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("target", [Waits, WaitsAsync, idle])
+@pytest.mark.parametrize("other", [Waits, idle, None])
+async def test_a_spawn_on_a_host_that_was_aborted_is_refused_or_ends(
+    node: Node, target: SpawnTarget, other: SpawnTarget | None, turns: int
+) -> None:
+    """W3, E37: in whichever turn of the loop it comes; nobody is left."""
+    pids: list[Pid] = []
+    async with node.open_host("app:h") as host:
+        if other is not None:
+            await host.spawn(other)
+            await trio.testing.wait_all_tasks_blocked()
+        host.abort()
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        with contextlib.suppress(ProcessUnavailable):
+            pids.append(host.spawn_soon(target))
+    assert [text(await node.wait(pid)) for pid in pids] == ["process cancelled"] * len(pids)
+    assert not node.processes

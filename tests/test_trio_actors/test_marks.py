@@ -11,9 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from trio_actors import Bounded, Host, Node, Pid, ProcessContext
+from trio_actors import Bounded, Host, Message, Node, Pid, ProcessContext
 from trio_actors._core import pace
-from trio_actors._core.subscription import BUDGET
+from trio_actors._core.mailbox import PythonMailbox
+from trio_actors._core.subscription import BUDGET, Subscription
 
 rest = trio.testing.wait_all_tasks_blocked
 DONE = -1
@@ -232,3 +233,77 @@ async def test_two_readers_of_a_queue_do_not_meet_the_mark(host: Host) -> None:
     host.node.send(pid, "number", DONE)
     await host.node.wait(pid)
     assert sorted(read) == [*range(600)]
+
+
+async def receives(inbox: Subscription) -> list[Any]:
+    return [await inbox.receive()]
+
+
+async def polls(inbox: Subscription) -> list[Any]:
+    return [inbox.receive_nowait()]
+
+
+async def chooses(inbox: Subscription) -> list[Any]:
+    return [await inbox.receive_where(lambda message: True)]
+
+
+READS = [receives, polls, chooses, Subscription.receive_many]
+
+
+@pytest.mark.parametrize("after", [1, 2, 5])
+@pytest.mark.parametrize("reading", READS)
+async def test_an_interrupt_may_come_while_the_mark_is_moved(
+    host: Host,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    reading: Callable[[Subscription], Awaitable[list[Message]]],
+    after: int,
+) -> None:
+    """E38: who goes on nevertheless reads the rest, and nothing else."""
+    look = PythonMailbox.look
+    interrupted_at = []
+
+    def interrupted(self: PythonMailbox) -> bool:
+        monkeypatch.setattr(PythonMailbox, "look", look)
+        interrupted_at.append(self)
+        raise KeyboardInterrupt
+
+    async def reads(ctx: ProcessContext) -> list[Any]:
+        found = [(await ctx.inbox.receive()).payload]
+        inbox = ctx.inbox
+        while len(found) < 20:
+            if len(found) == after:
+                monkeypatch.setattr(PythonMailbox, "look", interrupted)
+            try:
+                found.append((await inbox.receive()).payload)
+            except KeyboardInterrupt:
+                while len(found) < 20:
+                    found += [message.payload for message in await reading(inbox)]
+        return found
+
+    pid = await readers_of(host, reads, 20)
+    end = await host.node.wait(pid)
+    assert end.error is None
+    assert end.value == [*range(20)]
+    assert interrupted_at
+
+
+async def test_an_interrupt_while_the_mark_is_moved_comes_out(
+    node: Node, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """E38: and nothing else does."""
+
+    def interrupted(self: PythonMailbox) -> bool:
+        raise KeyboardInterrupt
+
+    async def reads(ctx: ProcessContext) -> None:
+        for _ in range(20):
+            await ctx.inbox.receive()
+            if ctx.inbox._marked:
+                monkeypatch.setattr(PythonMailbox, "look", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        async with node.open_host("app:h", drain=0) as host:
+            await readers_of(host, reads, 20)
+            await trio.sleep(1)
+    assert not node.processes

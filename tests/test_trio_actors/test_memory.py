@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -13,6 +15,7 @@ import trio.testing
 from trio_actors import (
     Ask,
     Host,
+    Message,
     Node,
     Process,
     ProcessContext,
@@ -87,6 +90,34 @@ async def signals_ready(ctx: ProcessContext) -> None:
     ctx.started()
 
 
+async def owns(ctx: ProcessContext) -> None:
+    """Timers, fired and not, and tasks that end and do not."""
+
+    async def task() -> None:
+        ctx.send(ctx.pid, "task")
+
+    ctx.send_after(0, "timer")
+    ctx.send_after(100, "later")
+    ctx.start_task(task)
+    ctx.start_task(trio.sleep_forever)
+    for _ in range(2):
+        await ctx.inbox.receive()
+
+
+async def fails_in_a_task(ctx: ProcessContext) -> None:
+    """Its own error."""
+    ctx.start_task(fails, ctx)
+    await ctx.inbox.receive()
+
+
+async def watches(ctx: ProcessContext) -> None:
+    """By a handle."""
+    pid = await ctx.spawn(idle)
+    async with ctx.monitoring(pid) as down:
+        ctx.terminate(pid)
+        await down
+
+
 Body = Callable[..., Awaitable[Any]]
 
 
@@ -150,6 +181,118 @@ async def test_ended_server_is_freed_without_the_garbage_collector(
     assert not [o for o in gc.get_objects() if isinstance(o, server)]
 
 
+@attrs.frozen
+class Refuse(Ask[int]):
+    """A question that is not answered well."""
+
+
+class Refuses(Server):
+    """Stepped."""
+
+    @handles(Refuse)
+    def refuse(self, request: Refuse) -> int:
+        raise ProcessError("no")
+
+
+class Drops(Server):
+    """Defers, and forgets."""
+
+    @handles(Refuse)
+    def refuse(self, request: Refuse) -> None:
+        self.defer()
+
+
+class RefusesAsync(Server):
+    """With an async handler."""
+
+    @handles(Refuse)
+    async def refuse(self, request: Refuse) -> int:
+        raise ProcessError("no")
+
+
+class Keeps(Server):
+    """Lets its callers wait."""
+
+    @handles(Refuse)
+    def refuse(self, request: Refuse) -> None:
+        self.request = self.defer()
+
+
+class Fails(Server):
+    """Ends."""
+
+    @handles(Refuse)
+    async def refuse(self, request: Refuse) -> int:
+        raise LookupError
+
+
+@pytest.mark.parametrize("timeout", [None, 1])
+@pytest.mark.parametrize("server", [Refuses, RefusesAsync, Drops, Keeps, Fails])
+async def test_an_ask_that_fails_leaves_nothing_to_the_garbage_collector(
+    host: Host, server: type[Server], timeout: float | None
+) -> None:
+    """No reference cycles: not of an error, the frames it has passed, and who was answered."""
+    if server is Keeps:
+        timeout = 1
+
+    async def ask() -> None:
+        for _ in range(COUNT):
+            pid = await host.spawn(server)
+            with contextlib.suppress(ProcessError):
+                await host.node.ask(pid, Refuse(), timeout=timeout)
+            with contextlib.suppress(ProcessError):
+                host.node.terminate(pid)
+        await host.join()
+        await trio.testing.wait_all_tasks_blocked()
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        await ask()
+        cyclic = gc.collect()
+    finally:
+        gc.enable()
+    assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} asks in cycles"
+
+
+class Moves(Server):
+    """Goes on as itself, once."""
+
+    @handles("move")
+    def move(self, message: Message) -> None:
+        self.upgrade(None)
+
+    @handles("stop")
+    def end(self, message: Message) -> None:
+        self.stop()
+
+    def migrate(self, old_version: int, state: Any) -> None:
+        pass
+
+
+async def test_an_upgraded_server_leaves_nothing_to_the_garbage_collector(host: Host) -> None:
+    """U4: what it was before is freed at once."""
+
+    async def live() -> None:
+        for _ in range(COUNT):
+            pid = await host.spawn(Moves)
+            host.node.send(pid, "move")
+            host.node.send(pid, "stop")
+        await host.join()
+        await trio.testing.wait_all_tasks_blocked()
+
+    await live()
+    gc.collect()
+    gc.disable()
+    try:
+        await live()
+        cyclic = gc.collect()
+    finally:
+        gc.enable()
+    assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} servers in cycles"
+
+
 async def live_and_die(host: Host, body: Body) -> None:
     """COUNT processes of this kind, all ended."""
     for _ in range(COUNT):
@@ -160,7 +303,19 @@ async def live_and_die(host: Host, body: Body) -> None:
     await trio.testing.wait_all_tasks_blocked()
 
 
-BODIES = [returns, fails, fails_in_a_nursery, reads, leaves_unread, spawns, upgrades, idle]
+BODIES = [
+    returns,
+    fails,
+    fails_in_a_nursery,
+    fails_in_a_task,
+    reads,
+    leaves_unread,
+    spawns,
+    upgrades,
+    owns,
+    watches,
+    idle,
+]
 
 
 @pytest.mark.parametrize("body", [*BODIES, signals_ready], ids=lambda body: body.__name__)

@@ -416,3 +416,40 @@ async def test_a_lock_can_be_taken_before_a_message_and_released_after_it(
         host.node.send(other, "release")
         await trio.testing.wait_all_tasks_blocked()
     assert [shown(await host.node.wait(one)) for one in (pid, other)] == [None, None]
+
+
+async def test_an_error_that_is_let_go_of_does_not_hide_a_lock(host: Host) -> None:
+    """TM2: what is kept of an error is nothing of the task; its end loosens no tie of others."""
+    kept: list[BaseException] = []
+    lock = trio.Lock()
+
+    async def fails(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        kept.append(trio_actors.ProcessError("kept"))  # no log keeps it
+        raise kept[-1]
+
+    async def lets_go(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        kept.clear()
+
+    async def takes(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+        lock.acquire_nowait()
+        await ctx.inbox.receive()
+        lock.release()
+
+    letting, taking, *failing = [
+        await host.spawn(code) for code in (lets_go, takes, fails, fails, fails)
+    ]
+    for pid in failing:
+        await at_rest(host)
+        host.node.send(pid, "fail")
+        await host.node.wait(pid)
+    await at_rest(host)
+    host.node.send(letting, "let go")
+    host.node.send(taking, "take")
+    await at_rest(host)
+    assert not kept
+    assert has_task(host, taking)
+    host.node.send(taking, "release")
+    assert (await host.node.wait(taking)).error is None

@@ -13,6 +13,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import disable_ki_protection
 
 from trio_actors._core.ask import Request, Waiter, ended_error, topic_of
 from trio_actors._core.current import running
@@ -64,6 +65,7 @@ class Answering(Serving, Dispatched):
     def _end(self, value: Exit | None, error: BaseException | None) -> None:
         """The server's code has ended."""
 
+    @disable_ki_protection
     def answer_now(self, request: Any, caller: Process | None, due: float, turns: Pace) -> Any:
         """The reply, if nobody can tell that it was given in the caller's turn."""
         if self._scheduled or self.halted or self._busy:
@@ -77,10 +79,10 @@ class Answering(Serving, Dispatched):
             return LATER
         if not self._opened:
             self._open()
-        self._busy = True
         self._direct = request, caller, due
         context = self._context or self._enter()
         try:
+            self._busy = True
             value = context.run(handler, self.server, request)
         except ProcessError as error:
             raise fresh(error) from error

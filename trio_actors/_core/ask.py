@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import trio
-from trio.lowlevel import checkpoint, current_task, reschedule
+from trio.lowlevel import checkpoint, current_task, enable_ki_protection, reschedule
 
 from trio_actors._core import operations
 from trio_actors._core.drive import DECLINED, LATER
@@ -107,6 +107,7 @@ class Waiter(Message):
         """False once answered or abandoned: a server skips such a request."""
         return self.pending
 
+    @enable_ki_protection
     def settle(self, answer: Any) -> bool:
         """Gives the answer to the caller; False if there is one already, or it has given up."""
         if not self.pending:
@@ -145,10 +146,15 @@ class Waiter(Message):
             self.settle(Failure(make_error(ErrorKind.TIMEOUT, text, retryable=None)))
 
     def abandon(self) -> None:
-        """The caller will not even begin to wait: a server skips the request."""
+        """The caller does not wait, or not any more: a server skips the request."""
         if self.answer is PENDING:
             self.answer = _ABANDONED
+        if self.task is None:
+            self.task = current_task()
+        elif self.task.custom_sleep_data is self:  # it was interrupted before it slept
+            self.task.custom_sleep_data = None
 
+    @enable_ki_protection
     async def wait(self) -> Any:
         """The answer. Checkpoint: always."""
         if self.answer is PENDING:
@@ -157,10 +163,15 @@ class Waiter(Message):
             await sleep()
         else:  # nobody took the request
             await checkpoint()
-        answer = self.answer
-        if answer.__class__ is Failure:
-            raise answer.error
-        return answer
+        if self.answer.__class__ is Failure:
+            raise self.take_error()
+        return self.answer
+
+    def take_error(self) -> ProcessError:
+        """What it was answered with; a waiter that kept it would be in a cycle with it."""
+        failure: Failure = self.answer
+        self.answer = _ABANDONED
+        return failure.error
 
 
 class TimedWaiter(Waiter):
@@ -235,10 +246,10 @@ class Request(Message):
         waiter = self._waiter
         if waiter is None:
             return
-        if trio.lowlevel.in_trio_run():
+        if waiter.callee.node.here():
             self._release()
             waiter.dropped()
-        else:  # the garbage was collected in some other thread (TM6)
+        else:  # the garbage was collected in some other thread (TM6), or run of Trio
             waiter.callee.node.soon(waiter.lost)
 
 
@@ -253,6 +264,7 @@ def ended_error(callee: Process, exit: Exit) -> ProcessError:
     )
 
 
+@enable_ki_protection
 async def ask(
     node: Node,
     reach: Mapping[str, Process],
@@ -305,21 +317,24 @@ async def ask(
     waiter.callee = target
     waiter.answer = PENDING
     waiter.task = task = current_task()
-    task.custom_sleep_data = waiter
-    route = entrance.route
-    if route is not None:
-        waiter.at = node.hand.at
-        route.append(waiter)
-    else:
-        node.delivered += 1
-        if entrance.put(waiter):
-            waiter.at = node.stamp()
-    del entrance
-    await sleep()
-    answer = waiter.answer
-    if answer.__class__ is Failure:
-        raise answer.error
-    return answer
+    try:
+        task.custom_sleep_data = waiter
+        route = entrance.route
+        if route is not None:
+            waiter.at = node.hand.at
+            route.append(waiter)
+        else:
+            node.delivered += 1
+            if entrance.put(waiter):
+                waiter.at = node.stamp()
+        del entrance
+        await sleep()
+    except BaseException:
+        waiter.abandon()
+        raise
+    if waiter.answer.__class__ is Failure:
+        raise waiter.take_error()
+    return waiter.answer
 
 
 def _callee(node: Node, caller: Process | None, dest: str) -> Process:
@@ -335,6 +350,7 @@ def _due(node: Node, timeout: float | str | None) -> float:
     return inf if timeout is None else node.now() + duration_seconds(timeout)
 
 
+@enable_ki_protection
 async def _post(
     node: Node, caller: Process | None, target: Process, request: Any, due: float
 ) -> Any:
@@ -352,13 +368,14 @@ async def _post(
     node.delivered += 1
     try:
         node.post(sender, target, message)
+        del message  # who drops the request is to be noticed
+        return await _wait(waiter, due)
     except BaseException:
         waiter.abandon()
         raise
-    del message  # who drops the request is to be noticed
-    return await _wait(waiter, due)
 
 
+@enable_ki_protection
 async def _wait(waiter: Waiter, due: float) -> Any:
     if due == inf:
         return await waiter.wait()

@@ -17,7 +17,13 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
-from trio.lowlevel import checkpoint, current_task, reschedule
+from trio.lowlevel import (
+    checkpoint,
+    current_task,
+    disable_ki_protection,
+    enable_ki_protection,
+    reschedule,
+)
 
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.carrier import SIGHT, Carrier
@@ -66,6 +72,7 @@ class Carried(Stepped, Waiting):
         self.context = copy_context()
         super().start()
 
+    @enable_ki_protection
     def interrupt(self) -> None:
         """A handler that waits is cancelled; else it ends, or is upgraded, in a turn."""
         self.halted = True
@@ -93,6 +100,7 @@ class Carried(Stepped, Waiting):
 
     # stepping
 
+    @enable_ki_protection
     def turn(self) -> Waiting | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.server is None:  # given up meanwhile
@@ -118,6 +126,7 @@ class Carried(Stepped, Waiting):
             carrier.scope.deadline = inf
         return None
 
+    @disable_ki_protection
     async def _live(self) -> None:
         """The whole life of the server; idle between turns."""
         try:
@@ -338,6 +347,7 @@ class Carried(Stepped, Waiting):
 
     # the end
 
+    @disable_ki_protection
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """As `Ending._end`, awaiting what there is to be awaited."""
         process = self.process

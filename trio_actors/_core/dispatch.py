@@ -26,6 +26,7 @@ from trio.lowlevel import (
     cancel_shielded_checkpoint,
     checkpoint,
     checkpoint_if_cancelled,
+    enable_ki_protection,
     reschedule,
 )
 
@@ -125,12 +126,14 @@ class Dispatcher:
             dispatcher = host.dispatcher = Dispatcher(host)
         return dispatcher
 
+    @enable_ki_protection
     def add(self, server: Dispatched) -> None:
         """The server has something to do; it must not be in the queue already."""
         self.ready.append(server)
         if self.parked is not None:
             self.unpark()
 
+    @enable_ki_protection
     def unpark(self) -> None:
         """Sees that a carrier takes the next turn, and moves the hand: it has stood still."""
         hand = self.pace.hand
@@ -144,6 +147,7 @@ class Dispatcher:
             else:
                 self._wake(parked)
 
+    @enable_ki_protection
     def _wake(self, carrier: Task | Vacant) -> None:
         if isinstance(carrier, Task) and carrier.custom_sleep_data is self:
             reschedule(carrier, GO)
@@ -151,6 +155,7 @@ class Dispatcher:
             start: Callable[..., None] = self._host.start_system_task
             self.context.run(start, self._carry, name=self._name)
 
+    @enable_ki_protection
     async def _carry(self) -> None:
         """Steps, and runs what waits to its end; then goes on with stepping if that is wanted.
 
@@ -196,6 +201,7 @@ class Dispatcher:
             await self.cut()  # noqa: ASYNC102  it shields itself
             raise
 
+    @enable_ki_protection
     async def _usable(self, carrier: Carrier) -> bool:
         """Whether nothing of what it has held belongs to its task.
 
@@ -207,6 +213,7 @@ class Dispatcher:
             await cancel_shielded_checkpoint()  # until then Trio keeps the error that it was sent
         return carrier.free()
 
+    @enable_ki_protection
     @coroutine
     def _serve(self, carrier: Carrier) -> Generator[Any, Any, Waiting | None]:
         """Steps processes until the code of one waits; None if there are enough other carriers."""
@@ -238,17 +245,21 @@ class Dispatcher:
                 yield from checkpoint()  # noqa: ASYNC105  a generator
         return None
 
+    @enable_ki_protection
     def _step(self, carrier: Carrier) -> Waiting | None:
-        """A turn of the dispatcher; a function of its own, so that it keeps no process alive."""
+        """A turn of the dispatcher; a function of its own, so that it keeps no process alive.
+
+        It has no variable with the task: as long as somebody kept an error of this turn, with the
+        frames of its traceback, that would be a reference which could go away in a later turn.
+        """
         ready = self.ready
         stepping = self._stepping
         pace = self.pace
         if self._steppers == 1:  # several share what one has: together they last 1 ms at most
             pace.left = 0  # renew, written out
             pace.until = 0.0
-        task = carrier.task  # what ties code to it is what is there beyond this
-        carrier.innermost = SIGHT.innermost(task)
-        carrier.references = getrefcount(task)
+        carrier.innermost = SIGHT.innermost(carrier.task)
+        carrier.references = getrefcount(carrier.task)  # what ties code to it is beyond this
         waiting = None
         while ready and (pace.left >= 0 or pace.look()):
             one = ready.popleft()
@@ -259,6 +270,7 @@ class Dispatcher:
         stepping.process = None
         return waiting
 
+    @enable_ki_protection
     def _hold(self, carrier: Carrier, waiting: Waiting) -> None:
         """The carrier is the task of this code now, and others step the others.
 
@@ -278,6 +290,7 @@ class Dispatcher:
         carrier.task.context = waiting.context  # as soon as it goes on
         carrier.task.name = process.id
 
+    @enable_ki_protection
     async def _end_code(
         self, carrier: Carrier, waiting: Waiting, value: Any, error: BaseException | None
     ) -> None:
@@ -293,11 +306,13 @@ class Dispatcher:
             carrier.task.context = carrier.context
             carrier.task.name = self._name
 
+    @enable_ki_protection
     def _retire(self, carrier: Carrier) -> None:
         """It does not step servers any more."""
         carrier.stepping = False
         self._steppers -= 1
 
+    @enable_ki_protection
     async def _wanted(self, carrier: Carrier) -> bool:
         """Waits until it is to step servers again; False if there are enough others for that."""
         if self.parked is VACANT:
@@ -314,6 +329,7 @@ class Dispatcher:
         carrier.stepping = True
         return True
 
+    @enable_ki_protection
     async def cut(self) -> None:
         """Its host is cancelled: what it steps ends like tasks would (E37). Repeatable."""
         self.ready.clear()  # no more turns

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from trio.lowlevel import disable_ki_protection
+
 from trio_actors._core.context import make_context
 from trio_actors._core.dispatch import TURN, Dispatched, Dispatcher
 from trio_actors._core.errors import ErrorKind, make_error
@@ -59,6 +61,7 @@ class Dormant(Untyped, Dispatched):
 
     # Dispatched
 
+    @disable_ki_protection
     def turn(self) -> None:
         """It begins, and so do those behind it: 0.04 us each, in a turn for each 0.2 us."""
         process = self.process
@@ -179,6 +182,7 @@ class Unstarted(Dormant):
             stepped.stop(self.finished)
         return stepped
 
+    @disable_ki_protection
     def turn(self) -> None:
         """Runs `init`, as `Stepped.turn` does; whoever stops in it ends without one (0.5 us)."""
         process = self.process

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Generator, Iterator
 from types import FrameType, coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trio.lowlevel import Task, reschedule
+from trio.lowlevel import Task, disable_ki_protection, enable_ki_protection, reschedule
 
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.subscription import BUDGET
@@ -34,6 +34,7 @@ class _NextTurn:
 NEXT_TURN = _NextTurn()
 
 
+@disable_ki_protection
 @coroutine
 def go_on(code: Coroutine[Any, Any, Any], trap: Any) -> Generator[Any, Any, Any]:
     """Lets code that waits for `trap` run to its end, whose value it returns.
@@ -132,15 +133,18 @@ class Home(Pace):
         """Its own."""
         return self
 
+    @enable_ki_protection
     def park(self, task: Task) -> None:
         """Its task is about to sleep."""
         self.parked = task
         task.custom_sleep_data = self
 
+    @enable_ki_protection
     def add(self, server: Dispatched) -> None:
         """The server has something to do."""
         self.unpark()
 
+    @enable_ki_protection
     def unpark(self) -> None:
         """Wakes its task, unless that was cancelled."""
         task, self.parked = self.parked, None

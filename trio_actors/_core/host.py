@@ -80,6 +80,7 @@ class Host:
         self.dispatcher: Dispatcher | None = None  # of its servers, made at first need
         self.extensions: dict[str, Any] = {}  # what runs bodies keeps its own things here
         self.zombies: dict[Pid, str] = {}  # given up while they would not end: their code's id
+        self._cut = False  # it was open when its nursery was cancelled
         self._nursery: trio.Nursery | None = None
         self._around: trio.Nursery | None = None
         self._opened = trio.Event()
@@ -96,6 +97,15 @@ class Host:
         self.state = advance(HOST_LIFE, self.state, HostStep.OPEN)
         self._nursery = nursery
 
+    def cut(self) -> None:
+        """Its nursery is cancelled: who is started while others still unwind ends at once, too.
+
+        With the last of them the nursery closes, a turn before `closed` is called.
+        """
+        if self.state is OPEN:
+            self.state = advance(HOST_LIFE, self.state, HostStep.STOP)
+            self._cut = True
+
     def closed(self) -> None:
         """Nothing of the host is left."""
         self.state = advance(HOST_LIFE, self.state, HostStep.CLOSE)
@@ -110,7 +120,7 @@ class Host:
 
     def admit(self) -> None:
         """Refuses a spawn that cannot be (Z2, W8); changes nothing."""
-        if self.state is not OPEN:
+        if self.state is not OPEN and not self._unwinds():
             stopping = self.state is HostState.STOPPING
             text = "host is shutting down" if stopping else "host is not running"
             raise make_error(ErrorKind.UNAVAILABLE, text)
@@ -118,6 +128,9 @@ class Host:
             limit = self.max_processes
             text = f"host is full (max_processes={limit})"
             raise make_error(ErrorKind.UNAVAILABLE, text, retryable=True)
+
+    def _unwinds(self) -> bool:
+        return self._cut and self._nursery is not None and bool(self._nursery.child_tasks)
 
     def vacated(self) -> None:
         """There is room again, or nobody left: step 1 of V20, which has counted `alive` down."""

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from trio.lowlevel import enable_ki_protection
+
 from trio_actors._core.message import Event, EventKind, Message, Parcel, since
 from trio_actors._core.pace import Hand, Pace
 from trio_actors._core.reader import Reader
@@ -158,6 +160,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         self._arrived = 0  # counts only once a topic channel was opened
         self._on_take: Callable[[], None] | None = None
 
+    @enable_ki_protection
     def put(self, message: Message) -> bool:
         """L2: the topic's channel, else the inbox, else it waits."""
         topics = self._topics
@@ -186,6 +189,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         self._waiting.append(message)
         return True
 
+    @enable_ki_protection
     def open_route(self) -> None:
         """The reader is to run in this turn of Trio's loop or the next: until then, append."""
         self.close_route()
@@ -282,6 +286,7 @@ class PythonMailbox(Pace, Routed, Untyped):
             channel.raw = False
         return channel
 
+    @enable_ki_protection
     def forget(self, channel: Subscription) -> None:
         """Closes a channel; later messages find another way (L10, L12)."""
         if channel.closed:
@@ -309,6 +314,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         messages = [message for channel in self._channels() for message in channel.unread()]
         return messages + list(self._waiting or ())
 
+    @enable_ki_protection
     def drain(self) -> list[Message | Event]:
         """Everything unread; messages in arrival order, then events in arrival order (U3)."""
         messages = self._unread()
@@ -376,6 +382,7 @@ class PythonMailbox(Pace, Routed, Untyped):
         if self._events is not None:
             yield self._events
 
+    @enable_ki_protection
     def close(self) -> None:
         """L14: channels close, unread messages are discarded."""
         self.close_route()

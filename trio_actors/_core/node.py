@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from trio_actors._core import operations
 from trio_actors._core.ask import Ask, ReplyT, ask, topic_of
@@ -157,6 +158,10 @@ class Node(NodeTools):
         text = f"{bits | 4 << 76 | 0x8000 << 48:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
+    def here(self) -> bool:
+        """True in the run of Trio that the node belongs to; other threads may have runs too."""
+        return trio.lowlevel.in_trio_run() and (trio.lowlevel.current_trio_token() is self._token)
+
     def soon(self, function: Callable[[], object]) -> None:
         """Calls it in the Trio thread; for code that may run in any (TM6)."""
         with suppress(trio.RunFinishedError):
@@ -208,6 +213,7 @@ class Node(NodeTools):
         event = Event(EventKind.CANCEL, sender, at, deadline=text)
         self.post(sender, process, Cancel(event, deadline))
 
+    @enable_ki_protection
     def end(self, process: Process, exit: Exit) -> None:
         """The order of effects at exit, in one piece (V20)."""
         pid = process.pid

@@ -40,7 +40,7 @@ class Timers:
         self._once: WeakValueDictionary[Hashable, Tick] = WeakValueDictionary()
         self._often: dict[Hashable, deque[ref[Tick]]] = {}  # oldest first, while it goes on
         self._made = 0
-        process.on_exit(lambda exit: self.cancel_all())
+        process.on_exit(lambda exit: self._ended())
 
     def arm(
         self, due: float, message: Message, key: Hashable | None, every: float | None
@@ -80,8 +80,12 @@ class Timers:
         withdrawn = [tick for tick in sent if tick is not None and discard(tick)]
         return timer is not None or bool(withdrawn)
 
+    def _ended(self) -> None:
+        self.cancel_all()
+        self._process.timers = None  # else both would be in a cycle
+
     def cancel_all(self) -> None:
-        """The process has ended."""
+        """None of them sends anything more."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -102,7 +106,7 @@ class Tasks:
         self._scopes: dict[trio.CancelScope, None] = {}
         self._empty: trio.Event | None = None  # while the process waits for the last of them
         self._failed: Exception | None = None  # the first that failed meanwhile
-        process.on_exit(lambda exit: self.cancel())
+        process.on_exit(lambda exit: self._ended())
 
     def start(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
         """Starts `function(*args)` soon."""
@@ -142,6 +146,11 @@ class Tasks:
         failed = Forced(error.message, error.kind, Cause(CauseKind.RAISED))
         failed.use(fresh(error))
         self._process.force(failed)
+
+    def _ended(self) -> None:
+        self.cancel()
+        if not self._scopes:  # else it was given up, and its code waits for them
+            self._process.tasks = None  # it would be in a cycle
 
     def cancel(self) -> None:
         """Cancels all."""

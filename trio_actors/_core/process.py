@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from trio.lowlevel import enable_ki_protection
+
 from trio_actors._core.context import ProcessContext, make_context
 from trio_actors._core.exit import Cause, CauseKind, Exit, Forced, LinkFailed, deadline_exceeded
 from trio_actors._core.inherited import Inherited
@@ -200,6 +202,7 @@ class Process:
             self.deadline_by = by
             self.drive.limit(deadline)
 
+    @enable_ki_protection
     def force(self, forced: Forced) -> None:
         """Decides the end from outside; the first forced end wins (E40)."""
         if self.node.gate is not None:  # one call less in a cascade of ends
@@ -210,7 +213,11 @@ class Process:
             ):  # it passed while the code was shielded
                 forced = deadline_exceeded(self.deadline_by)
             self.forced = forced
-            self.drive.interrupt()
+            try:
+                self.drive.interrupt()
+            except BaseException:  # Ctrl-C: whoever stops the host has to decide again
+                self.forced = None
+                raise
 
     # -- who waits for the end
 

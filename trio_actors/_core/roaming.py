@@ -19,6 +19,7 @@ from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from trio_actors._core.carrier import Carrier
 from trio_actors._core.code import TaskBody
@@ -107,6 +108,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         self.context = copy_context()
         self._dispatcher.add(self)
 
+    @enable_ki_protection
     def interrupt(self) -> None:
         """Cancels its task; or unwinds it in a turn, and where it runs at its next wait."""
         self._halted = True
@@ -153,6 +155,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         self._shared = self._mailbox.share(self._dispatcher.pace, TURN)
         return self._shared
 
+    @enable_ki_protection
     def reschedule(self, answer: Any) -> None:
         """Goes on with it, as `trio.lowlevel.reschedule` does with a task."""
         self._answer = answer
@@ -164,6 +167,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
             if dispatcher.parked is not None:
                 dispatcher.unpark()
 
+    @enable_ki_protection
     def pause(self) -> None:
         """Sees that it has another turn."""
         if self._stepper is not None:  # it lets others run
@@ -174,6 +178,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
 
     # stepping
 
+    @disable_ki_protection
     def turn(self) -> Waiting | None:
         """Runs its code until it waits."""
         self._scheduled = False
@@ -278,6 +283,7 @@ class Roaming(MailboxOnly, Limited, TaskBody, Waiting):
         process = self.process
         return process.rare is not None and (process.calls is not None or process.tasks is not None)
 
+    @disable_ki_protection
     async def end_code(self, value: Any, error: BaseException | None) -> None:
         """What it has started unwinds first (TM3)."""
         error = await unwound(self.process, error)

@@ -105,6 +105,7 @@ async def _run_host(host: Host, around: trio.Nursery) -> None:
                     await host.wait_stop_requested()
                     await _join(host)
                 except BaseException:  # there may be no carrier that sees it, or a shielded one
+                    host.cut()
                     if host.dispatcher is not None:
                         await host.dispatcher.cut()  # noqa: ASYNC102  it shields itself
                     raise

@@ -12,7 +12,7 @@ from typing import Any
 
 import outcome
 import trio
-from trio.lowlevel import Abort, Task, current_task
+from trio.lowlevel import Abort, Task, current_task, disable_ki_protection
 
 from trio_actors._core.message import unpacked
 from trio_actors._core.reader import Owner, Reader, let_others_run, wake
@@ -49,6 +49,7 @@ class Selecting:
     def _delete(self, index: int) -> None:
         """Takes an item out of the queue."""
 
+    @disable_ki_protection
     def _hand_over(self, item: Any) -> bool:
         """True if somebody who waits wants this very item."""
         for entry in list(self.selective or ()):

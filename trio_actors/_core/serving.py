@@ -17,6 +17,7 @@ from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from trio.lowlevel import disable_ki_protection
 
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.errors import ErrorKind, ProcessError, make_error
@@ -344,6 +345,7 @@ class Serving(Queue):
         request, self.request = self.request, None
         return request is not None and (request.fail(error) or True)
 
+    @disable_ki_protection
     def farewell(self, exit: Exit) -> Any:
         """Calls the server's `terminate(exit)`; what it raises is logged, never reported.
 

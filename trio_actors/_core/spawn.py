@@ -11,7 +11,7 @@ import trio
 from trio_actors._core.bounded import Bounded, limited
 from trio_actors._core.code import ProcessFunction, Target, TargetMaker
 from trio_actors._core.drive import ENDED
-from trio_actors._core.errors import ErrorKind, ProcessError, fresh, make_error
+from trio_actors._core.errors import ErrorKind, fresh, make_error
 from trio_actors._core.exit import Exit, terminated
 from trio_actors._core.function import function_target
 from trio_actors._core.host import Host
@@ -104,25 +104,25 @@ def launch(
     process.drive = body.attach(process)
     place.alive += 1
     node.processes[pid] = process
-    if name is not None:
-        node.names.register(name, pid)
-    if parent is not None:
-        process.parent = parent.pid
-        if monitor:
-            node.topology.monitor(parent.pid, pid)
-        if link:
-            node.topology.link(parent.pid, pid)
-    if queued is not None:
-        try:
+    try:
+        if name is not None:
+            node.names.register(name, pid)
+        if parent is not None:
+            process.parent = parent.pid
+            if monitor:
+                node.topology.monitor(parent.pid, pid)
+            if link:
+                node.topology.link(parent.pid, pid)
+        if queued is not None:
             for message in queued:
                 node.post(None, process, message)
-        except ProcessError:
-            _unmake(process)
-            raise
-    if node.gate is None:
-        process.drive.start()
-    else:
-        node.post(process.parent, process, START)
+        if node.gate is None:
+            process.drive.start()
+        else:
+            node.post(process.parent, process, START)
+    except BaseException:  # a message is refused; or Ctrl-C: else nobody would wait for its end
+        _unmake(process)
+        raise
     return process
 
 
@@ -241,11 +241,13 @@ def wait_for_end(process: Process) -> Awaitable[Exit]:
     task = trio.lowlevel.current_task()
 
     def wake(exit: Exit) -> None:
-        trio.lowlevel.reschedule(task, Given(exit))
+        if task.custom_sleep_data is process:  # else another watcher has cancelled it
+            trio.lowlevel.reschedule(task, Given(exit))
 
     def give_up(_: Any) -> trio.lowlevel.Abort:
         process.forget(wake)
         return trio.lowlevel.Abort.SUCCEEDED
 
     process.on_exit(wake)
+    task.custom_sleep_data = process
     return trio.lowlevel.wait_task_rescheduled(give_up)  # noqa: ASYNC105  by the caller

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import trio
+from trio.lowlevel import disable_ki_protection, enable_ki_protection
 
 from trio_actors._core.ask import Request, Waiter
 from trio_actors._core.context import make_context
@@ -66,6 +67,7 @@ class Stepped(Ending):
 
     # Mailbox
 
+    @enable_ki_protection
     def put(self, message: Message) -> bool:
         """Takes a message and sees that it will be handled."""
         queue = self._queue
@@ -91,6 +93,7 @@ class Stepped(Ending):
             dispatcher.unpark()
         return self.halted  # else it is next
 
+    @enable_ki_protection
     def put_event(self, event: Event) -> None:
         """Takes a control event."""
         self.events += 1
@@ -103,6 +106,7 @@ class Stepped(Ending):
         Queue.push(self, item)  # `super()` takes as long as all of it
         self.counted += 1
 
+    @enable_ki_protection
     def open_route(self) -> None:
         """The server stands in the dispatcher's queue: until its turn, append."""
         if self._queue is not None:
@@ -133,6 +137,7 @@ class Stepped(Ending):
             self._one = self._queue = self.request = None
         self.server = None
 
+    @enable_ki_protection
     def wake(self) -> None:
         """Sees that the dispatcher looks at it."""
         if not self._scheduled:
@@ -141,6 +146,7 @@ class Stepped(Ending):
 
     # Drive
 
+    @enable_ki_protection
     def start(self) -> None:
         """Puts the server into the dispatcher's queue; `init` runs in its first turn."""
         dispatcher = self._dispatcher
@@ -148,6 +154,7 @@ class Stepped(Ending):
         if dispatcher.parked is not None:
             dispatcher.unpark()
 
+    @enable_ki_protection
     def interrupt(self) -> None:
         """Sees that the forced end or upgrade is carried out between two messages."""
         self.halted = True
@@ -168,6 +175,7 @@ class Stepped(Ending):
 
     # stepping
 
+    @disable_ki_protection
     def turn(self) -> Waiting | None:
         """Handles what is unread now, at most TURN messages, or until a checkpoint is due."""
         if self.route is not None:

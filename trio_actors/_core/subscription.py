@@ -9,7 +9,8 @@ known by `custom_sleep_data`, which is the channel only while the task sleeps he
 Fairness: receiving takes at most BUDGET items and 1 ms between checkpoints (pace.py). That is why
 `receive` of a full channel is not always a checkpoint, and why it is fast. What may be taken before
 the next look at the clock is not counted: a *mark* stands in the queue behind it, and whoever takes
-the mark looks. Before anything else is done with a queue its mark is taken out (`items`).
+the mark looks. Before anything else is done with a queue its mark is taken out (`items`). After
+an interrupt (E38) a mark may be missing; then that is all, and the rest may be taken.
 
 Rejected: trio memory channels (5.6 us per item, 2.2 KB each), an Event per wait, a Condition; to
 wake a task and let it look for itself (another task may be quicker).
@@ -23,7 +24,7 @@ from types import FunctionType, TracebackType
 from typing import Any, Self
 
 import trio
-from trio.lowlevel import Task, current_task, reschedule
+from trio.lowlevel import Task, current_task, enable_ki_protection, reschedule
 
 from trio_actors._core.message import Sent, unpacked
 from trio_actors._core.reader import Owner, Reader, wake
@@ -61,6 +62,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """True if a task was handed an item and has not run yet."""
         return self._handed is not None
 
+    @enable_ki_protection
     def push(self, item: Any) -> bool:
         """Hands an item to the longest waiting task, or appends it and returns True."""
         if self.selective is not None and self._hand_over(item):
@@ -101,7 +103,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
     def oldest(self) -> Any:
         """The next item, or None; it stays."""
         queue = self.items()
-        if queue is None:
+        if not queue:
             return None
         item = queue[0] = unpacked(queue[0])
         return item
@@ -122,6 +124,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if self._first is not None or self.selective is not None:
             self.shut()
 
+    @enable_ki_protection
     def _delete(self, index: int) -> None:
         assert self.queue is not None
         self._mailbox.close_route()
@@ -129,6 +132,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if not self.queue:
             self._set(None)
 
+    @enable_ki_protection
     def _mark(self) -> deque[Any] | None:
         """Puts a mark behind what may be taken before the next look at the clock, when there was
         none, or when it was taken. The queue, or None: it is empty, or a checkpoint is due."""
@@ -140,10 +144,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                 left = mailbox.left + 1
             if left > 0:
                 if self._marked is None:
-                    self._marked = queue
                     if mailbox.marked is None:
                         mailbox.marked = []
                     mailbox.marked.append(self)
+                    self._marked = queue
                 if left < len(queue):
                     mailbox.left = 0
                     queue.insert(left, MARK)
@@ -161,12 +165,17 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         if not self.queue:
             self.queue = None
 
+    @enable_ki_protection
     def unmark(self) -> None:
         """Takes the mark out, if there is one; what stands before it may be taken later."""
         queue = self._marked
         if queue is not None:
-            index = queue.index(MARK)
-            del queue[index]
+            try:
+                index = queue.index(MARK)
+            except ValueError:  # interrupted while it was being moved
+                index = 0
+            else:
+                del queue[index]
             self._mailbox.left += index
             self._unmarked()
 
@@ -204,6 +213,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
 
     # -- the program's side
 
+    @enable_ki_protection
     def receive_nowait(self) -> Any:
         """The next item; never a checkpoint.
 
@@ -211,12 +221,13 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             trio.WouldBlock: nothing is there.
             trio.EndOfChannel: closed and drained.
         """
-        if self.items() is not None:
+        if self.items():
             return self._take()
         if self.closed:
             raise trio.EndOfChannel
         raise trio.WouldBlock
 
+    @enable_ki_protection
     async def receive(self) -> Any:
         """The next item, waiting for it if need be.
 
@@ -227,7 +238,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         queue = self._marked
         while True:
             if queue is not None:
-                item = queue.popleft()
+                try:
+                    item = queue.popleft()
+                except IndexError:  # interrupted while the mark was being moved
+                    item = MARK
                 if item.__class__ is tuple:  # unpacked, written out: every consumer's inner loop
                     message = Sent()
                     message.topic, message.sender, message.payload, _ = item
@@ -283,8 +297,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         return self._given(item, END)
 
     # The same code again: `async for` wants another exception, and no call in between.
-    __anext__ = FunctionType(
-        receive.__code__.replace(co_name="__anext__"), {**globals(), "END": StopAsyncIteration}
+    __anext__ = enable_ki_protection(
+        FunctionType(
+            receive.__code__.replace(co_name="__anext__"), {**globals(), "END": StopAsyncIteration}
+        )
     )
 
     def _given(self, item: Any, end: type[Exception]) -> Any:
@@ -320,6 +336,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             self._others = deque()
         self._others.append(task)
 
+    @enable_ki_protection
     async def receive_many(self) -> list[Any]:
         """What is there: at least one item, waiting for it if need be; in arrival order.
 
@@ -330,7 +347,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """
         mailbox = self._mailbox
         items = []
-        if self.items() is not None and mailbox.take():  # without a mark, which would be in the way
+        if self.items() and mailbox.take():  # without a mark, which would be in the way
             items.append(self._take())
         else:
             items.append(await self.receive())
@@ -371,4 +388,4 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
 
     def __len__(self) -> int:
         queue = self.queue
-        return 0 if queue is None else len(queue) - (self._marked is not None)
+        return len(queue) - (self._marked is not None) if queue else 0

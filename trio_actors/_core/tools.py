@@ -232,6 +232,7 @@ class Downs:
         """Takes the monitors back."""
         for process, watcher in self._targets:
             process.forget(watcher)
+        self._targets.clear()  # each watcher knows this object: they would be in a cycle
         self._send.close()
         self._ended.close()
 
