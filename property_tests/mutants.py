@@ -327,11 +327,11 @@ MUTANTS = [
     _("upgrades mix up the order", MAILBOX + "drain", "messages.sort(key=lambda message: message.arrival)", "pass", UPGRADE),
     # spawning and hosts
     _("full hosts take one more", CORE + "host:Host.admit", "self.alive >= self.max_processes", "self.alive > self.max_processes", SPAWN),
-    _("stopping hosts accept", CORE + "host:Host.admit", "if self.state is not OPEN:", "if False:", STOP),
+    _("stopping hosts accept", CORE + "host:Host.admit", "if self.state is not OPEN and not self._unwinds():", "if False:", STOP),
     _("hosts stop without a word", CORE + "host:Host.request_stop", "self.node.request_cancel(process, control, deadline)", "process.force(terminated(control))", STOP),
     _("first messages are lost", CORE + "spawn:launch", "node.post(None, process, message)", "pass", FIRST),
     _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),
-    _("the name comes too late", CORE + "spawn:launch", "node.names.check_free(name)", "pass", SPAWN),
+    _("a refused spawn is not taken back", CORE + "spawn:launch", "_unmake(process)", "pass", SPAWN),
     # requests, time, PIDs
     _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.settle(", "(lambda answer: None)(", ASK),
     _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.settle(", "(lambda answer: None)(", ASK),

@@ -6,7 +6,8 @@ import functools
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from math import inf
 from typing import Any
@@ -240,6 +241,76 @@ async def test_a_cancelled_caller_costs_the_server_nothing(host: Host, server: t
     free(host, pid)
     await host.node.ask(pid, Get())
     assert object_of(host, pid).begun == 1
+
+
+async def by_iteration(ctx: ProcessContext) -> list[int]:
+    return [message.payload.number async for message in ctx.messages()]
+
+
+async def nowait(ctx: ProcessContext) -> list[int]:
+    inbox, seen = ctx.inbox, []
+    while True:
+        try:
+            seen.append(inbox.receive_nowait().payload.number)
+        except trio.WouldBlock:
+            return seen
+
+
+async def by_many(ctx: ProcessContext) -> list[int]:
+    seen: list[int] = []
+    while len(seen) < 2:
+        seen += [message.payload.number for message in await ctx.inbox.receive_many()]
+    return seen
+
+
+async def by_class(ctx: ProcessContext) -> list[int]:
+    return [(await ctx.receive(Numbered)).payload.number for _ in range(2)]
+
+
+async def by_topic(ctx: ProcessContext) -> list[int]:
+    channel = ctx.listen("Numbered")
+    return [(await channel.receive()).number for _ in range(2)]
+
+
+@attrs.frozen
+class Numbered(Ask[None]):
+    """A request among others."""
+
+    number: int
+
+
+@pytest.mark.parametrize("mailbox", [None, Bounded(100)], ids=["unlimited", "limited"])
+@pytest.mark.parametrize("reads", [by_iteration, nowait, by_many, by_class, by_topic])
+async def test_code_that_reads_messages_is_spared_requests_that_nobody_waits_for(
+    host: Host,
+    autojump_clock: trio.testing.MockClock,
+    reads: Callable[[ProcessContext], Awaitable[list[int]]],
+    mailbox: Bounded | None,
+) -> None:
+    """Abandoned by its caller, or past its time: skipped in whatever way the mailbox is read."""
+
+    async def body(ctx: ProcessContext) -> tuple[list[int], int]:
+        await trio.sleep(10)
+        seen = await reads(ctx)
+        return seen, ctx.process.mailbox.load()
+
+    pid = await host.spawn(body, mailbox=mailbox)
+
+    async def client(number: int, patience: float, timeout: float | None) -> None:
+        with trio.move_on_after(patience), suppress(ProcessTimeout, ProcessUnavailable):
+            await host.node.ask(pid, Numbered(number), timeout=timeout)
+
+    async with trio.open_nursery() as nursery:
+        for number, (patience, timeout) in enumerate(
+            [(1, None), (inf, 1), (inf, None), (1, None), (inf, 20), (2, 3)]
+        ):
+            nursery.start_soon(client, number, patience, timeout)
+            await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(5)
+        host.node.cancel(pid, 60)
+        seen, unread = (await host.node.wait(pid)).value
+    assert seen == [2, 4]
+    assert unread == (0 if reads in (by_iteration, nowait, by_many) else 1)  # the last, abandoned
 
 
 # -- ends

@@ -103,7 +103,7 @@ class Waiter(Message):
         return self.answer is PENDING and (task is None or task.custom_sleep_data is self)
 
     @property
-    def wanted(self) -> bool:
+    def wanted(self) -> bool:  # type: ignore[override]  # nobody assigns it
         """False once answered or abandoned: a server skips such a request."""
         return self.pending
 
@@ -181,7 +181,7 @@ class TimedWaiter(Waiter):
     due: float
 
     @property
-    def wanted(self) -> bool:
+    def wanted(self) -> bool:  # type: ignore[override]  # nobody assigns it
         """False too from its timeout on, even if the timer has not fired yet."""
         return self.pending and self.callee.node.now() < self.due
 
@@ -203,7 +203,7 @@ class Request(Message):
         waiter.callee.on_exit(waiter.ended)
 
     @property
-    def wanted(self) -> bool:
+    def wanted(self) -> bool:  # type: ignore[override]  # nobody assigns it
         """False once answered, abandoned or expired: a server skips such a request."""
         waiter = self._waiter
         if waiter is None or not waiter.wanted:

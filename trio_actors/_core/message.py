@@ -24,6 +24,7 @@ class Message:
 
     __slots__ = ("arrival", "at", "payload", "sender", "topic")
 
+    wanted = True  # False: a request whose caller does not wait any more
     at: float  # when it began to wait in a mailbox, by `Node.stamp`; unset while it did not
     arrival: int  # set by a mailbox that must remember the order across its channels
 
@@ -166,6 +167,8 @@ class Event:
     """
 
     __slots__ = ("at", "deadline", "kind", "result", "sender")
+
+    wanted = True
 
     def __init__(
         self,

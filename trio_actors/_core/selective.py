@@ -83,13 +83,15 @@ class Selecting:
         """The first item for which `wanted` is true; the others stay in order. A checkpoint."""
         stepped = self._mailbox.stepped
         await let_others_run(stepped)
+        abandoned = []  # requests whose callers do not wait any more
         for index, queued in enumerate(self.items() or ()):
             item = unpacked(queued)
-            if wanted(item):
-                self._delete(index)
-                if self.on_take is not None:
-                    self.on_take()
+            if not item.wanted:
+                abandoned.append(index)
+            elif wanted(item):
+                self._delete_all([*abandoned, index])
                 return item
+        self._delete_all(abandoned)
         if self.closed:
             raise trio.EndOfChannel
         if stepped is not None and stepped.stays():
@@ -104,6 +106,16 @@ class Selecting:
         if item is CLOSED:
             raise trio.EndOfChannel
         return item
+
+    def _delete_all(self, places: list[int]) -> None:
+        for index in reversed(places):
+            self._delete(index)
+            self._skipped()
+
+    def _skipped(self) -> None:
+        """An item less is there."""
+        if self.on_take is not None:
+            self.on_take()
 
     def _select(self, reader: Task | Reader, wanted: Wanted) -> None:
         older = {self._first, *(self._others or ())} - {None}

@@ -221,7 +221,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             trio.WouldBlock: nothing is there.
             trio.EndOfChannel: closed and drained.
         """
-        if self.items():
+        if self._head() is not None:
             return self._take()
         if self.closed:
             raise trio.EndOfChannel
@@ -247,7 +247,10 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                     message.topic, message.sender, message.payload, _ = item
                     return message
                 if item is not MARK:
-                    return self._taken(item)
+                    if item.wanted:
+                        return self._taken(item)
+                    self._skipped()
+                    continue
             elif self.queue is None:
                 break
             queue = self._mark()
@@ -268,7 +271,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                 finally:
                     mailbox.close_route()
                 mailbox.go_on()
-            if self.queue is not None:
+            if self._head() is not None:
                 return self._take()
         if self.closed:
             await trio.lowlevel.checkpoint()
@@ -311,6 +314,19 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
             raise end
         return item.payload if self.raw else item
 
+    def _head(self) -> deque[Any] | None:
+        """What is queued, without requests at its head whose callers do not wait any more."""
+        queue = self.items()
+        while queue:
+            item = queue[0]
+            if item.__class__ is tuple or item.wanted:
+                return queue
+            del item  # who drops the request is to be noticed
+            self._delete(0)
+            self._skipped()
+            queue = self.queue
+        return None
+
     def _take(self) -> Any:
         queue = self.items()
         assert queue is not None
@@ -322,8 +338,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
 
     def _taken(self, item: Any) -> Any:
         """An item as its reader gets it."""
-        if self.on_take is not None:
-            self.on_take()
+        self._skipped()
         return item.payload if self.raw else item
 
     def _enter(self, task: Task | Reader) -> None:
@@ -347,7 +362,7 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
         """
         mailbox = self._mailbox
         items = []
-        if self.items() and mailbox.take():  # without a mark, which would be in the way
+        if self._head() and mailbox.take():  # without a mark, which would be in the way
             items.append(self._take())
         else:
             items.append(await self.receive())
@@ -358,10 +373,12 @@ class Subscription(Selecting, trio.abc.ReceiveChannel[Any]):
                 stepped.may_take()
             count = mailbox.take_many(len(queue))
             if self.raw or self.on_take is not None:
-                items += [self._take() for _ in range(count)]
+                for _ in range(count):
+                    if self._head() is not None:
+                        items.append(self._take())
                 return items
             popleft = queue.popleft
-            items += [unpacked(popleft()) for _ in range(count)]
+            items += [item for _ in range(count) if (item := unpacked(popleft())).wanted]
             if not queue:
                 self.queue = None
         return items
