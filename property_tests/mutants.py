@@ -331,7 +331,7 @@ MUTANTS = [
     _("hosts stop without a word", CORE + "host:Host.request_stop", "self.node.request_cancel(process, control, deadline)", "process.force(terminated(control))", STOP),
     _("first messages are lost", CORE + "spawn:launch", "node.post(None, process, message)", "pass", FIRST),
     _("spawn does not monitor", CORE + "spawn:launch", "node.topology.monitor(parent.pid, pid)", "pass", PIECE),
-    _("a refused spawn is not taken back", CORE + "spawn:launch", "_unmake(process)", "pass", SPAWN),
+    _("a refused spawn keeps its name", CORE + "spawn:_unmake", "node.names.release(process.pid)", "pass", SPAWN),
     # requests, time, PIDs
     _("timeouts of asks never come", CORE + "ask:Waiter.expired", "self.settle(", "(lambda answer: None)(", ASK),
     _("the callee's end is not told", CORE + "ask:Waiter.ended", "self.settle(", "(lambda answer: None)(", ASK),

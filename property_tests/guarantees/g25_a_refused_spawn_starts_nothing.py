@@ -8,6 +8,7 @@ import trio
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import times
 from trio_actors import (
+    Bounded,
     ProcessAlreadyExists,
     ProcessContext,
     ProcessNotFound,
@@ -32,6 +33,10 @@ def a_refused_spawn_leaves_nothing() -> None:
             await sim.spawn(idle, name="taken", host="small", messages=[("t", 1)])
         assert len(sim.pending()) == before
         assert sim.node.lookup("taken") == first
+        with pytest.raises(ProcessUnavailable, match="mailbox is full"):
+            host.spawn_soon(idle, name="free", messages=[("t", 1), ("t", 2)], mailbox=Bounded(1))
+        with pytest.raises(ProcessNotFound):
+            sim.node.lookup("free")
         assert host.alive == 1
         await sim.spawn(idle, host="small")
         with pytest.raises(ProcessUnavailable, match=r"host is full \(max_processes=2\)"):
