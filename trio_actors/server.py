@@ -36,7 +36,7 @@ from trio_actors._core.context import ProcessContext
 from trio_actors._core.copying import CopyingStepped
 from trio_actors._core.dormant import Dormant, Unstarted
 from trio_actors._core.exit import NOTHING, Exit
-from trio_actors._core.function import arity
+from trio_actors._core.function import Arity, arity
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.quick import launch_plain
 from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer
@@ -69,8 +69,18 @@ def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
     return mark
 
 
+class Unmade:
+    """Stands for the target of a class until that is asked for: decorators come after the class."""
+
+    def __get__(self, server: object, cls: type[Server]) -> ServerTarget:
+        cls._target = target = ServerTarget(cls)
+        return target
+
+
 class Server:
     """Base of servers: subclass it, mark handlers with `@handles`, spawn the class itself.
+
+    The arguments of a spawn go to `init`; a server has no `__init__`, which would not be called.
 
     Attributes:
         ctx: the process's context, from `init` on.
@@ -79,19 +89,21 @@ class Server:
 
     version: ClassVar[int] = 1
     _handlers: ClassVar[HandlerTable] = HandlerTable({}, {}, {}, {}, True)
-    _target: ClassVar[ServerTarget]
+    _target: ClassVar[Any] = Unmade()  # a ServerTarget
     ctx: ProcessContext
     _serving: Serving
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        _vet_init(cls)
         cls._handlers = _collect(cls)
-        cls._target = ServerTarget(cls)
+        cls._target = Unmade()
 
     @classmethod
     def __process_target__(cls) -> ServerTarget:
         """This class as a definition."""
-        return cls._target
+        target: ServerTarget = cls._target
+        return target
 
     # -- what an author overrides
 
@@ -141,6 +153,17 @@ class Server:
         process.drive.interrupt()
 
 
+def _vet_init(cls: type[Server]) -> Arity:
+    """What `init` takes; refuses an `__init__`, but that of a base which is no server."""
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and issubclass(base, Server):
+            raise TypeError(
+                f"{base.__qualname__}.__init__ is never called: a server gets the arguments of "
+                "spawn in init(self, ...) (a class of attrs or dataclasses: init=False)"
+            )
+    return arity(cls.init, skip=1)
+
+
 def _collect(cls: type[Server]) -> HandlerTable:
     """The handlers of a class and its bases; a subclass's handler of the same thing wins."""
     table = HandlerTable({}, {}, {}, {}, True)
@@ -186,9 +209,11 @@ class ServerTarget:
     """A server class as a definition; its id is `module:qualname` (P7)."""
 
     def __init__(self, cls: type[Server]) -> None:
+        if cls is Server:
+            raise TypeError("Server is the base of servers: spawn a subclass that has handlers")
         self.cls = cls
         self.id = f"{cls.__module__}:{cls.__qualname__}"
-        self.arity = arity(cls.init, skip=1)
+        self.arity = _vet_init(cls)
         self.table = table = cls._handlers
         ordinary = type(cls) is type and cls.__new__ is object.__new__
         # Makes a server that has not begun; calling the class takes half as long as its `__new__`.

@@ -218,12 +218,16 @@ class Host:
         """
         if options:
             return self._spawn_soon(target, args, **options)
-        server = getattr(target, "_target", None)  # of a Server class
-        if server is not None:
-            process = server.launch(self, args)
-            if process is not None:
-                pid: Pid = process.pid
-                return pid
+        if isinstance(target, type):
+            try:
+                server: Any = target._target  # type: ignore[attr-defined]  # of a Server class
+            except AttributeError:
+                pass
+            else:
+                process = server.launch(self, args)
+                if process is not None:
+                    pid: Pid = process.pid
+                    return pid
         return spawning.launch(self.node, target, args, self).pid
 
     def _spawn_soon(
