@@ -54,7 +54,8 @@ def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
     """Marks a method as the handler of message classes, topics or control events.
 
     A handler of a class gets the message object (also of subclasses), one of a topic the Message,
-    one of an event the Event. What a handler of an `Ask` class returns is the reply.
+    one of an event the Event. What a handler of an `Ask` class returns is the reply. A method that
+    overrides a handler handles the same, marked or not; `name = None` takes a handler away.
     """
     if not what:
         raise TypeError("handles() needs at least one message class, topic or EventKind")
@@ -167,12 +168,9 @@ def _vet_init(cls: type[Server]) -> Arity:
 def _collect(cls: type[Server]) -> HandlerTable:
     """The handlers of a class and its bases; a subclass's handler of the same thing wins."""
     table = HandlerTable({}, {}, {}, {}, True)
-    methods: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        methods.update(vars(base))
     awaiting = [cls.init, cls.terminate, cls.migrate, cls.unhandled]
-    for method in methods.values():
-        for what in getattr(method, "__handles__", ()):
+    for method, marks in _marked(cls).values():
+        for what in marks:
             if isinstance(what, EventKind):
                 table.by_event[what] = method
             elif isinstance(what, str):
@@ -187,6 +185,56 @@ def _collect(cls: type[Server]) -> HandlerTable:
     table.coroutines = frozenset(filter(inspect.iscoroutinefunction, awaiting))
     table.plain = not table.coroutines
     return table
+
+
+def _marked(cls: type[Server]) -> dict[str, tuple[Any, tuple[Handled, ...]]]:
+    """Handlers by name, and what they handle, those of subclasses later.
+
+    A method that overrides a handler handles the same, unless it is marked itself.
+
+    Raises:
+        TypeError: one that cannot be a handler, or two of one class for the same thing.
+    """
+    found: dict[str, tuple[Any, tuple[Handled, ...]]] = {}
+    for base in reversed(cls.__mro__):
+        own: dict[Any, str] = {}
+        for name, method in vars(base).items():
+            marks = getattr(method, "__handles__", None)
+            if marks is not None:
+                found.pop(name, None)  # so it comes after those of its bases
+                for what in marks:
+                    first = own.setdefault((type(what), what), name)  # an event kind is a text too
+                    if vars(base)[first] is not method:
+                        thing = getattr(what, "__name__", repr(what))
+                        both = f"{base.__qualname__}.{first} and {base.__qualname__}.{name}"
+                        raise TypeError(f"{both} handle {thing}: one class has one handler for it")
+            elif name in found:
+                marks = found[name][1] if callable(method) else ()
+            if marks is not None:
+                found[name] = method, marks
+            if marks:
+                _vet_handler(base, name, method)
+    return found
+
+
+def _vet_handler(cls: type, name: str, method: Any) -> None:
+    """Refuses what cannot be called with a message, or yields.
+
+    What a decorator has wrapped does not count, for it may get other arguments.
+    """
+    where = f"{cls.__qualname__}.{name}"
+    if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+        raise TypeError(f"{where} must not yield: what a handler returns is the reply")
+    shown = f", a {type(method).__name__},"
+    try:
+        signature = inspect.signature(method, follow_wrapped=False)
+        shown = str(signature)
+        signature.bind(None, None)
+    except ValueError:  # it has no signature
+        return
+    except TypeError:
+        text = f"{where}{shown} is no handler: expected one message, def {name}(self, message)"
+        raise TypeError(text) from None
 
 
 def _typed(cls: type[Server], table: HandlerTable) -> dict[type, Any]:
