@@ -37,6 +37,7 @@ from trio_actors._core.copying import CopyingStepped
 from trio_actors._core.dormant import Dormant, Unstarted
 from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.function import Arity, arity
+from trio_actors._core.hints import hint
 from trio_actors._core.message import Event, EventKind, Message
 from trio_actors._core.quick import launch_plain
 from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer
@@ -120,11 +121,14 @@ class Server:
 
     def unhandled(self, item: Message | Event) -> Any:
         """Called for what no handler takes; by default it is logged and dropped."""
+        if not logger.isEnabledFor(logging.WARNING):
+            return
         logger.warning(
-            "%s (%s) has no handler for %r",
+            "%s (%s) has no handler for %r%s",
             self.ctx.pid,
             self.ctx.id,
             item,
+            hint(self._handlers, item),
             extra={"pid": self.ctx.pid, "entry": self.ctx.id},
         )
 

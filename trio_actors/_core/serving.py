@@ -312,7 +312,9 @@ class Serving(Queue):
             self.stop(Exit())
             return None
         if isinstance(item, (Request, Waiter)):
-            text = f"{self.process.id} has no handler for {item.topic}"
+            from trio_actors._core.hints import hint
+
+            text = f"{self.process.id} has no handler for {item.topic}{hint(self.table, item)}"
             item.fail(make_error(ErrorKind.INVALID, text))
             return None
         return self.server.unhandled(item)
