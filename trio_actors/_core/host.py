@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import attrs
 import trio
 
+from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import terminated
 from trio_actors._core.inherited import NOTHING_INHERITED, extend
@@ -62,7 +63,7 @@ class Host:
         *,
         max_processes: int = 0,
         workers: int = 1,
-        drain: float = 10.0,
+        drain: float | str = 10.0,
         copy_messages: bool = False,
     ) -> None:
         if workers < 1:
@@ -73,7 +74,7 @@ class Host:
         self.id = id
         self.max_processes = max_processes
         self.workers = workers
-        self.drain = drain
+        self.drain = duration_seconds(drain)
         self.copy_messages = copy_messages
         self.state = HostState.NEW
         self.alive = 0
@@ -149,17 +150,19 @@ class Host:
         """Returns when somebody wants the host to stop."""
         await self._stop_requested.wait()
 
-    def request_stop(self, drain: float | None = None) -> None:
+    def request_stop(self, drain: float | str | None = None) -> None:
         """Refuses spawns from now on and asks every process to end (Z3); repeatable.
+
+        Units: drain in seconds, or a text like "5s"; None: as the host was opened with.
 
         A process whose guardian lives here is asked by its guardian, in the guardian's order (SU7);
         the deadline holds for it as for all.
         """
+        seconds = self.drain if drain is None else duration_seconds(drain)
         self._stop_requested.set()  # also if it is only being opened
         if self.state is not HostState.OPEN:
             return
-        if drain is not None:
-            self.drain = drain
+        self.drain = seconds
         self.state = advance(HOST_LIFE, self.state, HostStep.STOP)
         if self._nursery is not None and self._nursery.cancel_scope.cancel_called:
             return  # aborted: the end of each has been decided (E37, E40)
@@ -255,8 +258,11 @@ class Host:
                 self._empty = trio.Event()
             await self._empty.wait()
 
-    async def stop(self, drain: float | None = None) -> None:
-        """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always."""
+    async def stop(self, drain: float | str | None = None) -> None:
+        """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always.
+
+        Units: drain in seconds, or a text like "5s".
+        """
         self.request_stop(drain)
         await self._closed.wait()
 
