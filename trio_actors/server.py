@@ -39,8 +39,9 @@ from trio_actors._core.exit import NOTHING, Exit
 from trio_actors._core.function import Arity, arity
 from trio_actors._core.hints import hint
 from trio_actors._core.message import Event, EventKind, Message
+from trio_actors._core.migration import Migration
 from trio_actors._core.quick import launch_plain
-from trio_actors._core.serving import HandlerTable, Migration, Serving, may_defer
+from trio_actors._core.serving import HandlerTable, Serving, may_defer
 from trio_actors._core.stepped import Stepped, make_stepped
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ class Server:
     def upgrade(self, target: Any, state: Any = None) -> None:
         """Goes on as `target` (None: the same class) when the handler is done (U1).
 
-        The new code gets `migrate(old_version, state)` in place of `init`. `terminate` is not
-        called: what the old code holds is the new one's.
+        A server gets `migrate(old_version, state)` in place of `init`; a function or a script gets
+        the state as its argument, or no argument if that is None. `terminate` is not called: what
+        the old code holds is the new one's.
         """
         process = self.ctx.process
         process.upgrade = (target, (Migration(type(self).version, state),))
@@ -259,6 +261,8 @@ def _typed(cls: type[Server], table: HandlerTable) -> dict[type, Any]:
 
 class ServerTarget:
     """A server class as a definition; its id is `module:qualname` (P7)."""
+
+    migrates: ClassVar[bool] = True
 
     def __init__(self, cls: type[Server]) -> None:
         if cls is Server:

@@ -13,7 +13,7 @@ from unwinding import slow_to_end
 
 import trio_actors
 from trio_actors import Bounded, Exit, Host, Node, ProcessContext, ProcessError, Server, handles
-from trio_actors.server import Migration
+from trio_actors._core.migration import Migration
 
 
 @pytest.mark.parametrize("how", ["terminate", "deadline", "link", None])

@@ -23,6 +23,7 @@ from trio_actors._core.errors import ErrorKind, ProcessError, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, since, unpacked
+from trio_actors._core.migration import Migration
 from trio_actors._core.task import stops_the_host
 
 if TYPE_CHECKING:
@@ -73,14 +74,6 @@ class HandlerTable:
                         self.typed[cls] = handler
                     break
         return handler
-
-
-@attrs.frozen(slots=True)
-class Migration:
-    """What an upgrade hands to the new code."""
-
-    old_version: int
-    state: Any
 
 
 def begin(server: Server, args: tuple[Any, ...]) -> Any:
