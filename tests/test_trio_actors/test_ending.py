@@ -352,3 +352,45 @@ async def test_what_ends_the_program_may_come_from_a_plain_terminate(
             await trio.sleep_forever()
     assert [text(node.exits.get(pid).exit) for pid in pids] == ends  # type: ignore[union-attr]
     assert called == ends
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["alone", "in a group"])
+@pytest.mark.parametrize("how", ["stop", "terminate"])
+@pytest.mark.parametrize("kind", ["plain", "async", "waiting"])
+async def test_a_broken_trio_leaves_a_terminate_too(
+    autojump_clock: trio.testing.MockClock,
+    kind: str,
+    how: str,
+    grouped: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """E38: Trio's internal error is no failure to be logged, though it is an Exception."""
+    called: list[str] = []
+
+    def fails(exit: Exit) -> None:
+        called.append(text(exit))
+        error = trio.TrioInternalError("broken")
+        raise ExceptionGroup("several", [ValueError(), error]) if grouped else error
+
+    class Fatal(Server):
+        @handles("stop")
+        def last(self, message: Any) -> None:
+            self.stop()
+
+        def terminate(self, exit: Exit) -> None:
+            fails(exit)
+
+    class Awaiting(Fatal):
+        async def terminate(self, exit: Exit) -> None:  # type: ignore[override]
+            if kind == "waiting":
+                await trio.sleep(1)
+            fails(exit)
+
+    with pytest.raises(ExceptionGroup if grouped else trio.TrioInternalError):
+        async with trio_actors.open_node() as node, node.open_host("app:h") as host:
+            pid = await host.spawn(Fatal if kind == "plain" else Awaiting)
+            await trio.testing.wait_all_tasks_blocked()
+            node.send(pid, "stop") if how == "stop" else node.terminate(pid)
+            await trio.sleep(60)
+    assert called == ["None" if how == "stop" else "process terminated"]
+    assert caplog.messages == []

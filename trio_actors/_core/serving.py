@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from trio_actors._core.ask import Request, Waiter
-from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.errors import FATAL, ErrorKind, ProcessError, leaves, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, since, unpacked
@@ -349,12 +349,19 @@ class Serving(Queue):
             return None
         try:
             return server.terminate(exit)
-        except Exception:
-            self.log("terminate raised")
-        except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:  # E38
-            if not stops_the_host(self.process, exc):
+        except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:
+            if not self.parted(exc):
                 raise
         return None
+
+    def parted(self, exc: BaseException) -> bool:
+        """What `terminate` has raised is reported here; False if it must go on outwards (E38)."""
+        if stops_the_host(self.process, exc):
+            return True
+        if isinstance(exc, Exception) and not any(isinstance(p, FATAL) for p in leaves(exc)):
+            self.log("terminate raised")
+            return True
+        return False
 
     def log(self, what: str) -> None:
         """Reports the exception being handled, once."""
