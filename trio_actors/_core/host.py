@@ -16,6 +16,7 @@ from trio_actors._core.lifecycle import HOST_LIFE, OPEN, HostState, HostStep, ad
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
+    from trio_actors._core.bounded import Bounded
     from trio_actors._core.dispatch import Dispatcher
     from trio_actors._core.node import Node
     from trio_actors._core.process import Process
@@ -43,7 +44,7 @@ class SpawnOptions(TypedDict, total=False):
     actor: Any
     scope: Any
     messages: Sequence[tuple[Any, ...]]
-    mailbox: Any
+    mailbox: Bounded | None
 
 
 class Host:
@@ -193,7 +194,7 @@ class Host:
         scope: Any = None,
         messages: Sequence[tuple[Any, ...]] = (),
         ready: bool = False,
-        mailbox: Any = None,
+        mailbox: Bounded | None = None,
     ) -> Pid:
         """Starts a process here and returns its PID (PH5); not checked for permissions (A10).
 
@@ -243,7 +244,7 @@ class Host:
         actor: Any = None,
         scope: Any = None,
         messages: Sequence[tuple[Any, ...]] = (),
-        mailbox: Any = None,
+        mailbox: Bounded | None = None,
     ) -> Pid:
         inherited = extend(NOTHING_INHERITED, values=context, actor=actor, scope=scope)
         return spawning.launch(
