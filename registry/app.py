@@ -192,7 +192,7 @@ class App:
             await self.open_host(id)
         return self.node.hosts[id]
 
-    async def close_host(self, id: str, drain: float | None = None) -> None:
+    async def close_host(self, id: str, drain: float | str | None = None) -> None:
         """Stop a host in order (Z3) and return when nothing of it is left."""
         host = self.node.hosts.get(id)
         if host is not None:

@@ -1,4 +1,4 @@
-"""What arrives while an upgrade is under way, in both languages (U3)."""
+"""Upgrades in both languages: what arrives meanwhile, and what the new code gets (U1, U3)."""
 
 from typing import Any
 
@@ -7,8 +7,25 @@ import trio
 import trio.testing
 
 import trio_actors
-from trio_actors import ProcessContext, funcs
+from trio_actors import Message, ProcessContext, Server, funcs, handles
 from trio_actors.functions import PythonCallee, open_functions
+
+
+@pytest.mark.parametrize(("state", "got"), [(6, [6]), (None, []), ([1, 2], [[1, 2]])])
+async def test_a_script_gets_the_state_of_the_server_before_it(
+    autojump_clock: Any, world: Any, state: Any, got: list[Any]
+) -> None:
+    """U1: the state itself is its argument; None is none."""
+
+    class Old(Server):
+        @handles("go")
+        def go(self, message: Message) -> None:
+            self.upgrade("app:new", state)
+
+    world.lua("app:new", "return function(...) return {select('#', ...), ...} end")
+    pid = await world.host.spawn(Old)
+    world.node.send(pid, "go")
+    assert (await world.node.wait(pid)).value == [len(got), *got]
 
 
 @pytest.mark.parametrize("language", ["python", "lua"])

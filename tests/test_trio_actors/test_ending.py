@@ -13,7 +13,7 @@ from unwinding import slow_to_end
 
 import trio_actors
 from trio_actors import Bounded, Exit, Host, Node, ProcessContext, ProcessError, Server, handles
-from trio_actors.server import Migration
+from trio_actors._core.migration import Migration
 
 
 @pytest.mark.parametrize("how", ["terminate", "deadline", "link", None])
@@ -368,3 +368,45 @@ async def test_who_is_given_up_may_wait_for_its_own_end(node: Node) -> None:
             await trio.testing.wait_all_tasks_blocked()
             node.abandon(node.processes[pid], "would not end")
             assert str((await node.wait(pid)).error) == "would not end"
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["alone", "in a group"])
+@pytest.mark.parametrize("how", ["stop", "terminate"])
+@pytest.mark.parametrize("kind", ["plain", "async", "waiting"])
+async def test_a_broken_trio_leaves_a_terminate_too(
+    autojump_clock: trio.testing.MockClock,
+    kind: str,
+    how: str,
+    grouped: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """E38: Trio's internal error is no failure to be logged, though it is an Exception."""
+    called: list[str] = []
+
+    def fails(exit: Exit) -> None:
+        called.append(text(exit))
+        error = trio.TrioInternalError("broken")
+        raise ExceptionGroup("several", [ValueError(), error]) if grouped else error
+
+    class Fatal(Server):
+        @handles("stop")
+        def last(self, message: Any) -> None:
+            self.stop()
+
+        def terminate(self, exit: Exit) -> None:
+            fails(exit)
+
+    class Awaiting(Fatal):
+        async def terminate(self, exit: Exit) -> None:  # type: ignore[override]
+            if kind == "waiting":
+                await trio.sleep(1)
+            fails(exit)
+
+    with pytest.raises(ExceptionGroup if grouped else trio.TrioInternalError):
+        async with trio_actors.open_node() as node, node.open_host("app:h") as host:
+            pid = await host.spawn(Fatal if kind == "plain" else Awaiting)
+            await trio.testing.wait_all_tasks_blocked()
+            node.send(pid, "stop") if how == "stop" else node.terminate(pid)
+            await trio.sleep(60)
+    assert called == ["None" if how == "stop" else "process terminated"]
+    assert caplog.messages == []

@@ -162,6 +162,25 @@ async def test_stop_with_a_drain_of_its_own(node: Node) -> None:
         assert (text(await node.wait(pid)), trio.current_time()) == ("cancel deadline exceeded", 2)
 
 
+async def test_a_drain_may_be_text_as_any_duration(node: Node) -> None:
+    """K2: of the host and of its stop; what is no duration is refused, and nothing has begun."""
+    for wrong, error in (("soon", ProcessInvalid), (-1, ProcessInvalid), (None, TypeError)):
+        with pytest.raises(error, match="duration"):
+            async with node.open_host("app:a", drain=wrong):  # type: ignore[arg-type]
+                raise AssertionError("it has been opened")
+    assert node.hosts == {}
+    async with node.open_host("app:a", drain="3s") as host:
+        pid = await host.spawn(idle)
+    assert (text(await node.wait(pid)), trio.current_time()) == ("cancel deadline exceeded", 3)
+    async with node.open_host("app:a", drain="1h") as host:
+        pid = await host.spawn(idle)
+        with pytest.raises(ProcessInvalid, match="duration"):
+            await host.stop("soon")
+        await host.spawn(polite)  # it goes on
+        await host.stop("500ms")
+    assert (text(await node.wait(pid)), trio.current_time()) == ("cancel deadline exceeded", 3.5)
+
+
 async def test_drain_of_zero_terminates_at_once(node: Node) -> None:
     """PH3: drain 0 asks nobody."""
     async with node.open_host("app:a", drain=0) as host:

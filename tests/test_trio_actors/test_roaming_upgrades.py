@@ -255,6 +255,31 @@ async def test_a_server_can_become_a_function_and_a_function_a_server(host: Host
     assert log == [(("server", "function")[number % 2], number) for number in range(6)]
 
 
+@pytest.mark.parametrize(
+    ("state", "got"), [(6, (6,)), (None, ()), ((1, 2), ((1, 2),))], ids=["value", "none", "tuple"]
+)
+async def test_a_function_gets_the_state_of_the_server_before_it(
+    host: Host, way: str, state: Any, got: tuple[Any, ...]
+) -> None:
+    """U1: the state itself is its argument; None is none, so a default counts."""
+
+    async def function(ctx: ProcessContext, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    async def defaults(ctx: ProcessContext, n: Any = "default") -> Any:
+        return n
+
+    class Old(Server):
+        @handles("go")
+        def go(self, message: Message) -> None:
+            self.upgrade(message.payload, state)
+
+    for new, value in ((function, got), (defaults, *(got or ("default",)))):
+        pid = await host.spawn(Old)
+        host.node.send(pid, "go", new)
+        assert (await host.node.wait(pid)).value == value
+
+
 async def test_new_code_has_no_deadline_of_others(host: Host, way: str) -> None:
     """K6: who is upgraded in a turn of a limited process sees none."""
     found: list[float] = []

@@ -68,6 +68,15 @@ async def test_drop_new_keeps_the_oldest(
     assert len([r for r in caplog.records if r.name == "trio_actors.dead_letters"]) == 1
 
 
+async def test_dead_letters_say_how_many_they_are(node: Node, host: Host) -> None:
+    """All that there were, and those that can still be looked at."""
+    assert repr(node.dead_letters) == "<DeadLetters 0, the last 0 kept>"
+    pid = await host.spawn(reader, mailbox=Bounded(1, overflow="drop_new"))
+    for n in range(121):
+        node.send(pid, "n", n)
+    assert repr(node.dead_letters) == "<DeadLetters 120, the last 100 kept>"
+
+
 async def test_drop_old_keeps_the_newest(node: Node, host: Host) -> None:
     """drop_old: the oldest unread message makes room."""
     pid = await host.spawn(reader, mailbox=Bounded(3, overflow="drop_old"))

@@ -57,6 +57,7 @@ class Counter(Server):
 
 async def process(ctx: ProcessContext, start: int) -> None:
     pid = await ctx.spawn(Counter, start, name="counter", link=True)
+    await ctx.spawn(Counter, mailbox=5)  # E: arg-type
     reveal_type(pid)  # R: trio_actors._core.pid.Pid
     reveal_type(await ctx.ask(pid, Get()))  # R: int
     reveal_type(await ctx.ask(pid, Names("a"), timeout="5s"))  # R: list[str]
@@ -87,6 +88,13 @@ def not_async(ctx: ProcessContext) -> None:
 async def program(node: Node, host: Host) -> None:
     pid = await host.spawn(process, 1, ready=True)
     await host.spawn(not_async)  # E: arg-type
+    await host.spawn(process, mailbox=trio_actors.Bounded(5, "block"))
+    await host.spawn(process, mailbox=5)  # E: arg-type
+    host.spawn_soon(process, mailbox=None)
+    host.spawn_soon(process, mailbox=5)  # E: arg-type
+    async with node.open_host("app:text", drain="5s"):
+        pass
+    node.open_host("app:wrong", drain=b"5s")  # E: arg-type
     reveal_type(await node.ask(pid, Get(), timeout=5))  # R: int
     await node.ask(pid, "get")  # E: arg-type
     end = await node.wait(pid)

@@ -279,6 +279,9 @@ class DeadLetters:
         self._logged_count = 0
         self._watchers: dict[Callable[[DeadLetter], None], None] = {}
 
+    def __repr__(self) -> str:
+        return f"<DeadLetters {self.count}, the last {len(self.recent)} kept>"
+
     def watch(self, watcher: Callable[[DeadLetter], None]) -> None:
         """Calls `watcher(letter)` for each from now on; it must not block."""
         self._watchers[watcher] = None

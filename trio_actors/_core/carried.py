@@ -382,10 +382,8 @@ class Carried(Stepped, Waiting):
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GRACE):
                 try:
                     await _maybe(self.farewell(end))
-                except Exception:
-                    self.log("terminate raised")
-                except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:  # E38
-                    if not stops_the_host(self.process, exc):
+                except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:
+                    if not self.parted(exc):
                         raise
 
     def close(self) -> None:

@@ -228,6 +228,7 @@ class ProcessContext(Starts, ProcessTools):
         Raises:
             ProcessTimeout: none came within `timeout` (seconds or text).
             trio.EndOfChannel: the inbox was closed.
+            TypeError: what is wanted is none of these.
         """
         inbox = self.inbox
         if timeout is None:
@@ -347,6 +348,10 @@ async def receive_from(inbox: Subscription, wanted: Any) -> Message:
         message = await inbox.receive_where(lambda m: bool(m.topic == wanted))
     elif isinstance(wanted, type):
         message = await inbox.receive_where(lambda m: isinstance(m.payload, wanted))
-    else:
+    elif callable(wanted):
         message = await inbox.receive_where(wanted)
+    else:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        text = "expected a topic, a class or a function of the message; a time goes to timeout="
+        raise TypeError(f"cannot receive {wanted!r}: {text}")
     return message

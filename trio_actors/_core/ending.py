@@ -67,11 +67,13 @@ class Ending(Limited, Answering, Routed):
 
     def end(self, end: Exit) -> None:
         """The server ends now, with this exit."""
-        if self.table.parting:
-            self._busy = True
-            self._open()
-            self.farewell(end)
-        self.leave(end)
+        try:
+            if self.table.parting:
+                self._busy = True
+                self._open()
+                self.farewell(end)
+        finally:  # also if that must go on outwards: nobody calls it again
+            self.leave(end)
 
     def leave(self, end: Exit) -> None:
         """As `end`; the server's own `terminate` has been called."""

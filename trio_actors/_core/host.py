@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import attrs
 import trio
 
+from trio_actors._core.duration import duration_seconds
 from trio_actors._core.errors import ErrorKind, make_error
 from trio_actors._core.exit import terminated
 from trio_actors._core.inherited import NOTHING_INHERITED, extend
@@ -15,6 +16,7 @@ from trio_actors._core.lifecycle import HOST_LIFE, OPEN, HostState, HostStep, ad
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
+    from trio_actors._core.bounded import Bounded
     from trio_actors._core.dispatch import Dispatcher
     from trio_actors._core.node import Node
     from trio_actors._core.process import Process
@@ -42,7 +44,7 @@ class SpawnOptions(TypedDict, total=False):
     actor: Any
     scope: Any
     messages: Sequence[tuple[Any, ...]]
-    mailbox: Any
+    mailbox: Bounded | None
 
 
 class Host:
@@ -62,7 +64,7 @@ class Host:
         *,
         max_processes: int = 0,
         workers: int = 1,
-        drain: float = 10.0,
+        drain: float | str = 10.0,
         copy_messages: bool = False,
     ) -> None:
         if workers < 1:
@@ -73,7 +75,7 @@ class Host:
         self.id = id
         self.max_processes = max_processes
         self.workers = workers
-        self.drain = drain
+        self.drain = duration_seconds(drain)
         self.copy_messages = copy_messages
         self.state = HostState.NEW
         self.alive = 0
@@ -166,17 +168,19 @@ class Host:
         """Returns when somebody wants the host to stop."""
         await self._stop_requested.wait()
 
-    def request_stop(self, drain: float | None = None) -> None:
+    def request_stop(self, drain: float | str | None = None) -> None:
         """Refuses spawns from now on and asks every process to end (Z3); repeatable.
+
+        Units: drain in seconds, or a text like "5s"; None: as the host was opened with.
 
         A process whose guardian lives here is asked by its guardian, in the guardian's order (SU7);
         the deadline holds for it as for all.
         """
+        seconds = self.drain if drain is None else duration_seconds(drain)
         self._stop_requested.set()  # also if it is only being opened
         if self.state is not HostState.OPEN:
             return
-        if drain is not None:
-            self.drain = drain
+        self.drain = seconds
         self.state = advance(HOST_LIFE, self.state, HostStep.STOP)
         if self._nursery is not None and self._nursery.cancel_scope.cancel_called:
             return  # aborted: the end of each has been decided (E37, E40)
@@ -207,7 +211,7 @@ class Host:
         scope: Any = None,
         messages: Sequence[tuple[Any, ...]] = (),
         ready: bool = False,
-        mailbox: Any = None,
+        mailbox: Bounded | None = None,
     ) -> Pid:
         """Starts a process here and returns its PID (PH5); not checked for permissions (A10).
 
@@ -235,12 +239,16 @@ class Host:
         """
         if options:
             return self._spawn_soon(target, args, **options)
-        server = getattr(target, "_target", None)  # of a Server class
-        if server is not None:
-            process = server.launch(self, args)
-            if process is not None:
-                pid: Pid = process.pid
-                return pid
+        if isinstance(target, type):
+            try:
+                server: Any = target._target  # type: ignore[attr-defined]  # of a Server class
+            except AttributeError:
+                pass
+            else:
+                process = server.launch(self, args)
+                if process is not None:
+                    pid: Pid = process.pid
+                    return pid
         return spawning.launch(self.node, target, args, self).pid
 
     def _spawn_soon(
@@ -253,7 +261,7 @@ class Host:
         actor: Any = None,
         scope: Any = None,
         messages: Sequence[tuple[Any, ...]] = (),
-        mailbox: Any = None,
+        mailbox: Bounded | None = None,
     ) -> Pid:
         inherited = extend(NOTHING_INHERITED, values=context, actor=actor, scope=scope)
         return spawning.launch(
@@ -268,8 +276,11 @@ class Host:
                 self._empty = trio.Event()
             await self._empty.wait()
 
-    async def stop(self, drain: float | None = None) -> None:
-        """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always."""
+    async def stop(self, drain: float | str | None = None) -> None:
+        """Stops in order (Z3) and returns when nothing is left; repeatable. Checkpoint: always.
+
+        Units: drain in seconds, or a text like "5s".
+        """
         self.request_stop(drain)
         await self.wait_closed()
 

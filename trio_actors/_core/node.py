@@ -298,13 +298,15 @@ class Node(NodeTools):
         *,
         max_processes: int = 0,
         workers: int = 1,
-        drain: float = 10.0,
+        drain: float | str = 10.0,
         copy_messages: bool = False,
     ) -> AbstractAsyncContextManager[Host]:
         """`async with node.open_host(id) as host`: a place for processes, a nursery (PH2-PH4).
 
         Leaving the block stops the host in order: no more spawns, CANCEL to everybody with
         `drain` seconds, then the end by force (0 = at once). Raises ProcessAlreadyExists.
+
+        Units: drain in seconds, or a text like "5s".
         """
         from trio_actors._core.scopes import open_host
 

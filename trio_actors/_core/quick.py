@@ -11,8 +11,8 @@ from trio_actors._core.dispatch import Dispatcher
 from trio_actors._core.dormant import Dormant, Unstarted
 from trio_actors._core.inherited import NOTHING_INHERITED
 from trio_actors._core.lifecycle import OPEN
+from trio_actors._core.migration import Migration
 from trio_actors._core.process import Process, make_process
-from trio_actors._core.serving import Migration
 
 if TYPE_CHECKING:
     from trio_actors._core.host import Host

@@ -59,7 +59,7 @@ async def open_host(
     *,
     max_processes: int,
     workers: int,
-    drain: float,
+    drain: float | str,
     copy_messages: bool,
 ) -> AsyncIterator[Host]:
     """See `Node.open_host`."""

@@ -20,10 +20,11 @@ import attrs
 from trio.lowlevel import disable_ki_protection
 
 from trio_actors._core.ask import Request, Waiter
-from trio_actors._core.errors import ErrorKind, ProcessError, make_error
+from trio_actors._core.errors import FATAL, ErrorKind, ProcessError, leaves, make_error
 from trio_actors._core.exit import Exit
 from trio_actors._core.lifecycle import READY
 from trio_actors._core.message import Event, EventKind, Message, Parcel, since, unpacked
+from trio_actors._core.migration import Migration
 from trio_actors._core.task import stops_the_host
 
 if TYPE_CHECKING:
@@ -74,14 +75,6 @@ class HandlerTable:
                         self.typed[cls] = handler
                     break
         return handler
-
-
-@attrs.frozen(slots=True)
-class Migration:
-    """What an upgrade hands to the new code."""
-
-    old_version: int
-    state: Any
 
 
 def begin(server: Server, args: tuple[Any, ...]) -> Any:
@@ -313,7 +306,9 @@ class Serving(Queue):
             self.stop(Exit())
             return None
         if isinstance(item, (Request, Waiter)):
-            text = f"{self.process.id} has no handler for {item.topic}"
+            from trio_actors._core.hints import hint
+
+            text = f"{self.process.id} has no handler for {item.topic}{hint(self.table, item)}"
             item.fail(make_error(ErrorKind.INVALID, text))
             return None
         return self.server.unhandled(item)
@@ -356,12 +351,19 @@ class Serving(Queue):
             return None
         try:
             return server.terminate(exit)
-        except Exception:
-            self.log("terminate raised")
-        except (KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:  # E38
-            if not stops_the_host(self.process, exc):
+        except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as exc:
+            if not self.parted(exc):
                 raise
         return None
+
+    def parted(self, exc: BaseException) -> bool:
+        """What `terminate` has raised is reported here; False if it must go on outwards (E38)."""
+        if stops_the_host(self.process, exc):
+            return True
+        if isinstance(exc, Exception) and not any(isinstance(p, FATAL) for p in leaves(exc)):
+            self.log("terminate raised")
+            return True
+        return False
 
     def log(self, what: str) -> None:
         """Reports the exception being handled, once."""

@@ -31,8 +31,15 @@ SpawnTarget = ProcessFunction | Target | TargetMaker | str
 def find_target(node: Node, target: Any) -> Target:
     """The definition meant: of a coroutine function, a Server class, a registry id (W3)."""
     definition: Target
+    if isinstance(target, type):
+        server: Target | None = getattr(target, "_target", None)  # of a Server class
+        if server is not None:
+            return server
     maker = getattr(target, "__process_target__", None)
-    if maker is not None:  # a Server class, a Supervisor
+    if maker is not None:
+        if getattr(maker, "__self__", None) is type(target):  # a class method
+            name = type(target).__qualname__
+            raise TypeError(f"spawn the class {name}, not an object of it; init gets the arguments")
         definition = maker()
         return definition
     if isinstance(target, str):
@@ -83,8 +90,7 @@ def launch(
     if isinstance(target, FunctionType):
         definition: Target = function_target(target)
     else:
-        maker = getattr(target, "__process_target__", None)
-        definition = find_target(node, target) if maker is None else maker()
+        definition = find_target(node, target)
     place.admit()
     if name is not None:
         node.names.check_free(name)

@@ -13,6 +13,7 @@ from trio_actors._core.inherited import extend
 from trio_actors._core.pid import Pid
 
 if TYPE_CHECKING:
+    from trio_actors._core.bounded import Bounded
     from trio_actors._core.host import Host
     from trio_actors._core.node import Node
     from trio_actors._core.process import Process
@@ -50,7 +51,7 @@ class Starts:
         scope: Any = None,
         messages: Sequence[tuple[Any, ...]] = (),
         ready: bool = False,
-        mailbox: Any = None,
+        mailbox: Bounded | None = None,
     ) -> Pid:
         """Starts a process with this one's context, actor and scope (§4, W5); returns its PID.
 

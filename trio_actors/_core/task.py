@@ -39,6 +39,7 @@ from trio_actors._core.exit import (
 from trio_actors._core.lifecycle import BEGIN, ENDED, Step
 from trio_actors._core.mailbox import PythonMailbox
 from trio_actors._core.message import Message, copy_value, since
+from trio_actors._core.migration import handed_on
 
 if TYPE_CHECKING:
     from trio_actors._core.code import Body, TaskBody
@@ -172,6 +173,7 @@ def replace_code(process: Process) -> Exit | None:
     process.step(Step.UPGRADE)
     try:
         target = process.target if wanted is None else process.node.resolve_target(wanted)
+        args = handed_on(args, target)
         if process.host.copy_messages:  # M26
             args = copy_value(args, "an argument")
         body: Body = target.prepare(process.host, args)

@@ -196,7 +196,7 @@ class StageHost(Host):
         self.request_stop()
         self._failed(exc)
 
-    def request_stop(self, drain: float | None = None) -> None:
+    def request_stop(self, drain: float | str | None = None) -> None:
         """See `Host.request_stop`."""
         self._footprint.touch(("host", self.id), WRITE)
         was_open = self.state is HostState.OPEN
