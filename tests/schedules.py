@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from property_tests.ways import functions_begin
-from trio_actors import Node, Pid, Process
+from trio_actors import Event, EventKind, Node, Pid, Process
 from trio_actors._core.node import Gate
 
 RUNS = 1000
@@ -29,6 +29,7 @@ class Held(Gate):
     def __init__(self, node: Node, seed: int) -> None:
         self.rng = random.Random(seed)
         self.held: dict[Pair, deque[tuple[Process, Any]]] = {}
+        self.through: list[tuple[Pair, Any]] = []  # what has been let through, in this order
         self.node = node
         node.install(self)
 
@@ -43,7 +44,16 @@ class Held(Gate):
         target, item = queue.popleft()
         if not queue:
             del self.held[pair]
+        self.through.append((pair, item))
         target.deliver(item)
+
+    def told(self, target: Pid, kind: EventKind) -> list[str]:
+        """Whose events of this kind have reached a process while they were held, in order."""
+        return [
+            source
+            for (source, receiver), item in self.through
+            if receiver == target and isinstance(item, Event) and item.kind is kind
+        ]
 
     async def play(self) -> None:
         """Lets everything through, in a drawn order; returns when nothing moves any more."""
