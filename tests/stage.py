@@ -145,6 +145,10 @@ class Puppet:
         """Gives a command whose answer nobody waits for."""
         self.stage.send(self.pid, op, args, serial=0)
 
+    def relay(self, to: Puppet, op: str, *args: Any) -> None:
+        """Has this puppet give a command to another: it may cross with what the test tells that."""
+        self.tell("send", to.pid, "do", self.stage.command(op, args, serial=0))
+
     async def do(self, op: str, *args: Any) -> Any:
         """Gives a command; returns what it gave, or raises its error."""
         if self.language != "python" and any(callable(arg) for arg in args):
@@ -210,9 +214,12 @@ class Stage:
 
     def send(self, pid: str, op: str, args: tuple[Any, ...], *, serial: int) -> None:
         """Sends one command."""
+        self.node.send(pid, "do", self.command(op, args, serial=serial))
+
+    def command(self, op: str, args: tuple[Any, ...], *, serial: int) -> dict[str, Any]:
+        """One command of the protocol; nobody waits for the answer to serial 0."""
         command = {"serial": serial, "op": op, "args": list(args), "n": len(args)}
-        command["reply_to"] = self.manager
-        self.node.send(pid, "do", command)
+        return {**command, "reply_to": self.manager}
 
     async def ask(self, pid: str, op: str, args: tuple[Any, ...]) -> Any:
         """Sends one command and waits for the answer."""

@@ -108,47 +108,70 @@ async def obey(ctx: ProcessContext, play: Play, name: str) -> None:
 
 
 @pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
-async def test_unlink_against_exit(host: Host, trap: bool) -> None:
-    """K11, K13-K15: unlinked before the failure nothing happens, after it exactly one thing."""
+@pytest.mark.parametrize("by", ["a", "b"], ids=["by_the_survivor", "by_the_failing"])
+async def test_unlink_against_exit(host: Host, trap: bool, by: str) -> None:
+    """K11, K13-K15: unlinked before the failure nothing happens, after it exactly one thing.
+
+    Whoever of both unlinks; the links of others with either of them stay.
+    """
     seen = set()
 
     async def race(held: Held) -> None:
         play = Play(host)
-        a, b = play.actor("a", trap=trap), play.actor("b")
-        host.node.topology.link(a, b)
-        play.order(b, "fail")
-        play.order(a, "unlink", b)
+        a, b, order = play.actor("a", trap=trap), play.actor("b"), play.actor("order")
+        of_a, of_b = play.actor("of_a", trap=True), play.actor("of_b", trap=True)
+        topology = host.node.topology
+        for one, other in ((a, b), (of_a, a), (b, of_b)):
+            topology.link(one, other)
+        play.order(order, "send", b, "fail")
+        play.order(*((a, "unlink", b) if by == "a" else (b, "unlink", a)))
         await held.play()
-        first = play.before("a unlink", "b ended")
+        first = play.before(f"{by} unlink", "b ended")
         seen.add(first)
+        assert play.events(of_b) == ["pid.link.down b"]
         if trap or first:
             assert play.events(a) == ([] if first else ["pid.link.down b"])
+            assert (topology.links_of(a), topology.links_of(of_a)) == ([of_a], [a])
         else:
             assert play.how("a") == "linked process failed"
+            assert play.events(of_a) == ["pid.link.down a"]
         await play.clear()
 
     await under_schedules(host.node, race)
     assert seen == {True, False}
 
 
-async def test_unmonitor_against_exit(host: Host) -> None:
-    """N4: unmonitored before the end there is no EXIT, after it exactly one."""
+@pytest.mark.parametrize("again", [False, True], ids=["", "and_again"])
+async def test_unmonitor_against_exit(host: Host, again: bool) -> None:
+    """N1, N3, N4: unmonitored before the end there is no EXIT, after it exactly one.
+
+    The monitors of others, and those of others that the watcher holds, stay; and the watcher may
+    monitor it again.
+    """
     seen = set()
 
     async def race(held: Held) -> None:
         play = Play(host)
-        a, b = play.actor("a"), play.actor("b")
-        host.node.topology.monitor(a, b)
+        a, b, of_a, of_b = (play.actor(name) for name in ("a", "b", "of_a", "of_b"))
+        topology = host.node.topology
+        for watcher, target in ((a, b), (a, of_a), (of_b, b)):
+            topology.monitor(watcher, target)
         play.order(b, "return")
         play.order(a, "unmonitor", b)
+        if again:
+            play.order(a, "monitor", b)
         await held.play()
         first = play.before("a unmonitor", "b ended")
-        seen.add(first)
-        assert play.events(a) == ([] if first else ["pid.exit b"])
+        anew = play.before("a monitor", "b ended")
+        seen.add((first, anew))
+        assert anew or not again or "a monitor: NotFound" in play.steps
+        assert play.events(a) == ([] if first and not anew else ["pid.exit b"])
+        assert play.events(of_b) == ["pid.exit b"]
+        assert (topology.watched_by(a), topology.watchers_of(of_a)) == ([of_a], [a])
         await play.clear()
 
     await under_schedules(host.node, race)
-    assert seen == {True, False}
+    assert seen == {(False, False), (True, False)} | ({(True, True)} if again else set())
 
 
 async def test_register_against_exit_of_the_owner(host: Host) -> None:
@@ -432,57 +455,85 @@ async def test_ask_against_reply_timeout_and_end(host: Host, server: type[Server
 LANGUAGE_RUNS = 250  # of each of four combinations
 
 
+def heard(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Kind and sender of each event that a puppet has read."""
+    return [(event["kind"], event["from"]) for event in events]
+
+
 @pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
+@pytest.mark.parametrize("by", [0, 1], ids=["by_the_survivor", "by_the_failing"])
 async def test_unlink_against_exit_in_both_languages(
-    stage: Stage, languages: tuple[str, str], trap: bool
+    stage: Stage, languages: tuple[str, str], trap: bool, by: int
 ) -> None:
-    """K11, K14, K15, PY15: nothing or exactly one thing happens, whoever is written in what."""
+    """K11, K14, K15, PY15: nothing or exactly one thing happens, whoever is written in what.
+
+    Whoever of both unlinks; the links of others with either of them stay.
+    """
     seen = set()
 
     async def race(held: Held) -> None:
         held.drop()
-        a, b = await stage.cast(*languages)
-        await a.do("trap", trap)
-        await a.do("link", b.pid)
+        pair = a, b = await stage.cast(*languages)
+        of_a, of_b = await stage.cast(*languages)
+        for puppet, whether in ((a, trap), (of_a, True), (of_b, True)):
+            await puppet.do("trap", whether)
+        for one, other in ((a, b), (of_a, a), (b, of_b)):
+            await one.do("link", other.pid)
         stage.node.install(held)
-        b.tell("fail", "boom")
-        a.tell("unlink", b.pid)
+        pair[by].tell("unlink", pair[1 - by].pid)
+        of_b.relay(b, "fail", "boom")
         await held.play()
         held.drop()
         assert not b.alive
+        assert heard(await of_b.events()) == [(LINK_DOWN, b.pid)]
+        links = stage.node.topology.links_of
         if a.alive:
-            told = [event["kind"] for event in await a.events()]
-            assert told in ([], [LINK_DOWN] if trap else [])
+            told = heard(await a.events())
+            assert told in ([], [(LINK_DOWN, b.pid)] if trap else [])
+            assert (links(a.pid), links(of_a.pid)) == ([of_a.pid], [a.pid])
             seen.add(bool(told))
             a.tell("return")
         else:
             seen.add(True)
             assert not trap
             assert str((await a.ended()).error) == "linked process failed"
+            assert heard(await of_a.events()) == [(LINK_DOWN, a.pid)]
+        for puppet in (of_a, of_b):
+            puppet.tell("return")
 
     await under_schedules(stage.node, race, runs=LANGUAGE_RUNS)
     assert seen == {True, False}
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["", "and_again"])
 async def test_unmonitor_against_exit_in_both_languages(
-    stage: Stage, languages: tuple[str, str]
+    stage: Stage, languages: tuple[str, str], again: bool
 ) -> None:
-    """N4, PY15: no EXIT or exactly one."""
+    """N1, N3, N4, PY15: no EXIT or exactly one; monitors of others, and later ones, are kept."""
     seen = set()
 
     async def race(held: Held) -> None:
         held.drop()
         a, b = await stage.cast(*languages)
-        await a.do("monitor", b.pid)
+        of_a, of_b = await stage.cast(*languages)
+        for watcher, target in ((a, b), (a, of_a), (of_b, b)):
+            await watcher.do("monitor", target.pid)
         stage.node.install(held)
         b.tell("return")
         a.tell("unmonitor", b.pid)
+        if again:
+            a.tell("monitor", b.pid)
         await held.play()
         held.drop()
-        told = [(event["kind"], event["from"]) for event in await a.events()]
+        told = heard(await a.events())
         assert told in ([], [(EXIT, b.pid)])
+        assert heard(await of_b.events()) == [(EXIT, b.pid)]
+        topology = stage.node.topology
+        assert topology.watched_by(a.pid) == [of_a.pid]
+        assert topology.watchers_of(of_a.pid) == [a.pid]
         seen.add(bool(told))
-        a.tell("return")
+        for puppet in (a, of_a, of_b):
+            puppet.tell("return")
 
     await under_schedules(stage.node, race, runs=LANGUAGE_RUNS)
     assert seen == {True, False}
