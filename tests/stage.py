@@ -43,6 +43,7 @@ def plain_event(event: trio_actors.Event) -> dict[str, Any]:
 
 
 PUPPET = "stage:puppet"  # by this id puppets spawn puppets
+PUPPETS = {"python": PUPPET, "lua": "stage:lua_puppet"}  # and by these, puppets of a language
 
 
 class _Ended(Exception):
@@ -126,10 +127,12 @@ LANGUAGES: dict[str, Any] = {"python": python_puppet, "lua": LUA_PUPPET}  # what
 
 
 class Puppets:
-    """Code source: `stage:puppet` is the Python puppet; puppets spawn puppets by that id."""
+    """Code source: the puppets, by the ids of `PUPPETS`; puppets spawn puppets by them."""
 
     def find(self, id: str) -> trio_actors.Target | None:
         """The puppet, or None."""
+        if id == PUPPETS["lua"]:
+            return LUA_PUPPET
         return function_target(python_puppet, id=id) if id == PUPPET else None
 
 

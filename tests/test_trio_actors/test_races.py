@@ -309,7 +309,7 @@ async def test_terminate_during_upgrade(host: Host) -> None:
 
 @pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
 async def test_two_exit_signals_to_one_process(host: Host, trap: bool) -> None:
-    """E40, K14, K15: the first that reaches it ends it, once; a trapping one gets both, in order."""
+    """E40, K14, K15: the first to arrive ends it, once; a trapping one gets both, in order."""
     seen = set()
 
     async def race(held: Held) -> None:

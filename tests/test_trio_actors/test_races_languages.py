@@ -171,7 +171,7 @@ async def test_cancel_deadline_against_normal_return(
 async def test_two_exit_signals_to_one_process(
     stage: Stage, languages: tuple[str, str], trap: bool
 ) -> None:
-    """E40, K14, K15: the first that reaches it ends it, once; a trapping one gets both, in order."""
+    """E40, K14, K15: the first to arrive ends it, once; a trapping one gets both, in order."""
     seen = set()
 
     async def race(held: Held) -> None:
