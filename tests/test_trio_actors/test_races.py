@@ -9,13 +9,13 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from play import Play
 from schedules import RUNS, Held, under_schedules
 from stage import EXIT, LINK_DOWN, Stage
 
 from trio_actors import (
     Ask,
     EventKind,
-    Exit,
     Host,
     Node,
     Pid,
@@ -25,86 +25,6 @@ from trio_actors import (
     Server,
     handles,
 )
-
-
-class Play:
-    """One run: actors that obey, and a log of what happened in which order."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.node = host.node
-        self.steps: list[str] = []
-        self.ends: dict[str, Exit] = {}
-        self.names: dict[str, str] = {}
-
-    def actor(self, name: str, *, trap: bool = False) -> Pid:
-        """An obedient process whose end is logged."""
-        pid = self.host.spawn_soon(obey, self, name)
-        self.node.processes[pid].trap_links = trap
-        self.watch(name, pid)
-        return pid
-
-    def watch(self, name: str, pid: Pid) -> None:
-        """Logs the end of a process; it must be its only one."""
-
-        def ended(end: Exit) -> None:
-            assert name not in self.ends, f"{name} ended twice"
-            self.ends[name] = end
-            self.steps.append(f"{name} ended")
-
-        self.names[pid] = name
-        self.node.processes[pid].on_exit(ended)
-
-    def order(self, pid: Pid, op: str, *args: Any) -> None:
-        """Tells an actor to do something."""
-        self.node.send(pid, op, args)
-
-    def before(self, first: str, second: str) -> bool:
-        """Whether `first` happened, and before `second`."""
-        steps = self.steps
-        if first not in steps or second not in steps:
-            return first in steps
-        return steps.index(first) < steps.index(second)
-
-    def how(self, name: str) -> str:
-        """How a process ended."""
-        end = self.ends[name]
-        return str(end.error) if end.error else str(end.value)
-
-    def events(self, pid: Pid) -> list[str]:
-        """What a living process has got, as `kind name`."""
-        channel: Any = self.node.processes[pid].mailbox
-        events, found = channel.events(), []
-        while True:
-            try:
-                event = events.receive_nowait()
-            except trio.WouldBlock:
-                return found
-            found.append(f"{event.kind} {self.names[event.sender]}")
-
-    async def clear(self) -> None:
-        """Ends everybody, so that the next run begins with nothing."""
-        self.node.install(None)
-        for process in self.host.processes():
-            self.node.terminate(process.pid)
-        await self.host.join()
-        assert (self.node.names.by_name, self.node.processes) == ({}, {})
-
-
-async def obey(ctx: ProcessContext, play: Play, name: str) -> None:
-    """Does what its messages say: `fail`, `return`, or a method of the context."""
-    async for message in ctx.inbox:
-        op, args = message.topic, message.payload
-        if op == "fail":
-            raise ProcessError(name)  # expected: not logged
-        if op == "return":
-            return
-        try:
-            getattr(ctx, op)(*args)
-        except ProcessError as error:
-            play.steps.append(f"{name} {op}: {error.kind}")
-        else:
-            play.steps.append(f"{name} {op}")
 
 
 @pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
@@ -233,37 +153,6 @@ async def test_spawn_linked_of_a_process_that_ends_at_once(
         await play.clear()
 
     await under_schedules(host.node, race)
-
-
-async def test_cancel_deadline_against_normal_return(host: Host) -> None:
-    """K6, K8: ended before the deadline, its own result; alive at it, E33. Exactly one EXIT."""
-    seen = set()
-
-    async def worker(ctx: ProcessContext, seconds: float) -> str:
-        try:
-            await trio.sleep(seconds)
-        finally:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        return "own"
-
-    async def race(held: Held) -> None:
-        play = Play(host)
-        held.drop()
-        seconds = held.rng.choice([0.0, 0.5, 1.0, 1.0, 1.5])
-        watcher = play.actor("watcher")
-        pid = host.spawn_soon(worker, seconds)
-        play.watch("worker", pid)
-        host.node.topology.monitor(watcher, pid)
-        host.node.cancel(pid, 1)
-        await trio.sleep(2)
-        in_time = seconds < 1
-        seen.add(play.how("worker"))
-        assert play.how("worker") == ("own" if in_time else "cancel deadline exceeded")
-        assert play.events(watcher) == ["pid.exit worker"]
-        await play.clear()
-
-    await under_schedules(host.node, race)
-    assert seen == {"own", "cancel deadline exceeded"}
 
 
 async def test_terminate_during_upgrade(host: Host) -> None:

@@ -1,6 +1,7 @@
 """The hard races that have a Lua side, with every pair of languages (PY15).
 
-250 drawn schedules for each of the four pairs; unlink, unmonitor and upgrade are in test_races.py.
+250 drawn schedules for each of the four pairs; unlink, unmonitor and upgrade are in
+test_races.py, deadlines in test_races_deadlines.py.
 """
 
 from __future__ import annotations
@@ -125,46 +126,6 @@ async def test_spawn_linked_of_a_process_that_ends_at_once(
             assert end.unwrap() == [EXIT, LINK_DOWN][: 2 if fails else 1]
 
     await under_schedules(stage.node, race, runs=RUNS)
-
-
-async def sleeper(ctx: ProcessContext, seconds: float) -> str:
-    """Returns after a while."""
-    await trio.sleep(seconds)
-    return "own"
-
-
-SLEEPER = {
-    "python": function_target(sleeper, id="race:sleeper"),
-    "lua": script(
-        "sleeper", "return function(s) time.sleep(math.floor(s * 1e9)) return 'own' end", "time"
-    ),
-}
-
-
-async def test_cancel_deadline_against_normal_return(
-    stage: Stage, languages: tuple[str, str], autojump_clock: Any
-) -> None:
-    """K6, K8: ended before the deadline, its own result; alive at it, E33. Exactly one EXIT."""
-    seen = set()
-
-    async def race(held: Held) -> None:
-        held.drop()
-        watcher = await stage.puppet(languages[0])
-        seconds = held.rng.choice([0.0, 0.5, 1.0, 1.5])
-        pid = stage.host.spawn_soon(SLEEPER[languages[1]], seconds)
-        stage.node.topology.monitor(watcher.pid, pid)
-        stage.node.cancel(pid, 1)
-        end = await stage.node.wait(pid)
-        result = str(end.error) if end.error else end.value
-        assert result == ("own" if seconds < 1 else "cancel deadline exceeded")
-        seen.add(result)
-        told = [(event["kind"], event["from"]) for event in await watcher.events()]
-        assert told == [(EXIT, pid)]
-        watcher.tell("return")
-        await watcher.ended()
-
-    await under_schedules(stage.node, race, runs=RUNS)
-    assert seen == {"own", "cancel deadline exceeded"}
 
 
 @pytest.mark.parametrize("trap", [False, True], ids=["", "trapping"])
