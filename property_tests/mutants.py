@@ -144,6 +144,9 @@ def killers(mutant: Mutant, *, all_of_them: bool = False) -> list[str]:
 
 
 TIES = "the_tables_of_ties_refine_their_model"
+AGAIN = "a_monitor_taken_back_can_be_asked_for_again"
+IN_TIME = "an_unlink_is_in_time_or_too_late"
+TWICE = "two_failures_end_one_process_once"
 UNDONE = "ties_can_be_undone"
 LINKS = "links_refine_their_model"
 NAMES = "names_refine_their_model"
@@ -215,8 +218,11 @@ MUTANTS = [
     _("link one way only", TOPOLOGY + "link", "self._links.setdefault(b, {})[a] = None", "pass", TIES),
     _("link oneself", TOPOLOGY + "link", "a == b or ", "", TIES),
     _("unlink one way only", TOPOLOGY + "unlink", "_discard(self._links, b, a)", "pass", TIES),
+    _("unlink the other way only", TOPOLOGY + "unlink", "_discard(self._links, a, b)", "pass", IN_TIME),
     _("second monitor is accepted", TOPOLOGY + "monitor", "return False", "return True", TIES),
     _("unmonitor forgets nothing", TOPOLOGY + "unmonitor", "_discard(self._watchers, target, watcher)", "pass", TIES),
+    _("unmonitor forgets only who is told", TOPOLOGY + "unmonitor", "_discard(self._watching, watcher, target)", "pass", AGAIN),
+    _("a later failure is the cause", PROCESS + "force", "if self.forced is None and", "if", TWICE),
     _("monitors outlive their holder", TOPOLOGY + "remove", "_discard(self._watchers, target, pid)", "pass", TIES),
     _("links outlive their process", TOPOLOGY + "remove", "_discard(self._links, peer, pid)", "pass", TIES),
     _("LINK_DOWN after a normal end", NODE + "_tell", "if exit.abnormal:", "if True:", LINKS),

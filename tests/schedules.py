@@ -11,16 +11,28 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 import trio
 import trio.testing
 
 from property_tests.ways import functions_begin
-from trio_actors import Node, Pid, Process
+from trio_actors import Event, EventKind, Node, Pid, Process
 from trio_actors._core.node import Gate
 
 RUNS = 1000
 
 Pair = tuple[str, str]
+
+
+@attrs.frozen
+class Passed:
+    """One item that was let through."""
+
+    source: str
+    target: str
+    item: Any
+    at: float
+    too_late: bool  # its receiver had ended
 
 
 class Held(Gate):
@@ -29,6 +41,7 @@ class Held(Gate):
     def __init__(self, node: Node, seed: int) -> None:
         self.rng = random.Random(seed)
         self.held: dict[Pair, deque[tuple[Process, Any]]] = {}
+        self.through: list[Passed] = []  # in this order
         self.node = node
         node.install(self)
 
@@ -43,11 +56,26 @@ class Held(Gate):
         target, item = queue.popleft()
         if not queue:
             del self.held[pair]
+        self.through.append(Passed(*pair, item, trio.current_time(), target.ended))
         target.deliver(item)
 
-    async def play(self) -> None:
-        """Lets everything through, in a drawn order; returns when nothing moves any more."""
+    def told(self, target: Pid, kind: EventKind) -> list[str]:
+        """Whose events of this kind have reached a process while they were held, in order."""
+        events = (passed for passed in self.to(target) if isinstance(passed.item, Event))
+        return [passed.source for passed in events if passed.item.kind is kind]
+
+    def to(self, target: Pid) -> list[Passed]:
+        """What has been let through to a process."""
+        return [passed for passed in self.through if passed.target == target]
+
+    async def play(self, *pauses: float) -> None:
+        """Lets everything through, in a drawn order; returns when nothing moves any more.
+
+        With `pauses` some time passes as well before one or the other.
+        """
         while True:
+            if pauses and self.held and self.rng.random() < 0.5:
+                await trio.sleep(self.rng.choice(pauses))
             if self.rng.random() < 0.5:
                 await trio.testing.wait_all_tasks_blocked()
                 if not self.held:

@@ -43,6 +43,7 @@ def plain_event(event: trio_actors.Event) -> dict[str, Any]:
 
 
 PUPPET = "stage:puppet"  # by this id puppets spawn puppets
+PUPPETS = {"python": PUPPET, "lua": "stage:lua_puppet"}  # and by these, puppets of a language
 
 
 class _Ended(Exception):
@@ -126,10 +127,12 @@ LANGUAGES: dict[str, Any] = {"python": python_puppet, "lua": LUA_PUPPET}  # what
 
 
 class Puppets:
-    """Code source: `stage:puppet` is the Python puppet; puppets spawn puppets by that id."""
+    """Code source: the puppets, by the ids of `PUPPETS`; puppets spawn puppets by them."""
 
     def find(self, id: str) -> trio_actors.Target | None:
         """The puppet, or None."""
+        if id == PUPPETS["lua"]:
+            return LUA_PUPPET
         return function_target(python_puppet, id=id) if id == PUPPET else None
 
 
@@ -144,6 +147,10 @@ class Puppet:
     def tell(self, op: str, *args: Any) -> None:
         """Gives a command whose answer nobody waits for."""
         self.stage.send(self.pid, op, args, serial=0)
+
+    def relay(self, to: Puppet, op: str, *args: Any) -> None:
+        """Has this puppet give a command to another: it may cross with what the test tells that."""
+        self.tell("send", to.pid, "do", self.stage.command(op, args, serial=0))
 
     async def do(self, op: str, *args: Any) -> Any:
         """Gives a command; returns what it gave, or raises its error."""
@@ -210,9 +217,12 @@ class Stage:
 
     def send(self, pid: str, op: str, args: tuple[Any, ...], *, serial: int) -> None:
         """Sends one command."""
+        self.node.send(pid, "do", self.command(op, args, serial=serial))
+
+    def command(self, op: str, args: tuple[Any, ...], *, serial: int) -> dict[str, Any]:
+        """One command of the protocol; nobody waits for the answer to serial 0."""
         command = {"serial": serial, "op": op, "args": list(args), "n": len(args)}
-        command["reply_to"] = self.manager
-        self.node.send(pid, "do", command)
+        return {**command, "reply_to": self.manager}
 
     async def ask(self, pid: str, op: str, args: tuple[Any, ...]) -> Any:
         """Sends one command and waits for the answer."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import trio
-
 from property_tests.guarantees.puppets import Puppets
 from property_tests.guarantees.registry import guarantee
 from property_tests.profiles import times
-from trio_actors import (
-    ProcessContext,
-)
+from trio_actors import ProcessContext
 from trio_actors.testing import Sim, explore
 
 
@@ -40,37 +36,58 @@ def ties_can_be_undone() -> None:
 
 @guarantee
 def an_unlink_is_in_time_or_too_late() -> None:
-    """K11: then nothing happens, or exactly one thing."""
+    """K11: then nothing happens, or exactly one thing, whoever unlinks; links of others stay."""
 
-    @explore(schedules=times(60), report=("text",))
-    async def test(sim: Sim) -> None:
+    async def run(sim: Sim, by: int) -> None:
         order: list[str] = []
+        told: dict[str, list[str]] = {"near": [], "far": []}
 
-        async def failing(ctx: ProcessContext) -> None:
-            await ctx.inbox.receive()
-            order.append("failed")
-            raise ValueError("fails")
-
-        async def peer(ctx: ProcessContext) -> str:
-            await ctx.inbox.receive()
-            order.append("unlinked")
-            ctx.unlink(first)
-            await trio.sleep(5)
+        async def linked(ctx: ProcessContext, number: int) -> str:
+            async for message in ctx.inbox:
+                if message.topic == "fail":
+                    order.append("failed")
+                    raise ValueError("fails")
+                if message.topic == "end":
+                    break
+                order.append("unlinked")
+                ctx.unlink(pair[1 - number])
             return "lived"
 
-        first = await sim.spawn(failing, name="failing")
-        second = await sim.spawn(peer, name="peer", link=first)
-        await sim.settle()
-        sim.send(first, "now")
-        sim.send(second, "now")
-        await sim.settle()
-        end = await sim.node.wait(second)
-        if order[0] == "unlinked":
-            assert end.value == "lived"
-        else:
-            assert end.error is not None
-            assert end.error.message == "linked process failed"
-        sim.sometimes("in time", order[0] == "unlinked")
-        sim.sometimes("too late", order[0] == "failed")
+        async def trapping(ctx: ProcessContext, name: str) -> None:
+            ctx.options.trap_links = True
+            async for event in ctx.events:
+                told[name].append(event.sender)
 
-    test()
+        async def asking(ctx: ProcessContext) -> None:
+            ctx.send(pair[by], "unlink")  # from somebody else: it may overtake `fail`
+
+        pair = [await sim.spawn(linked, number) for number in range(2)]
+        near, far = [await sim.spawn(trapping, name) for name in told]
+        links = sim.node.topology
+        for one, other in (pair, (near, pair[0]), (far, pair[1])):
+            links.link(one, other)
+        await sim.settle()
+        await sim.spawn(asking)
+        sim.send(pair[0], "fail")
+        await sim.settle()
+        in_time = order[0] == "unlinked"
+        assert told == {"near": [pair[0]], "far": [] if in_time else [pair[1]]}
+        assert links.links_of(pair[1]) == ([far] if in_time else [])
+        if in_time:
+            sim.send(pair[1], "end")
+        end = await sim.node.wait(pair[1])
+        result = str(end.error) if end.error else end.value
+        assert result == ("lived" if in_time else "linked process failed")
+        sim.sometimes("in time", in_time)
+        sim.sometimes("too late", not in_time)
+
+    @explore(schedules=times(40), report=("text",))
+    async def by_the_failing(sim: Sim) -> None:
+        await run(sim, 0)
+
+    @explore(schedules=times(40), report=("text",))
+    async def by_the_survivor(sim: Sim) -> None:
+        await run(sim, 1)
+
+    by_the_failing()
+    by_the_survivor()

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
-from trio_actors import ProcessError
+from trio_actors import ErrorKind, ProcessContext, ProcessError
 
 SCRIPTS: dict[str, tuple[str, Any]] = {
     "H1 default size and negative size are unbuffered": (
@@ -254,9 +256,60 @@ async def test_deadlock_ends_the_process(world: Any, body: str) -> None:
         await world.run(f"return function() {body} end")
 
 
-async def test_an_open_inbox_keeps_a_process_idle(world: Any) -> None:
-    """G7, SC27: something can still wake it"""
-    target = world.lua("app:idle", "return function() process.inbox() channel.new():receive() end")
+async def test_sc27_an_error_in_a_coroutine_ends_the_process_with_it(
+    world: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    """SC27, E28, G5: though main waits for a message, and another coroutine for a timer."""
+    source = """
+      return function()
+        local inbox = process.inbox()
+        coroutine.spawn(function() time.sleep("1h") end)
+        coroutine.spawn(function() process.listen("go"):receive() error("there") end)
+        inbox:receive()
+        return "main went on"
+      end"""
+    pid = await world.host.spawn(world.lua("app:t", source, modules=("time",)))
+    watcher = await world.host.spawn(first_exit, pid)
+    await trio.testing.wait_all_tasks_blocked()
+    world.node.send(pid, "go")
+    with trio.fail_after(1800):
+        told = (await world.node.wait(watcher)).unwrap()
+    assert (told.kind, told.message) == (ErrorKind.INTERNAL, "app/t.lua:5: there")
+
+
+async def first_exit(ctx: ProcessContext, pid: str) -> ProcessError | None:
+    """The error in the first EXIT it gets."""
+    ctx.monitor(pid)
+    return (await ctx.events.receive()).result.error
+
+
+PRIVATE = """
+  local a, b = channel.new(), channel.new()
+  coroutine.spawn(function() a:send(1) end)
+  coroutine.spawn(function() channel.select{b:case_receive()} end)
+  channel.new():receive()"""
+
+
+async def test_sc27_a_deadlock_ends_the_process(
+    world: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    """SC27, G7, E36: all coroutines are blocked on private channels, each in its own way."""
+    source = f"return function() process.listen('go'):close() {PRIVATE} end"
+    pid = await world.host.spawn(world.lua("app:t", source))
+    with trio.fail_after(1):
+        error = (await world.node.wait(pid)).error
+    told = (error.kind, error.message, error.retryable)
+    assert told == (ErrorKind.INTERNAL, "deadlock: all coroutines blocked", None)
+
+
+@pytest.mark.parametrize("opens", ["inbox()", "events()", "listen('t')"])
+async def test_sc27_with_an_open_channel_it_is_idle(
+    world: Any, autojump_clock: trio.testing.MockClock, opens: str
+) -> None:
+    """SC27, G7: the same with something that can still wake it waits, for ever if need be."""
+    target = world.lua("app:t", f"return function() process.{opens} {PRIVATE} end")
     pid = await world.host.spawn(target)
-    value = await world.run("return function(p) return process.send(p, 'x') end", pid)
-    assert value is True
+    await trio.sleep(3600)
+    assert world.node.processes[pid].doing() == "blocked"
+    world.node.terminate(pid)
+    assert str((await world.node.wait(pid)).error) == "process terminated"

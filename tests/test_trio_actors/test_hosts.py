@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 from carriers import text
+from stage import EXIT, PUPPETS, Stage
 from unwinding import slow_to_end
 
 from trio_actors import (
@@ -106,6 +107,23 @@ async def test_sc31_full_host(node: Node) -> None:
         await node.wait(first)
         await host.spawn(idle)
         assert host.alive == 2
+
+
+async def test_sc31_full_host_in_both_languages(stage: Stage, languages: tuple[str, str]) -> None:
+    """SC31, W8, Z5, V4: whoever spawns whom, and who has read EXIT finds room."""
+    parent = await stage.puppet(languages[0])
+    spawn = ("spawn", PUPPETS[languages[1]], "app:small")
+    async with stage.node.open_host("app:small", max_processes=2, drain=0) as small:
+        pids = [await parent.do(*spawn, "", {"monitor": True}) for _ in range(2)]
+        for options in ({}, {"monitor": True}, {"link": True}, {"messages": [["t"]]}):
+            with pytest.raises(ProcessUnavailable, match=r"^host is full \(max_processes=2\)$"):
+                await parent.do(*spawn, "n", options)
+        assert (small.alive, stage.node.names.by_name) == (2, {})
+        stage.adopt(pids[0]).tell("return")
+        [event] = await parent.events()
+        assert (event["kind"], event["from"]) == (EXIT, pids[0])
+        assert await parent.do(*spawn, "n", {}) == stage.node.lookup("n")
+        assert small.alive == 2
 
 
 @pytest.mark.parametrize("leave", ["normally", "exception", "cancelled", "stop"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from stage import CANCEL, EXIT, LINK_DOWN, Puppet, Stage
+from stage import CANCEL, EXIT, LANGUAGES, LINK_DOWN, PUPPETS, Puppet, Stage
 
+from lua_bridge import LuaTarget, Script
 from trio_actors import (
     EventKind,
     Host,
@@ -376,6 +378,82 @@ async def test_v20_nothing_runs_between_the_effects(node: Node) -> None:
             await host.spawn(watcher)
         value = (await node.wait(watching)).value
     assert value == [EventKind.EXIT, ([], []), True, EventKind.LINK_DOWN]
+
+
+async def looks_around(ctx: ProcessContext, holder: str, child: str) -> list[Any]:
+    """What one finds who has read EXIT, in the order of V20."""
+    ctx.options.trap_links = True
+    ctx.monitor(holder)
+    ctx.link(holder)
+    found: list[Any] = [str((await ctx.events.receive()).kind)]
+    for look in (partial(ctx.send, holder, "t"), partial(ctx.lookup, "name")):
+        try:
+            look()
+        except ProcessError as error:
+            found.append(str(error))
+    ctx.register("name")
+    found.append(await ctx.spawn(child, host="app:full") != holder)
+    try:
+        ctx.monitor(holder)
+    except ProcessError as error:
+        found.append(str(error))
+    return [*found, str((await ctx.events.receive()).kind)]
+
+
+LOOKS_AROUND = {
+    "python": looks_around,
+    "lua": LuaTarget(
+        Script(
+            "stage:looks_around",
+            """return function(holder, child)
+              process.set_options{trap_links = true}
+              process.monitor(holder)
+              process.link(holder)
+              local events = process.events()
+              local found = {events:receive().kind}
+              local function put(_, err) found[#found + 1] = tostring(err) end
+              put(process.send(holder, "t"))
+              put(process.registry.lookup("name"))
+              assert(process.registry.register("name"))
+              found[#found + 1] = assert(process.spawn(child, "app:full")) ~= holder
+              put(process.monitor(holder))
+              found[#found + 1] = events:receive().kind
+              return found
+            end""",
+        )
+    ),
+}
+FOUND = [EXIT, "process not found", "name not registered", True, "pid not registered", LINK_DOWN]
+
+
+async def test_v20_nothing_runs_between_the_effects_in_both_languages(
+    stage: Stage, languages: tuple[str, str]
+) -> None:
+    """V20, V4, V5: all is done when EXIT is sent, and LINK_DOWN is sent next, to nobody else."""
+    node, steps = stage.node, []
+
+    class Recorder(Gate):
+        def post(self, source: Any, target: Any, item: Any) -> None:
+            if source == holder.pid and target.pid == watcher:
+                topology = node.topology
+                tied = topology.links_of(watcher), topology.watched_by(watcher)
+                reachable = holder.pid in node.processes
+                names = dict(node.names.by_name)
+                steps.append((str(item.kind), reachable, full.alive, names, *tied))
+            target.deliver(item)
+
+    async with node.open_host("app:full", max_processes=1, drain=0) as full:
+        pid = await full.spawn(LANGUAGES[languages[1]], name="name")
+        holder = stage.adopt(pid, languages[1])
+        args = (holder.pid, PUPPETS[languages[1]])
+        watcher = await stage.host.spawn(LOOKS_AROUND[languages[0]], *args)
+        await stage.settle()
+        node.install(Recorder())
+        holder.tell("fail", "boom")
+        with trio.fail_after(1):
+            assert (await node.wait(watcher)).unwrap() == FOUND
+        node.install(None)
+    assert steps == [(kind, False, 0, {}, [], []) for kind in (EXIT, LINK_DOWN)]
 
 
 async def test_watchers_and_links_are_told_in_the_order_of_their_making(host: Host) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from stage import EXIT, Stage
+from stage import EXIT, PUPPETS, Stage
 from unwinding import slow_to_end
 
+from lua_bridge import LuaTarget, Script
 from trio_actors import (
     ErrorKind,
     Host,
@@ -408,6 +410,57 @@ async def test_sc22_call_that_is_given_up_leaves_the_process(host: Host, how: st
         host.node.terminate(pid)
     await host.join()
     assert done == ["went on"]
+
+
+async def calls(ctx: ProcessContext, target: str, how: str) -> str:
+    """Calls for ever, or gives up after a second."""
+    with trio.move_on_after(1 if how == "gives up" else math.inf):
+        await ctx.call(target, host="stage:host")
+    return "gave up"
+
+
+CALLS = {
+    "python": calls,
+    "lua": LuaTarget(
+        Script(
+            "stage:calls",
+            """return function(target, how)
+              if how ~= "gives up" then return process.call(target, "stage:host") end
+              coroutine.spawn(function() process.call(target, "stage:host") end)
+              time.sleep("1s")
+              return "gave up"
+            end""",
+            modules=("time",),
+        )
+    ),
+}
+CALLERS_END = {
+    "gives up": "gave up",
+    "terminated": "process terminated",
+    "deadline": "cancel deadline exceeded",
+}
+
+
+@pytest.mark.parametrize("how", CALLERS_END)
+async def test_sc22_call_that_is_given_up_in_both_languages(
+    stage: Stage, languages: tuple[str, str], how: str
+) -> None:
+    """SC22, C6, W6: however its caller ends, a called process goes on and is told nothing."""
+    node = stage.node
+    caller = await stage.host.spawn(CALLS[languages[0]], PUPPETS[languages[1]], how)
+    await stage.settle()
+    [called] = [pid for pid in node.processes if pid not in (caller, stage.manager)]
+    if how == "terminated":
+        node.terminate(caller)
+    if how == "deadline":
+        node.cancel(caller, 1)
+    end = await node.wait(caller)
+    assert (str(end.error) if end.error else end.value) == CALLERS_END[how]
+    await trio.sleep(3600)
+    callee = stage.adopt(called, languages[1])
+    assert await callee.events() == []
+    callee.tell("return", "went on")
+    assert (await callee.ended()).unwrap() == "went on"
 
 
 @pytest.mark.parametrize(
