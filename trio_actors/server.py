@@ -66,7 +66,8 @@ def handles(*what: Handled) -> Callable[[MethodT], MethodT]:
             raise TypeError(f"handles() takes classes, topics and EventKinds, not {one!r}")
 
     def mark(method: MethodT) -> MethodT:
-        method.__handles__ = what  # type: ignore[attr-defined]  # read by Server.__init_subclass__
+        more = (*what, *getattr(method, "__handles__", ()))  # it may be marked twice
+        method.__handles__ = more  # type: ignore[attr-defined]  # read by Server.__init_subclass__
         return method
 
     return mark

@@ -240,6 +240,19 @@ def test_one_class_has_one_handler_for_one_thing(what: Any) -> None:
             def second(self, message: Any) -> None: ...
 
 
+async def test_a_handler_may_be_marked_more_than_once(host: Host) -> None:
+    """One after the other is the same as both at once."""
+
+    class Both(Server):
+        @handles(Get)
+        @handles("go", "stop")
+        def all(self, what: Any) -> int:
+            return 7
+
+    assert set(Both._handlers.by_topic) == {"go", "stop"}
+    assert await host.node.ask(await host.spawn(Both), Get()) == 7
+
+
 def test_what_only_looks_alike_is_not_handled_twice() -> None:
     """One function under two names; a class, a topic and an event of the same text."""
 
