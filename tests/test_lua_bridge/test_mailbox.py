@@ -458,6 +458,17 @@ async def test_python_values_that_cannot_cross(world: Any, payload: Any, message
     assert world.node.statistics().hosts[0].unread == 0
 
 
+async def test_unlisten_without_a_channel(world: Any) -> None:
+    """Q10, L11: a missing argument is nil, INVALID; what is no channel raises"""
+    source = (
+        "return function() local value, err = process.unlisten() "
+        "return {value == nil, err:kind(), tostring(err), pcall(process.unlisten, 5)} end"
+    )
+    told = await world.run(source)
+    assert told[:3] == [True, "Invalid", "unlisten requires a channel argument"]
+    assert told[3] is False
+
+
 CYCLE = "return function() local t = {n = 1} t.self = t t[t] = 'key' return t end"
 SAME = "t.self == t and t[t] == 'key' and t.n"
 
