@@ -1,8 +1,14 @@
 """Values between Python and the flat form of lua/core/codec.lua (M20-M27).
 
 Promises: reading and writing are inverse on what can cross; everything else is refused with
-ProcessInvalid naming its type and the path inside the payload. Lists share references as they
-came; a cycle cannot cross between the languages.
+ProcessInvalid naming its type and the path inside the payload. Lists and dicts that occur twice are
+one table on the other side as well (M21). A tuple is a value: it becomes a new table wherever it
+occurs, for Python itself makes one object of equal ones, or not.
+
+What contains itself crosses where values are handed on: messages, arguments of processes, their
+results. On its way to Python it is refused where they are walked there: as argument of a module's
+function (calls of functions and context values included), as result of a function, among the
+details of an error.
 
 Text: strings arrive from Lua as Latin-1 (never fails, loses nothing) and are put right here: UTF-8
 becomes str, all else bytes. Towards Lua, non-ASCII text goes as its UTF-8 bytes.
@@ -79,12 +85,13 @@ def scalar_out(value: Scalar) -> Scalar:
 
 
 class _Writer:
-    __slots__ = ("seen", "shape", "values")
+    __slots__ = ("seen", "shape", "tables", "values")
 
     def __init__(self) -> None:
         self.shape: list[str] = []
         self.values: list[Any] = []
-        self.seen: dict[int, int] = {}
+        self.tables: list[Any] = []  # in reading order; held, so that no other gets their ids
+        self.seen: dict[int, int] = {}  # id -> which of them, from 1; negative while it is open
 
     def write(self, value: Any, depth: int) -> None:
         kind = type(value)
@@ -106,30 +113,39 @@ class _Writer:
         else:
             self.other(value, depth)
 
-    def open(self, value: Any, depth: int) -> None:
+    def opened(self, value: Any, depth: int) -> bool:
+        """Whether it is to be written now; else it was before, or contains what is written."""
+        number = self.seen.get(id(value))
+        if number is not None:
+            self.shape.append("r" if number > 0 else "c")
+            self.values.append(abs(number))
+            return False
         if depth > MAX_DEPTH:
             raise Refused(f"value is nested deeper than {MAX_DEPTH} levels")
         if len(self.values) + len(value) > MAX_VALUES:
             raise Refused(f"value has more than {MAX_VALUES} fields")
-        mark = id(value)
-        if mark in self.seen:
-            raise Refused("cyclic value cannot cross to Lua")
-        self.seen[mark] = depth
+        self.tables.append(value)
+        self.seen[id(value)] = -len(self.tables)
+        return True
 
     def sequence(self, value: Any, depth: int) -> None:
-        self.open(value, depth)
-        shape = self.shape
-        shape.append("a")
+        if not self.opened(value, depth):
+            return
+        self.shape.append("a")
         self.values.append(len(value))
         for index, item in enumerate(value):
             try:
                 self.write(item, depth + 1)
             except Refused as refused:
                 raise refused.through(index) from None
-        del self.seen[id(value)]
+        if isinstance(value, tuple):
+            del self.seen[id(value)]
+        else:
+            self.seen[id(value)] *= -1
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> None:
-        self.open(value, depth)
+        if not self.opened(value, depth):
+            return
         self.shape.append("m")
         self.values.append(len(value))
         for key, item in value.items():
@@ -138,7 +154,7 @@ class _Writer:
                 self.write(item, depth + 1)
             except Refused as refused:
                 raise refused.through(key) from None
-        del self.seen[id(value)]
+        self.seen[id(value)] *= -1
 
     def key(self, key: Any) -> Scalar:
         if isinstance(key, str):
@@ -168,7 +184,13 @@ class _Writer:
         elif isinstance(value, Mapping):
             self.mapping(value, depth)
         elif attrs.has(type(value)):
-            self.write(cattrs.unstructure(value), depth)
+            try:
+                fields = cattrs.unstructure(value)
+            except RecursionError:
+                raise Refused(
+                    f"{_describe(value)} that contains itself cannot cross to Lua"
+                ) from None
+            self.write(fields, depth)
         else:
             raise Refused(f"cannot pass {_describe(value)} to Lua")
 
@@ -207,11 +229,12 @@ def encode(value: Any) -> Flat:
 
 
 class _Reader:
-    __slots__ = ("at", "pos", "refs", "shape", "values")
+    __slots__ = ("at", "cycles", "pos", "refs", "shape", "values")
 
-    def __init__(self, shape: str, values: tuple[Any, ...]) -> None:
+    def __init__(self, shape: str, values: tuple[Any, ...], cycles: bool) -> None:
         self.shape = shape
         self.values = values
+        self.cycles = cycles
         self.at = 0
         self.pos = 0
         self.refs: list[Any] = []
@@ -278,11 +301,18 @@ class _Reader:
         return self.refs[self.take() - 1]
 
     def cycle(self) -> Any:
-        raise Refused("cyclic value cannot cross to Python")
+        if not self.cycles:
+            raise Refused("cyclic value cannot cross to Python")
+        return self.again()
 
     def error(self) -> ProcessError:
         kind, message, retryable = self.take(), text_in(self.take()), self.take()
-        details = self.read()
+        cycles, self.cycles = self.cycles, False
+        try:
+            details = self.read()
+        except Refused as refused:
+            raise refused.through("details") from None
+        self.cycles = cycles
         return lua_error(kind, message, retryable, details)
 
 
@@ -298,14 +328,21 @@ _READERS: dict[str, Callable[[_Reader], Any]] = {
 }
 
 
-def decode(shape: str, values: tuple[Any, ...]) -> Any:
-    """Python value of a flat form. Raises: ProcessInvalid for cycles and table keys, with path."""
+def decode(shape: str, values: tuple[Any, ...], *, cycles: bool = False) -> Any:
+    """Python value of a flat form.
+
+    Args:
+        cycles: whether a table may contain itself.
+
+    Raises:
+        ProcessInvalid: it does, or has keys that are tables; with the path.
+    """
     if shape == "v":
         return text_in(values[0])
     if shape == "n":
         return None
     try:
-        return _Reader(shape, values).read()
+        return _Reader(shape, values, cycles).read()
     except Refused as refused:
         raise refused.error() from None
 

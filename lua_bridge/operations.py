@@ -171,7 +171,7 @@ def _send_on(shard: Shard, body: LuaBody, args: tuple[Any, ...]) -> None:
     if type(mailbox) is LuaMailbox:
         mailbox.put_flat(topic, process.pid, args[2:])
     else:
-        message = Message(topic, process.pid, decode(args[2], args[3:]))
+        message = Message(topic, process.pid, decode(args[2], args[3:], cycles=True))
         if mailbox.put(message):
             message.at = node.stamp()
 

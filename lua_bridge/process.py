@@ -61,7 +61,7 @@ class Carried(Foreign):
 
     def value(self) -> Any:
         """For a receiver in Python. Raises: ProcessInvalid for what cannot cross."""
-        return decode(self.flat[0], self.flat[1:])
+        return decode(self.flat[0], self.flat[1:], cycles=True)
 
 
 @attrs.frozen(eq=False)
@@ -88,7 +88,7 @@ class LuaTarget:
         if all(is_plain(arg) for arg in args):
             return args
         shape, *values = encode(list(args))
-        return tuple(decode(shape, tuple(values)))
+        return tuple(decode(shape, tuple(values), cycles=True))
 
     def prepare(self, host: Host, args: tuple[Any, ...]) -> LuaBody:
         """Runs the chunk in a state of this host (E5). Raises: ProcessError (E6, M24, M27)."""
@@ -228,7 +228,7 @@ class LuaBody(TaskBody):
             if args[1] == "n":
                 return outcome.Value(None)
             try:
-                return outcome.Value(decode(args[1], args[2:]))
+                return outcome.Value(decode(args[1], args[2:], cycles=self.drive is not None))
             except ProcessError as refusal:
                 if self.drive is None:  # a function's result
                     return outcome.Error(refusal)
@@ -380,7 +380,7 @@ def unread_of(is_event: bool, *parts: Any) -> Message | Event:
 def _value_of(flat: Flat) -> Any:
     """In Python, if it can be there; else as it came from Lua, for Lua (M21)."""
     try:
-        return decode(flat[0], flat[1:])
+        return decode(flat[0], flat[1:], cycles=True)
     except ProcessError:
         return Carried(flat)
 

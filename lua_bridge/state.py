@@ -7,6 +7,7 @@ return scalars; the soft memory limit leaves room for what is pushed from Python
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from typing import Any, Never
@@ -314,7 +315,10 @@ def error_of(parts: tuple[Any, ...]) -> ProcessError:
 
     kind, message, *rest = parts
     retryable, stack, *flat = (*rest, None, None)[: max(2, len(rest))]
-    details = decode(flat[0], tuple(flat[1:])) if flat and flat[0] is not None else None
+    details = None
+    if flat and flat[0] is not None:
+        with suppress(ProcessError):  # without details that cannot be here, as in ends.lua
+            details = decode(flat[0], tuple(flat[1:]))
     text, stack = text_in(message), text_in(stack)
     if kind == "Internal" and isinstance(text, str):
         text = with_guess(text)

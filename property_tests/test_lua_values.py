@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def through_lua(value: Any) -> Any:
     result = STATE.run(256, 1.0)
     _, _, code, _, _, count, ok, shape, *flat = result
     assert (code, ok) == ("exit", True), result
-    return decode(shape, tuple(flat[: count - 2]))
+    return decode(shape, tuple(flat[: count - 2]), cycles=True)
 
 
 @given(values)
@@ -112,6 +113,64 @@ def through_lua(value: Any) -> Any:
 def test_a_value_comes_back_as_it_went(value: Any) -> None:
     """M20, M22, M27: the round trip is the identity of `arrived`"""
     assert same(through_lua(value), arrived(value))
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Any:
+    """Lists and dicts that contain each other and themselves in any way; the first of them."""
+    nodes: list[Any] = [
+        draw(st.sampled_from([list, dict]))() for _ in range(draw(st.integers(1, 6)))
+    ]
+    for index, node in enumerate(nodes):
+        for place in range(draw(st.integers(0, 3))):
+            item = draw(st.sampled_from([*nodes, (nodes[0],), place]))
+            if isinstance(node, list):
+                node.append(item)
+            else:
+                node[f"{index}{place}"] = item
+    return nodes[0]
+
+
+def alike(a: Any, b: Any, known: dict[int, int]) -> bool:
+    """Whether both have the same shape: what is one object in one is one in the other (M21)."""
+    if isinstance(a, tuple):  # a value: it becomes a list of its own each time
+        return isinstance(b, list) and all(map(lambda x, y: alike(x, y, known), a, b))
+    if a == {} and b == []:
+        return True
+    if not isinstance(a, list | dict):
+        return type(a) is type(b) and bool(a == b)
+    if id(a) in known or id(b) in known.values():
+        return known.get(id(a)) == id(b)
+    if type(a) is not type(b) or len(a) != len(b):
+        return False
+    known[id(a)] = id(b)
+    keys = range(len(a)) if isinstance(a, list) else a
+    return all(alike(a[key], b[key], known) for key in keys)
+
+
+@given(graphs())
+@settings(max_examples=times(300))
+def test_what_is_shared_or_contains_itself_comes_back_as_it_went(value: Any) -> None:
+    """M15, M21: from Python to Lua and back, whatever is in what"""
+    assert alike(value, through_lua(value), {})
+
+
+class Fresh(Mapping[int, list[int]]):
+    """Makes its values while it is read: each is gone when the next one is made."""
+
+    def __getitem__(self, key: int) -> list[int]:
+        return [key]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(2, 60))
+
+    def __len__(self) -> int:
+        return 58
+
+
+def test_what_is_gone_is_not_taken_for_what_came_after_it() -> None:
+    """M21: equal addresses of two objects, one after the other, are no shared reference"""
+    assert through_lua(Fresh()) == {key: [key] for key in range(2, 60)}
 
 
 @given(

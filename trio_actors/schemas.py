@@ -23,6 +23,9 @@ __all__ = ["Schema", "SchemaError", "Violation", "compile_schema", "validate"]
 
 CACHE_SIZE = 1024
 MAX_TRIES = 32  # ways to read the empty tables of one value
+MAX_NODES = 1_000_000  # of one value; what occurs twice, or in itself, is checked each time
+WALKING = ('"const"', '"enum"', '"uniqueItems"', '"$ref"', '"$dynamicRef"', '"$recursiveRef"')
+CONTAINERS = frozenset({dict, list, tuple})
 _cache: dict[str, Schema] = {}
 
 
@@ -61,20 +64,28 @@ def _pointer(parts: list[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+ENDLESS = Violation("", "/", "a JSON value", f"more than {MAX_NODES} values in each other")
+
+
 @attrs.frozen(slots=True, eq=False)
 class Schema:
     """A compiled schema."""
 
     definition: Any
     _validator: Any
+    _walks: bool  # looks at a value deeper than the schema itself is
 
     def check(self, value: object, *, lua: bool = False) -> Violation | None:
         """The first violation, or None. `lua`: an empty list also counts as an empty object."""
+        if self._walks and not _finite(value):
+            return ENDLESS
         try:
             if self._validator.is_valid(value):
                 return None
         except ValueError as error:
             return Violation("", "/", "a JSON value", str(error))
+        if not self._walks and not _finite(value):
+            return ENDLESS
         if lua:
             value = self._with_empty_objects(value)
         first = next(self._validator.iter_errors(value), None)
@@ -217,8 +228,24 @@ def compile_schema(definition: object) -> Schema:
             raise SchemaError(f"invalid schema: {error}") from None
         if len(_cache) >= CACHE_SIZE:
             _cache.pop(next(iter(_cache)))
-        schema = _cache[key] = Schema(copy, validator)
+        walks = any(word in key for word in WALKING)
+        schema = _cache[key] = Schema(copy, validator, walks)
     return schema
+
+
+def _finite(value: object) -> bool:
+    """Whether it can be walked to its end: what is shared counts each time, as in JSON."""
+    if type(value) not in CONTAINERS:
+        return True
+    left, count = [value], 0
+    while left:
+        items: Any = left.pop()
+        count += len(items)
+        if count > MAX_NODES:
+            return False
+        items = items.values() if type(items) is dict else items
+        left += [item for item in items if type(item) in CONTAINERS]
+    return True
 
 
 def validate(schema: object, data: object, *, lua: bool = False) -> None:

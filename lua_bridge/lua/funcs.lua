@@ -113,10 +113,10 @@ end
 
 -- Copies of the values under string keys, or nil and the error that names the key path (CX9).
 function H.context_values(values)
-  local given = {}
+  local given, copies = {}, {}
   local ok, err = raw.pcall(function()
     for k, v in raw.next, values do
-      if type(k) == "string" then given[k] = H.context_value(v, k, 1) end
+      if type(k) == "string" then given[k] = H.context_value(v, k, 1, copies) end
     end
   end)
   if ok then return given end

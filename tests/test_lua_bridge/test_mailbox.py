@@ -410,21 +410,30 @@ async def test_messages_across_states_keep_cycles(world: Any) -> None:
     assert await world.run(source) is True
 
 
-async def test_python_refuses_cycles_with_their_path(world: Any) -> None:
-    """M27"""
-
-    async def receiver(ctx: ProcessContext) -> None:
-        await ctx.inbox.receive()
-
-    pid = await world.host.spawn(receiver)
+async def test_a_cycle_is_refused_where_python_would_walk_it(world: Any) -> None:
+    """M21, M27: as argument of a function of a module, with its path"""
     source = (
-        "return function(p) local t = {deep = {}} t.deep.up = t "
-        "local ok, e = process.send(p, 'x', t) return {e:kind(), e:message()} end"
+        "return function() local t = {deep = {}} t.deep.up = t "
+        "local ok, err = funcs.call('app:f', t) return {err:kind(), tostring(err)} end"
     )
-    assert await world.run(source, pid) == [
+    assert await world.run(source, modules=("funcs",)) == [
         "Invalid",
-        "cyclic value cannot cross to Python at .deep.up",
+        "cyclic value cannot cross to Python at [3].deep.up",
     ]
+
+
+@pytest.mark.parametrize("details", ["{d = d}", "{d = {[d] = 1}}", "{f = {print}}"])
+async def test_an_error_whose_details_cannot_cross_ends_the_process(
+    world: Any, details: str
+) -> None:
+    """E27, Q11: with its message and kind, and without details"""
+    source = (
+        "return function() local d = {} d.up = d "
+        f"error(errors.new{{message = 'x', kind = errors.CONFLICT, details = {details}}}) end"
+    )
+    with trio.fail_after(5):
+        error = (await world.exit(world.lua("app:t", source))).error
+    assert (error.kind, error.message, error.details) == (ErrorKind.CONFLICT, "x", None)
 
 
 @pytest.mark.parametrize(
@@ -449,6 +458,17 @@ async def test_python_values_that_cannot_cross(world: Any, payload: Any, message
     assert world.node.statistics().hosts[0].unread == 0
 
 
+async def test_unlisten_without_a_channel(world: Any) -> None:
+    """Q10, L11: a missing argument is nil, INVALID; what is no channel raises"""
+    source = (
+        "return function() local value, err = process.unlisten() "
+        "return {value == nil, err:kind(), tostring(err), pcall(process.unlisten, 5)} end"
+    )
+    told = await world.run(source)
+    assert told[:3] == [True, "Invalid", "unlisten requires a channel argument"]
+    assert told[3] is False
+
+
 CYCLE = "return function() local t = {n = 1} t.self = t t[t] = 'key' return t end"
 SAME = "t.self == t and t[t] == 'key' and t.n"
 
@@ -470,10 +490,10 @@ async def test_a_cyclic_result_reaches_scripts_whole(world: Any) -> None:
         assert await world.run(source) == [1, 1]
 
 
-async def test_a_cyclic_result_is_refused_in_python(world: Any) -> None:
-    """M27: the end is normal, but its value cannot become a Python object"""
+async def test_a_table_as_a_key_is_refused_in_python(world: Any) -> None:
+    """M27: for its key; the end is normal, but its value cannot become a Python object"""
     target = world.lua("app:cycle", CYCLE)
-    with pytest.raises(ProcessInvalid, match=r"cyclic value cannot cross to Python|keys that are"):
+    with pytest.raises(ProcessInvalid, match=r"^a table with keys that are tables "):
         await world.node.call(target, host=world.host)
     end = await world.exit(target)
     assert end.error is None

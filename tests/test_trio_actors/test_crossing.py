@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -12,6 +13,7 @@ from stage import Stage, open_stage
 
 from lua_bridge import LuaTarget, Script
 from trio_actors import ProcessContext, ProcessInvalid
+from trio_actors._core.function import function_target
 
 
 @pytest.fixture
@@ -179,3 +181,110 @@ async def test_sc17_a_function_is_refused(stage: Stage, languages: tuple[str, st
     sender = await stage.host.spawn(SENDS_FUNCTIONS[languages[0]], receiver.pid)
     assert (await stage.node.wait(sender)).unwrap() == REFUSALS[languages[0]]
     assert await receiver.inbox() == []
+
+
+# -- what is shared, and what contains itself
+
+
+def knot() -> dict[str, Any]:
+    """A list and a dict that contain themselves and each other, and are there twice."""
+    ring: list[Any] = [1]
+    table: dict[str, Any] = {"ring": ring, "again": ring}
+    table["self"] = table
+    ring += [ring, table]
+    return table
+
+
+def is_knot(table: Any) -> bool:
+    """Whether it is as `knot` has made it."""
+    ring = table["ring"]
+    same = [table["again"] is ring, table["self"] is table, ring[1] is ring, ring[2] is table]
+    return all(same) and ring[0] == 1 and (len(ring), len(table)) == (3, 3)
+
+
+async def ties(ctx: ProcessContext, to: str) -> Any:
+    """Sends a knot, and then returns one."""
+    ctx.send(to, "t", knot())
+    return knot()
+
+
+async def unties(ctx: ProcessContext, id: str, argument: Any) -> list[bool]:
+    """Gets one as argument, as a message, as the result of a call and in an EXIT."""
+    args = (ctx.pid,)
+    called = await ctx.call(id, *args, host="stage:host")
+    message = await ctx.inbox.receive()
+    await ctx.spawn(id, *args, monitor=True)
+    event = await ctx.events.receive()
+    return [is_knot(value) for value in (argument, message.payload, called, event.result.value)]
+
+
+TIES = {
+    "python": function_target(ties, id="stage:ties"),
+    "lua": script("""return function(to)
+      local function knot()
+        local ring = {1}
+        local t = {ring = ring, again = ring}
+        t.self, ring[2], ring[3] = t, ring, t
+        return t
+      end
+      process.send(to, "t", knot())
+      return knot()
+    end"""),
+}
+UNTIES = {
+    "python": unties,
+    "lua": script("""return function(id, argument)
+      local function is_knot(t)
+        local ring = t.ring
+        return t.again == ring and t.self == t and ring[2] == ring and ring[3] == t and ring[1] == 1
+      end
+      local called = process.call(id, "stage:host", process.pid())
+      local m = process.inbox():receive()
+      process.spawn_monitored(id, "stage:host", process.pid())
+      local event = process.events():receive()
+      return {is_knot(argument), is_knot(m:payload()), is_knot(called), is_knot(event.result.value)}
+    end"""),
+}
+
+
+async def test_m21_what_contains_itself_crosses_as_it_is(
+    stage: Stage, languages: tuple[str, str]
+) -> None:
+    """M15, M21, M26, E10: as argument, message, result of a call and in EXIT, in all directions."""
+
+    class Source:
+        def find(self, id: str) -> Any:
+            return TIES[languages[0]] if id == "race:ties" else None
+
+    stage.node.add_source(Source())
+    pid = await stage.host.spawn(UNTIES[languages[1]], "race:ties", knot())
+    assert (await stage.node.wait(pid)).unwrap() == [True] * 4
+
+
+async def test_m21_an_attrs_object_that_contains_itself_is_refused(stage: Stage) -> None:
+    """M27: its fields are a table of their own each time, which would have no end."""
+
+    @attrs.define
+    class Loop:
+        inner: Any = None
+
+    loop = Loop()
+    loop.inner = [loop]
+    receiver = await stage.puppet("lua")
+    with pytest.raises(ProcessInvalid, match=r"Loop that contains itself cannot cross to Lua$"):
+        stage.node.send(receiver.pid, "t", loop)
+
+
+async def test_b1_shared_context_values_are_copied_once(stage: Stage, language: str) -> None:
+    """B1: eighteen tables, each twice in the next, are not 262,144."""
+    value: list[Any] = [1]
+    for _ in range(18):
+        value = [value, value]
+    puppet = await stage.puppet(language)
+    pid = await puppet.do("spawn", "stage:puppet", "stage:host", "", {"context": {"v": value}})
+    copy = stage.node.processes[pid].inherited.values["v"]
+    for _ in range(18):
+        assert copy[0] is copy[1]
+        copy = copy[0]
+    assert copy == [1]
+    assert copy is not value

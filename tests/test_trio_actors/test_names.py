@@ -64,11 +64,14 @@ async def test_sc19_register_for_what_is_not_there(
     assert stage.node.names.by_name == {}
 
 
-async def test_sc19_empty_name(stage: Stage, language: str) -> None:
-    """SC19, R9: INVALID."""
+@pytest.mark.parametrize("op", ["register", "lookup", "unregister"])
+async def test_sc19_empty_name(stage: Stage, language: str, op: str) -> None:
+    """SC19, R9: INVALID, whatever is done with it."""
     a = await stage.puppet(language)
-    with pytest.raises(ProcessInvalid):
-        await a.do("register", "")
+    with pytest.raises(ProcessInvalid, match=r"^name cannot be empty$"):
+        await a.do(op, "")
+    with pytest.raises(ProcessInvalid, match=r"^name cannot be empty$"):
+        stage.node.lookup("")
 
 
 @pytest.mark.parametrize("name", [5, None, b"n"])
@@ -76,8 +79,9 @@ async def test_name_of_another_type_raises(host: Host, name: Any) -> None:
     """PY2: TypeError."""
 
     async def body(ctx: ProcessContext) -> None:
-        with pytest.raises(TypeError):
-            ctx.register(name)
+        for function in (ctx.register, ctx.lookup, ctx.unregister):
+            with pytest.raises(TypeError):
+                function(name)
         with pytest.raises(TypeError):
             ctx.register("n", 5)  # type: ignore[arg-type]
 

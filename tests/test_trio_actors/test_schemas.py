@@ -211,3 +211,19 @@ def test_validate_raises_invalid(schema: object, data: object, text: str) -> Non
 def test_validate_returns_for_good_data() -> None:
     """J9; false is data."""
     validate({"type": "boolean"}, False)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"uniqueItems": True}, {"type": "string"}, {"items": {"$ref": "#"}}, {"enum": [[1]]}]
+)
+@pytest.mark.parametrize("what", ["contains itself", "occurs twice"])
+def test_a_value_without_an_end_is_no_json(schema: dict[str, Any], what: str) -> None:
+    """J5: it is refused; it is not walked for ever."""
+    value: list[Any] = [1]
+    if what == "contains itself":
+        value += [value, value]
+    else:
+        for _ in range(22):
+            value = [value, value]
+    with pytest.raises(ProcessInvalid, match="expected a JSON value, found more than 1000000"):
+        validate(schema, value)

@@ -282,6 +282,51 @@ async def test_monitoring_a_dead_process_fails(node: Node, host: Host) -> None:
         await node.call(body, host=host)
 
 
+async def test_what_raises_at_once_is_a_checkpoint_as_well(host: Host) -> None:
+    """PY1: a malformed timeout, monitors of nobody, a call without functions."""
+
+    async def enter(block: Any) -> None:
+        async with block:
+            raise AssertionError
+
+    async def body(ctx: ProcessContext) -> int:
+        calls: list[Any] = [
+            lambda: ctx.receive(timeout="bogus"),
+            lambda: ctx.receive(timeout=-1),
+            lambda: enter(ctx.monitoring("nobody")),
+            lambda: enter(ctx.monitoring_all([ctx.pid, "{app:main|0xfffff}"])),
+            lambda: ctx.call_function("app:f"),
+        ]
+        for call in calls:
+            with trio.testing.assert_checkpoints(), pytest.raises(trio_actors.ProcessError):
+                await call()
+        return len(calls)
+
+    assert await host.node.call(body, host=host) == 5
+
+
+async def test_a_block_of_monitors_is_a_checkpoint_that_takes_back_what_it_made(
+    node: Node, host: Host
+) -> None:
+    """PY1: others run before its body does; cancelled there, nothing is left of it."""
+
+    async def child(ctx: ProcessContext) -> None:
+        await ctx.inbox.receive()
+
+    async def body(ctx: ProcessContext) -> list[Any]:
+        with trio.testing.assert_checkpoints():
+            async with ctx.monitoring(pid):
+                watched = len(node.processes[pid].watchers())
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            async with ctx.monitoring(pid):
+                raise AssertionError
+        return [watched, scope.cancelled_caught, node.processes[pid].watchers()]
+
+    pid = await host.spawn(child)
+    assert await node.call(body, host=host) == [1, True, []]
+
+
 async def test_many_monitors_come_in_the_order_of_the_ends(
     node: Node, host: Host, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -223,10 +223,11 @@ class ProcessContext(Starts, ProcessTools):
     ) -> Message:
         """The next message of the inbox, or the first of a topic, payload type or condition.
 
-        Messages that are passed over stay in order.
+        Messages that are passed over stay in order. Checkpoint: always.
 
         Raises:
             ProcessTimeout: none came within `timeout` (seconds or text).
+            ProcessInvalid: `timeout` is malformed.
             trio.EndOfChannel: the inbox was closed.
             TypeError: what is wanted is none of these.
         """
@@ -235,7 +236,11 @@ class ProcessContext(Starts, ProcessTools):
             return await receive_from(inbox, wanted)
         from trio_actors._core.duration import duration_seconds
 
-        seconds = duration_seconds(timeout)
+        try:
+            seconds = duration_seconds(timeout)
+        except Exception:
+            await trio.lowlevel.checkpoint()  # noqa: ASYNC120
+            raise
         with trio.move_on_after(seconds):
             return await receive_from(inbox, wanted)
         raise make_error(ErrorKind.TIMEOUT, f"no message within {timeout}", retryable=None)

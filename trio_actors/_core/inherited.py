@@ -87,21 +87,35 @@ def copy_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"context must be a mapping, not {type(values).__name__}")
-    return {key: _copy(value, key, 0) for key, value in values.items() if isinstance(key, str)}
+    done: _Copies = {}
+    return {
+        key: _copy(value, key, 0, done) for key, value in values.items() if isinstance(key, str)
+    }
 
 
-def _copy(value: Any, path: str, depth: int) -> Any:
+_Copies = dict[int, tuple[Any, Any]]  # id -> it and its copy: what occurs twice is copied once
+
+
+def _copy(value: Any, path: str, depth: int, done: _Copies) -> Any:
     if isinstance(value, (str, bool, int, float)) or value is None:
         return value
+    if id(value) in done:
+        return done[id(value)][1]
+    copy = _copy_container(value, path, depth, done)
+    done[id(value)] = value, copy
+    return copy
+
+
+def _copy_container(value: Any, path: str, depth: int, done: _Copies) -> Any:
     if depth > 64:
         raise make_error(ErrorKind.INVALID, f"context value {path} is nested too deeply")
     if isinstance(value, (list, tuple)):
-        return [_copy(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return [_copy(item, f"{path}[{i}]", depth + 1, done) for i, item in enumerate(value)]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise make_error(ErrorKind.INVALID, f"context value {path} has the key {key!r}")
-        return {k: _copy(item, f"{path}.{k}", depth + 1) for k, item in value.items()}
+        return {k: _copy(item, f"{path}.{k}", depth + 1, done) for k, item in value.items()}
     raise make_error(
         ErrorKind.INVALID,
         f"context value {path} is a {type(value).__name__}; allowed are str, int, float, bool,"

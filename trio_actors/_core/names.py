@@ -64,9 +64,10 @@ class Names:
         return list(names)
 
     def lookup(self, name: str) -> Pid:
-        """The holder (R5); ProcessNotFound `name not registered` if there is none."""
+        """The holder (R5); ProcessNotFound if there is none, ProcessInvalid for no name (R9)."""
         pid = self.by_name.get(name)
         if pid is None:
+            vet_name(name)
             raise make_error(ErrorKind.NOT_FOUND, "name not registered")
         return pid
 

@@ -167,7 +167,8 @@ def register(node: Node, caller: Process | None, name: str, pid: str | None = No
 
 
 def unregister(node: Node, caller: Process | None, name: str) -> bool:
-    """Takes a name away; False if nobody held it. Another's name needs an explicit allow (R6)."""
+    """Takes a name away; False if nobody held it. Another's needs an explicit allow (R6, R9)."""
+    vet_name(name)
     require(node, caller, "process.registry.unregister", name, name)
     holder = node.names.by_name.get(name)
     if holder is None:

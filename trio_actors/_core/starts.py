@@ -122,6 +122,7 @@ class Starts:
         """
         functions = self.node.functions
         if functions is None:
+            await trio.lowlevel.checkpoint()
             raise make_error(ErrorKind.INVALID, "no functions service on this node")
         return await functions.call_from(self, id, args, options)
 

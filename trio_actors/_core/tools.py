@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Hashable, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Hashable,
+    Iterable,
+)
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +72,10 @@ class ProcessTools:
             """See ProcessContext."""
             ...
 
+        def checkpoint(self) -> Coroutine[Any, Any, None]:
+            """See ProcessContext."""
+            ...
+
     # -- backpressure
 
     async def asend(self, dest: str, topic: str, *payload: Any) -> None:
@@ -80,7 +92,8 @@ class ProcessTools:
     async def monitoring(self, dest: str) -> AsyncIterator[Down]:
         """`async with ctx.monitoring(pid) as down: exit = await down`; no EXIT event comes.
 
-        Raises: as `monitor`, save that any number of handles may watch one process.
+        Checkpoint: when it is entered. Raises: as `monitor`, save that any number of handles may
+        watch one process.
         """
         async with self.monitoring_all([dest]) as downs:
             yield downs.handles[0]
@@ -89,19 +102,25 @@ class ProcessTools:
     async def monitoring_all(self, dests: Iterable[str]) -> AsyncIterator[Downs]:
         """`async with ctx.monitoring_all(pids) as downs: async for down in downs: ...`.
 
-        Yields the handles in the order of the ends, each once, then stops.
+        Yields the handles in the order of the ends, each once, then stops. Checkpoint: when it is
+        entered, after the monitors are there.
         """
-        node, caller = self.node, self.process
-        targets = []
-        for dest in dests:
-            pid = operations.resolve(node, dest)
-            operations.require(node, caller, "process.monitor", pid, dest)
-            targets.append(operations.alive(node, pid, "pid not registered"))
-        downs = Downs(targets)
         try:
+            downs = Downs([self._watchable(dest) for dest in dests])
+        except Exception:
+            await self.checkpoint()  # noqa: ASYNC120
+            raise
+        try:
+            await self.checkpoint()
             yield downs
         finally:
             downs.close()
+
+    def _watchable(self, dest: str) -> Process:
+        node = self.node
+        pid = operations.resolve(node, dest)
+        operations.require(node, self.process, "process.monitor", pid, dest)
+        return operations.alive(node, pid, "pid not registered")
 
     # -- timers
 

@@ -203,6 +203,7 @@ function M.listen(topic, options)
 end
 
 function M.unlisten(ch)
+  if ch == nil then return fail("Invalid", "unlisten requires a channel argument") end
   local st = H.of(ch, channel_class)
   if not st then H.argerror(1, "unlisten", "channel", ch) end
   if not st.proc or st.closed then return false, mkerr("NotFound", "channel not found", false) end

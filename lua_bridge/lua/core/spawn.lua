@@ -90,10 +90,12 @@ local function check(action, resource)
   if not ok then throw(err) end
 end
 
--- Context values as B1 allows them, copied; raises what it does not.
-local function context_value(v, path, depth)
+-- Context values as B1 allows them, copied; raises what it does not. `done`: table -> its copy, so
+-- that one that is there many times is copied once.
+local function context_value(v, path, depth, done)
   local t = type(v)
   if t == "string" or t == "number" or t == "boolean" then return v end
+  if done[v] then return done[v] end
   if depth > 64 then
     throw(mkerr("Invalid", "context value " .. path .. " is nested too deeply", false))
   end
@@ -110,11 +112,12 @@ local function context_value(v, path, depth)
     else
       throw(mkerr("Invalid", "context value " .. path .. " has a key that is neither text nor an array index", false))
     end
-    copy[k] = context_value(x, path .. "." .. tostring(k), depth + 1)
+    copy[k] = context_value(x, path .. "." .. tostring(k), depth + 1, done)
   end
   if items > 0 and (names > 0 or items < size) then
     throw(mkerr("Invalid", "context value " .. path .. " is neither an array without gaps nor a table with text keys", false))
   end
+  done[v] = copy
   return copy
 end
 
@@ -123,10 +126,10 @@ H.context_value = context_value
 local function with_context(options, values)
   if type(values) ~= "table" or H.closed(values) then H.argerror(1, "with_context", "table", values) end
   check("process.context", "context")
-  local merged = {}
+  local merged, copies = {}, {}
   for k, v in next, options.context or {} do merged[k] = v end
   for k, v in next, values do
-    if type(k) == "string" then merged[k] = context_value(v, k, 1) end
+    if type(k) == "string" then merged[k] = context_value(v, k, 1, copies) end
   end
   return derive(options, "context", merged)
 end
