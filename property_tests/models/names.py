@@ -18,7 +18,9 @@ class Names:
         return None
 
     def unregister(self, who: int, name: str) -> bool | str:
-        """R6: only one's own without an explicit allow."""
+        """R6, R9: only one's own without an explicit allow."""
+        if not name:
+            return "Invalid"
         if name not in self.holder:
             return False
         if self.holder[name] != who:
@@ -27,8 +29,8 @@ class Names:
         return True
 
     def lookup(self, name: str) -> int | str:
-        """R5."""
-        return self.holder.get(name, "NotFound")
+        """R5, R9."""
+        return "Invalid" if not name else self.holder.get(name, "NotFound")
 
     def end(self, who: int) -> None:
         """R7."""
