@@ -7,12 +7,12 @@ reads as in any Lua.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from functools import cache
 
 from lua_bridge.reference import sections
+from trio_actors.fields import nearest
 
 _NIL = re.compile(r"attempt to (?:call|index) a nil value \((method|field|global) '(\w+)'\)")
 _MODULE = re.compile(r"module '(\w+)' not found")
@@ -39,8 +39,8 @@ def _names(kind: str) -> frozenset[str]:
 
 def guess(word: str, known: Collection[str]) -> str:
     """`; did you mean 'x'?` if a known name is near, else nothing."""
-    near = difflib.get_close_matches(word, sorted(known), 1, CUTOFF)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = nearest(word, known, CUTOFF)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def module_guess(word: str) -> str:

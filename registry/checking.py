@@ -15,13 +15,13 @@ from typing import Any
 
 import attrs
 
-from trio_actors.fields import shown
+from trio_actors.fields import nearest, shown
 
 from .catalog import Catalog
 from .entry import Entry
 from .kind import Definition, Definitions, Finding, Kind
 from .order import creation_order
-from .problems import Path, Position, Problem, field_text, nearest
+from .problems import Path, Position, Problem, field_text
 from .references import Reference, references_of, resolved
 from .structure import Mistake, structure, structure_known
 

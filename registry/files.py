@@ -14,7 +14,9 @@ from typing import Any
 
 import attrs
 
-from .problems import Path, Position, nearest
+from trio_actors.fields import nearest
+
+from .problems import Path, Position
 from .yaml_text import Document, Fault, read_yaml
 
 SUFFIXES = (".yaml", ".yml")

@@ -15,12 +15,12 @@ from typing import Any
 
 import attrs
 
-from trio_actors.fields import shown
+from trio_actors.fields import nearest, shown
 
 from .entry import STRUCTURE, Entry, Origin
 from .files import defined_in_broken_text, find_files, read_document
 from .overrides import Override, apply_overrides
-from .problems import Path, Position, Problem, field_text, nearest
+from .problems import Path, Position, Problem, field_text
 from .yaml_text import Document, Fault
 
 FILE_FIELDS = ("namespace", "version", "meta", "entries")

@@ -12,8 +12,10 @@ from typing import Any
 
 import attrs
 
+from trio_actors.fields import nearest
+
 from .entry import Entry, Origin
-from .problems import Path, Position, Problem, field_text, nearest
+from .problems import Path, Position, Problem, field_text
 from .yaml_text import Document
 
 PLACE = "--set"

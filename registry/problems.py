@@ -14,7 +14,6 @@ Rules: I10, I13, I14, LD3-LD5.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 import attrs
 
@@ -90,14 +89,6 @@ def field_text(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
-
-
-def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The known name that a slip of the keyboard would turn into `name`, if there is one."""
-    if not isinstance(name, str):
-        return None
-    close = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
-    return close[0] if close and close[0] != name else None
 
 
 def listed(names: Iterable[str], last: str = "or", limit: int = 12) -> str:

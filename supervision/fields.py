@@ -7,7 +7,6 @@ fields over a mapping, collects ``Problem`` values (path, expected, found) and n
 first. Positions in a file are not known here: who loads a file looks them up by the path.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Any, Final, TypeVar
 from attrs import Factory, define, field, frozen
 
 from trio_actors import ProcessInvalid, parse_duration
+from trio_actors import fields as readers
 
 Path = tuple[str | int, ...]
 E = TypeVar("E", bound=StrEnum)
@@ -163,8 +163,8 @@ def unknown_field(table: Iterable[str]) -> str:
 
 def nearest(word: object, words: Iterable[str]) -> str:
     """``did you mean 'x'?`` if a known word is close, else nothing (I14)."""
-    close = difflib.get_close_matches(str(word), [str(w) for w in words], n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    close = readers.nearest(str(word), [str(w) for w in words], 0.6)
+    return f"did you mean '{close}'?" if close else ""
 
 
 # ---- parsers of one field ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ import attrs
 
 from ._core.duration import parse_duration
 from ._core.errors import ErrorKind, ProcessError, make_error
+from ._core.nearest import nearest
 
 __all__ = [
     "FieldError",
@@ -24,6 +25,7 @@ __all__ = [
     "choice",
     "duration",
     "integer",
+    "nearest",
     "number",
     "shown",
     "strings",

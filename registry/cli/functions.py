@@ -13,13 +13,14 @@ from pathlib import Path
 import trio
 
 from trio_actors import ErrorKind, ProcessError
+from trio_actors.fields import nearest
 from trio_actors.functions import parse_binding, parse_definition
 from trio_actors.functions.contract_docs import contract_pages
 from trio_actors.functions.contract_model import Catalogue
 
 from ..app import start_application
 from ..definitions import Application
-from ..problems import LoadError, nearest
+from ..problems import LoadError
 
 FAILED = 1
 USAGE = 2

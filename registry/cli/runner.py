@@ -19,6 +19,7 @@ from lua_bridge.modules.io import TERMINAL
 from supervision.reports import reason_text
 from trio_actors import Exit, ProcessError, ProcessNotFound
 from trio_actors._core.scopes import reraise
+from trio_actors.fields import nearest
 from trio_actors.sys import dump_on_signal
 
 from ..app import HOST_DRAIN, STOP_LIMIT, App, start_application
@@ -28,7 +29,6 @@ from ..control.places import default_path
 from ..control.protocol import ControlError
 from ..control.server import listening, serve
 from ..definitions import Application
-from ..problems import nearest
 from ..terminal import Terminal
 from . import USAGE
 from .logs import silence

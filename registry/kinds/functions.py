@@ -6,6 +6,7 @@ the load), PL16, PL17 (an update puts a new version in place), IC11, IC12 (inter
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -56,12 +57,12 @@ class FunctionInterceptor:
     match: Texts = setting("globs of function ids", default=("*",))
 
 
-class FunctionKind(BaseKind):
+class FunctionKind(BaseKind, ABC):
     """What the kinds of functions have in common, whatever the language; `callee` is theirs."""
 
+    @abstractmethod
     async def callee(self, app: App, definition: Definition) -> Callee:
         """What runs a call."""
-        raise NotImplementedError
 
     def findings(self, definition: Definition, others: Definitions) -> Iterable[Finding]:
         """The source, the pool and the options."""

@@ -27,6 +27,18 @@ from trio_actors import (
 COUNT = 100
 
 
+async def objects_in_cycles(work: Callable[[], Awaitable[object]]) -> int:
+    """How many objects only the collector frees, when this is done for the second time."""
+    await work()
+    gc.collect()
+    gc.disable()
+    try:
+        await work()
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
 async def idle(ctx: ProcessContext) -> None:
     """Waits for ever."""
     await trio.sleep_forever()
@@ -168,14 +180,7 @@ async def test_ended_server_is_freed_without_the_garbage_collector(
         await host.join()
         await trio.testing.wait_all_tasks_blocked()
 
-    await live()
-    gc.collect()
-    gc.disable()
-    try:
-        await live()
-        cyclic = gc.collect()
-    finally:
-        gc.enable()
+    cyclic = await objects_in_cycles(live)
     assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} servers in cycles"
     assert remaining(node) == 0
     assert not [o for o in gc.get_objects() if isinstance(o, server)]
@@ -245,14 +250,7 @@ async def test_an_ask_that_fails_leaves_nothing_to_the_garbage_collector(
         await host.join()
         await trio.testing.wait_all_tasks_blocked()
 
-    await ask()
-    gc.collect()
-    gc.disable()
-    try:
-        await ask()
-        cyclic = gc.collect()
-    finally:
-        gc.enable()
+    cyclic = await objects_in_cycles(ask)
     assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} asks in cycles"
 
 
@@ -282,14 +280,7 @@ async def test_an_upgraded_server_leaves_nothing_to_the_garbage_collector(host: 
         await host.join()
         await trio.testing.wait_all_tasks_blocked()
 
-    await live()
-    gc.collect()
-    gc.disable()
-    try:
-        await live()
-        cyclic = gc.collect()
-    finally:
-        gc.enable()
+    cyclic = await objects_in_cycles(live)
     assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} servers in cycles"
 
 
@@ -321,14 +312,7 @@ BODIES = [
 @pytest.mark.parametrize("body", [*BODIES, signals_ready], ids=lambda body: body.__name__)
 async def test_ended_process_is_freed_without_the_garbage_collector(host: Host, body: Body) -> None:
     """No reference cycles: what ends is freed at once, whichever way it ends."""
-    await live_and_die(host, body)
-    gc.collect()
-    gc.disable()
-    try:
-        await live_and_die(host, body)
-        cyclic = gc.collect()
-    finally:
-        gc.enable()
+    cyclic = await objects_in_cycles(lambda: live_and_die(host, body))
     assert cyclic < COUNT / 2, f"{cyclic} objects of {COUNT} processes in cycles"
     assert remaining(host.node) == 0
 
